@@ -1,0 +1,2 @@
+export { type ErrorCode, errorCodes } from './codes.ts'
+export { isSluiceError, SluiceError, type SluiceErrorOptions, toError } from './error.ts'

@@ -1,0 +1,1 @@
+export { type ErrorCode, errorCodes, isSluiceError, SluiceError, type SluiceErrorOptions } from './errors/index.ts'

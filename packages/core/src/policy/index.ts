@@ -1,0 +1,1 @@
+export type { RetryPolicy } from './retry.ts'

@@ -1,0 +1,2 @@
+export type { TransportFacts } from './facts.ts'
+export type * from './transport.ts'
