@@ -1,2 +1,17 @@
-export type { ChannelSettings, CommandContract, Contract, ContractBase, EventContract, RequestContract, Upcasters } from './contract.ts'
-export type { InputOf, OutputOf, StandardIssue, StandardResult, StandardSchema } from './standard-schema.ts'
+export type {
+  Channel,
+  ChannelRetention,
+  ChannelSettings,
+  CommandContract,
+  Contract,
+  ContractBase,
+  ContractInput,
+  ContractName,
+  ContractOutput,
+  EventContract,
+  MessageOf,
+  ReplyInput,
+  ReplyOutput,
+  RequestContract,
+} from './contract.ts'
+export type { InputOf, OutputOf, StandardFailure, StandardIssue, StandardResult, StandardSchema, StandardSuccess } from './standard-schema.ts'

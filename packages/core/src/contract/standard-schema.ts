@@ -1,6 +1,6 @@
 /**
  * The Standard Schema interface, version 1 (standardschema.dev), as types only: zod, valibot, arktype and others
- * implement it. Copied, as its authors ask, so that there is no dependency.
+ * implement it. Copied, as its authors ask, so that there is no dependency. Covariant in both parameters.
  */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
@@ -12,7 +12,18 @@ export interface StandardSchema<Input = unknown, Output = Input> {
 }
 
 /** Outcome of a validation. */
-export type StandardResult<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] }
+export type StandardResult<Output> = StandardSuccess<Output> | StandardFailure
+
+/** A value that satisfies its schema, after transforms and defaults. */
+export interface StandardSuccess<Output> {
+  readonly value: Output
+  readonly issues?: undefined
+}
+
+/** A value that does not satisfy its schema. */
+export interface StandardFailure {
+  readonly issues: readonly StandardIssue[]
+}
 
 /** One thing that is wrong with a value. */
 export interface StandardIssue {
