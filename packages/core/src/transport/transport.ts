@@ -190,6 +190,8 @@ export interface Delivery {
   readonly deliveries: number
   /** First delivery of this message to the group, ms since the epoch; undefined on the first. */
   readonly firstDeliveredAtMs: number | undefined
+  /** `notBeforeMs` of its last {@link AttemptRecord} (the core waits for it, so that back-off survives a hand-over); 0: none. */
+  readonly notBeforeMs: number
   /** An earlier consumer died holding it: record the attempt before the handler starts, so that a poison message ends. */
   readonly suspect: boolean
   /** When the channel took it, ms since the epoch. */
@@ -218,8 +220,13 @@ export interface AttemptRecord {
 /** A message that a group gives up on. */
 export interface DeadLetterRecord {
   readonly delivery: Delivery
+  /** Lane that it belongs to, as the core names it (see {@link LotLane.lane}); kept, so that redrive finds the lane's head. */
+  readonly lane: string
   readonly reason: DeadLetterReason
-  /** `park`: the lane is parked behind it (the lot keeps successors until redrive or discard). `continue`: it is not. */
+  /**
+   * `park`: from the same commit on the lane is parked behind it, also while the lot holds no successor yet (then it is
+   * listed with count 0); the lot keeps successors until redrive or discard. `continue`: it is not.
+   */
   readonly mode: 'park' | 'continue'
 }
 
@@ -242,9 +249,11 @@ export interface DeadLetterReason {
 
 /** State of one lane in the parking lot. */
 export interface LotLane {
-  /** Key of the lane: the partition key, or the message id of an unkeyed message (see `unkeyed`). */
+  /**
+   * Name of the lane; opaque to transports, which only store and compare it. The core writes `key:` and the partition
+   * key, `id:` and the message id (a message that is its own lane), or `channel` (order over the whole channel).
+   */
   readonly lane: string
-  readonly unkeyed: boolean
   readonly partition: string
   /** `suspended`: drain from `dueAtMs` on. `parked`: wait for a person. */
   readonly state: 'suspended' | 'parked'
@@ -310,7 +319,11 @@ export interface Consumer {
   close(): Promise<void>
 }
 
-/** Durable place for lanes that wait outside the log. Only for owned partitions. */
+/**
+ * Durable place for lanes that wait outside the log, for owned partitions (and for '' where the transport uses it).
+ * The core keeps at most one call per lane under way. A lane's deliveries that were read and not settled are void (back
+ * in the lot, no attempt counted) once the lane is rescheduled, parked by `deadLetter`, or its partition is given up.
+ */
 export interface ParkingLot {
   /**
    * R1: copies deliveries (in this order) to the end of their lane, creating it with `state` if it is new, confirms,
@@ -318,7 +331,10 @@ export interface ParkingLot {
    * of the first entry when the lane is new.
    */
   move(lane: string, deliveries: readonly Delivery[], state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number }, first?: AttemptRecord): Promise<void>
-  /** The lane's first `countMax` messages in order, from its head. They count as delivered until settled. */
+  /**
+   * The lane's first `countMax` messages in order, from the first that is not read and unsettled. Fewer than `countMax`
+   * mean that the lane holds no more ([]: nothing at all). They count as delivered until settled.
+   */
   read(partition: string, lane: string, countMax: number): Promise<readonly Delivery[]>
   /** The lane's head is to be tried again at `dueAtMs`; progress as in `record.` */
   reschedule(partition: string, lane: string, dueAtMs: number, head?: AttemptRecord): Promise<void>
