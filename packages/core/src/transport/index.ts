@@ -1,2 +1,36 @@
+/** What transports, and only they, import from the core: `@sluice/core/transport`. */
+export { type Clock, ManualClock, newId, type Random, seededRandom, systemClock, type Timer } from '../clock/index.ts'
+export { type ErrorCode, isSluiceError, SluiceError, type SluiceErrorOptions, toError } from '../errors/index.ts'
+export type { Envelope } from '../message/index.ts'
 export type { TransportFacts } from './facts.ts'
-export type * from './transport.ts'
+export { MemoryTransport, memoryTransport } from './memory/index.ts'
+export { assignPartitions, type GroupOrder, keyHash, type PartitionMember, partitionIndex, partitionName, placementKey } from './partition/index.ts'
+export type {
+  AttemptRecord,
+  ChannelDeclaration,
+  ChannelStatus,
+  Consumer,
+  ConsumerObserver,
+  DeadLetter,
+  DeadLetterQuery,
+  DeadLetterReason,
+  DeadLetterRecord,
+  Delivery,
+  GroupDeclaration,
+  GroupStatus,
+  LotLane,
+  OutgoingMessage,
+  ParkingLot,
+  Retention,
+  ScheduleRecord,
+  SendFailure,
+  SendOptions,
+  SendReport,
+  Subscription,
+  Topology,
+  Transport,
+  TransportAdmin,
+  TransportContext,
+  TransportFactory,
+  TransportReport,
+} from './transport.ts'
