@@ -1,3 +1,4 @@
+export { channel, type ChannelOptions } from './channel.ts'
 export type {
   Channel,
   ChannelRetention,
@@ -14,4 +15,10 @@ export type {
   ReplyOutput,
   RequestContract,
 } from './contract.ts'
+export { type ContractOptions, command, type EventOptions, event, type RequestOptions, request, type Upcaster } from './define.ts'
+export { issuesMax, type ReportedIssue } from './issues.ts'
+export { checkId, checkKey, checkName, type NameKind, nameBytesMax, printable } from './names.ts'
+export { ContractRegistry, isContract, type KnownChannel } from './registry.ts'
+export { type JsonSchema, type JsonSchemaError, type JsonSchemaValidator, jsonSchema, typed } from './schema.ts'
 export type { InputOf, OutputOf, StandardFailure, StandardIssue, StandardResult, StandardSchema, StandardSuccess } from './standard-schema.ts'
+export { type Checked, checkDelivered, checkInput, checkReplyInput, checkReplyOutput, keyOf } from './validate.ts'

@@ -24,6 +24,7 @@ export const errorCodes = {
   UNSUPPORTED_ENCODING: { scope: 'message', summary: 'the content encoding or content type is not supported' },
   NEWER_VERSION: { scope: 'message', summary: 'the message was written by a newer version of its contract' },
   NO_UPCAST: { scope: 'message', summary: 'no upcaster leads from this older version to the current one' },
+  UPCAST_FAILED: { scope: 'message', summary: 'an upcaster of the contract threw' },
   UNKNOWN_TYPE: { scope: 'message', summary: 'a command has no handler in its own group' },
   EXPIRED: { scope: 'message', summary: 'the message passed its own expiry time before it was handled' },
   // publishing
