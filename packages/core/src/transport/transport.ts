@@ -66,7 +66,8 @@ export interface Transport {
    * failed. Calls may overlap; entries of a key are stored in the order of calls. Never rejects for a single entry:
    * failures are listed. With `publishOrder: 'kept'`, once an entry has failed or is unknown, every entry of the same
    * channel and key that is behind it, in this call or in calls that overlap it, fails with NOT_SENT (retryable), so
-   * that the core can resend all of them in order.
+   * that the core can resend all of them in order. An entry for a channel that nobody declared fails with UNROUTED, not
+   * retryable: a late reply learns so that its reply channel is gone.
    */
   send(batch: readonly OutgoingMessage[], options?: SendOptions): Promise<SendReport>
   /**
@@ -277,7 +278,11 @@ export interface ConsumerObserver {
   lost(partition: string): void
   /** Deliveries that are gone although their partition is not, or that have none ('' partition). */
   lostDeliveries(deliveries: readonly Delivery[]): void
-  /** Lanes of an owned partition were changed in the lot from outside (redrive, discard, purge). */
+  /**
+   * Lanes of an owned partition were changed in the lot by others: redrive, discard, or the move of an unkeyed message.
+   * A lane with count 0 that is not parked is gone: open again. A suspended lane whose last message this owner settles
+   * is gone without a call.
+   */
   lotChanged(partition: string, lanes: readonly LotLane[]): void
   /** The group was paused or resumed by an administrator; a paused consumer receives nothing. */
   paused(paused: boolean): void
@@ -303,7 +308,11 @@ export interface Consumer {
    * that are not begun, or whose handler asked for it. Enqueued like `accept`.
    */
   release(deliveries: readonly Delivery[]): void
-  /** Remembers attempts, so that they survive this process. Resolves when durable (as settlements are). */
+  /**
+   * Remembers attempts, so that they survive this process. Resolves when durable (as settlements are). Like
+   * `deadLetter` and `lot.move` all or nothing: with a delivery among them that was lost meanwhile (the observer has
+   * heard so), it rejects with LEASE_LOST and has done nothing.
+   */
   record(records: readonly AttemptRecord[]): Promise<void>
   /** R2: stores dead letters with a confirm, then accepts the originals. Atomic where the transport can. */
   deadLetter(records: readonly DeadLetterRecord[]): Promise<void>
@@ -320,7 +329,9 @@ export interface Consumer {
 }
 
 /**
- * Durable place for lanes that wait outside the log, for owned partitions (and for '' where the transport uses it).
+ * Durable place for lanes that wait outside the log. Each lane belongs to a partition, and only its owner reads it. A
+ * keyed lane is in its key's partition. An unkeyed delivery (partition '') may be moved by whoever holds it; its lane is
+ * placed by the message's id, and the owner of that partition, the mover or another, hears of it by `lotChanged`.
  * The core keeps at most one call per lane under way. A lane's deliveries that were read and not settled are void (back
  * in the lot, no attempt counted) once the lane is rescheduled, parked by `deadLetter`, or its partition is given up.
  */
@@ -335,7 +346,7 @@ export interface ParkingLot {
    * The lane's first `countMax` messages in order, from the first that is not read and unsettled. Fewer than `countMax`
    * mean that the lane holds no more ([]: nothing at all). They count as delivered until settled.
    */
-  read(partition: string, lane: string, countMax: number): Promise<readonly Delivery[]>
+  read(partition: string, lane: string, countMax: number): Promise<readonly Delivery[] | undefined>
   /** The lane's head is to be tried again at `dueAtMs`; progress as in `record.` */
   reschedule(partition: string, lane: string, dueAtMs: number, head?: AttemptRecord): Promise<void>
 }
@@ -419,7 +430,10 @@ export interface TransportAdmin {
   /** Drops the group's backlog and lot. Resolves to the number of messages dropped. */
   purge(channel: string, group: string): Promise<number>
   deadLetters(channel: string, group: string, query: DeadLetterQuery): Promise<readonly DeadLetter[]>
-  /** Puts dead letters back: at the head of their lane, attempts reset; parked successors follow in order. Resolves to how many. */
+  /**
+   * Puts dead letters back: at the head of their lane in the lot (made if it is missing), attempts reset, to be drained
+   * at once (`suspended`, due 0, `lotChanged`); parked successors follow in order. Resolves to how many.
+   */
   redrive(channel: string, group: string, query: DeadLetterQuery): Promise<number>
   /** Drops dead letters; parked successors follow as if it had been handled. */
   discard(channel: string, group: string, query: DeadLetterQuery): Promise<number>

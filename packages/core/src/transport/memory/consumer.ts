@@ -1,0 +1,181 @@
+import type { AttemptRecord, Consumer, ConsumerObserver, DeadLetterRecord, Delivery, ParkingLot, Subscription } from '../transport.ts'
+import { type Group, leaseLost } from './group.ts'
+import { type Lane, remember } from './lot.ts'
+import type { MemoryDelivery } from './queue.ts'
+
+interface Waiter { readonly countMax: number; readonly bytesMax: number; readonly resolve: (deliveries: readonly Delivery[]) => void }
+
+/** A member of a group. Settling is immediate, so `flush` has nothing to wait for. */
+export class MemoryConsumer implements Consumer {
+  readonly id: string
+  readonly observer: ConsumerObserver
+  readonly types: ReadonlySet<string>
+  readonly owned: Set<string> = new Set()
+  readonly lot: ParkingLot
+  /** Its process is dead, though nobody knows yet. */
+  crashed = false
+  readonly #group: Group
+  readonly #windowCount: number
+  readonly #windowBytes: number
+  readonly #held: Set<MemoryDelivery> = new Set()
+  // Deliveries from the lot are asked for one lane at a time and stay outside the window.
+  #windowUsed = 0
+  #windowUsedBytes = 0
+  #waiter: Waiter | undefined
+  #turn = 0
+  #closed = false
+
+  constructor(id: string, group: Group, subscription: Subscription, observer: ConsumerObserver) {
+    this.id = id
+    this.#group = group
+    this.observer = observer
+    this.types = new Set(subscription.types)
+    this.#windowCount = subscription.windowCount
+    this.#windowBytes = subscription.windowBytes
+    this.lot = {
+      move: async (lane, deliveries, state, first) => {
+        if (deliveries.length > 0) group.lot.move(lane, this.#mustHold(deliveries), state, first)
+      },
+      read: (partition, lane, countMax) => this.#readLane(partition, lane, countMax),
+      reschedule: async (partition, name, dueAtMs, head) => group.lot.reschedule(this.#mustOwn(partition, name), dueAtMs, head),
+    }
+  }
+
+  receive(countMax: number, bytesMax: number): Promise<readonly Delivery[]> {
+    if (this.#closed) return Promise.resolve([])
+    return new Promise((resolve) => {
+      this.#waiter = { countMax, bytesMax, resolve }
+      this.serve()
+    })
+  }
+
+  accept(deliveries: readonly Delivery[]): void {
+    this.#settle(deliveries, (delivery) => {
+      this.#group.settle(delivery)
+      this.#group.finish(delivery.entry)
+    })
+  }
+
+  release(deliveries: readonly Delivery[]): void {
+    this.#settle(deliveries, (delivery) => this.#group.giveBack(delivery))
+  }
+
+  async record(records: readonly AttemptRecord[]): Promise<void> {
+    const held = this.#mustHold(records.map((record) => record.delivery))
+    held.forEach((delivery, i) => remember(delivery.entry, records[i] as AttemptRecord))
+  }
+
+  async deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
+    const held = this.#mustHold(records.map((record) => record.delivery))
+    held.forEach((delivery, i) => {
+      this.#group.settle(delivery)
+      this.#group.pending.delete(delivery.entry)
+      this.#group.lot.deadLetter(records[i] as DeadLetterRecord, delivery.entry)
+    })
+  }
+
+  async flush(): Promise<void> {}
+
+  groupTypes(): ReadonlyMap<string, number> {
+    return this.#group.types()
+  }
+
+  yieldPartition(partition: string, type: string): void {
+    this.#group.yieldPartition(this, partition, type)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#stop()
+    this.#group.leave(this, false)
+  }
+
+  // ------------------------------------------------------------ for the group
+
+  /** Answers a pending `receive` if there is something for it. */
+  serve(): void {
+    const waiter = this.#waiter
+    if (waiter === undefined || this.#group.paused || this.#windowUsed >= this.#windowCount || (this.#windowUsed > 0 && this.#windowUsedBytes >= this.#windowBytes)) return
+    const bytesLeft = this.#windowUsed === 0 ? waiter.bytesMax : Math.min(waiter.bytesMax, this.#windowBytes - this.#windowUsedBytes)
+    const deliveries = this.#group.take(this, Math.min(waiter.countMax, this.#windowCount - this.#windowUsed), bytesLeft)
+    if (deliveries.length === 0) return
+    this.#waiter = undefined
+    waiter.resolve(deliveries)
+  }
+
+  /** Where to begin among `count` queues, another one each time, so that none starves. */
+  nextTurn(count: number): number {
+    this.#turn = (this.#turn + 1) % count
+    return this.#turn
+  }
+
+  hold(delivery: MemoryDelivery): void {
+    this.#held.add(delivery)
+    if (delivery.fromLot) return
+    this.#windowUsed++
+    this.#windowUsedBytes += delivery.sizeBytes
+  }
+
+  letGo(delivery: MemoryDelivery): void {
+    if (!this.#held.delete(delivery) || delivery.fromLot) return
+    this.#windowUsed--
+    this.#windowUsedBytes -= delivery.sizeBytes
+  }
+
+  /** What it holds, of one partition or in all, oldest first. */
+  heldOf(partition?: string): MemoryDelivery[] {
+    return [...this.#held].filter((delivery) => partition === undefined || delivery.partition === partition)
+  }
+
+  /** Dies without a word: what it holds stays held until its lease has run out. */
+  crash(takeOverMs: number): void {
+    if (this.#closed) return
+    this.crashed = true
+    this.#stop()
+    this.#group.broker.clock.setTimer(takeOverMs, () => this.#group.leave(this, true))
+  }
+
+  fence(): void {
+    if (!this.#closed) this.#group.fence(this)
+  }
+
+  #stop(): void {
+    this.#closed = true
+    this.#waiter?.resolve([])
+    this.#waiter = undefined
+  }
+
+  #settle(deliveries: readonly Delivery[], how: (delivery: MemoryDelivery) => void): void {
+    const late: Delivery[] = []
+    for (const delivery of deliveries as readonly MemoryDelivery[]) {
+      if (delivery.state === 'held' && !this.crashed) how(delivery)
+      else if (delivery.state === 'lost') late.push(delivery)
+    }
+    if (late.length > 0 && !this.#closed) queueMicrotask(() => this.observer.settlementLost(late, leaseLost()))
+  }
+
+  #mustHold(deliveries: readonly Delivery[]): readonly MemoryDelivery[] {
+    const held = deliveries as readonly MemoryDelivery[]
+    if (this.crashed || held.some((delivery) => delivery.state !== 'held')) throw leaseLost()
+    return held
+  }
+
+  #mustOwn(partition: string, name: string): Lane {
+    const lane = this.#group.lot.lane(name)
+    if (this.crashed || !this.owned.has(partition) || lane?.partition !== partition) throw leaseLost()
+    return lane
+  }
+
+  async #readLane(partition: string, name: string, countMax: number): Promise<readonly Delivery[]> {
+    if (!this.owned.has(partition)) throw leaseLost()
+    await this.#group.room()
+    if (this.#closed || this.#group.lot.lane(name) === undefined) return []
+    const lane = this.#mustOwn(partition, name)
+    const deliveries: Delivery[] = []
+    for (const entry of lane.entries) {
+      if (deliveries.length >= countMax) break
+      if (entry.holder === undefined) deliveries.push(this.#group.deliver(entry, this, partition))
+    }
+    return deliveries
+  }
+}

@@ -1,0 +1,189 @@
+import { partitionIndex, partitionName, placementKey } from '../partition/index.ts'
+import type { AttemptRecord, DeadLetter, DeadLetterQuery, DeadLetterRecord, LotLane } from '../transport.ts'
+import type { Envelope } from '../../message/envelope.ts'
+import type { Group } from './group.ts'
+import { type Entry, type MemoryDelivery, newEntry } from './queue.ts'
+
+/** A lane that waits outside the log. */
+export interface Lane {
+  readonly name: string
+  /** What places it in a partition: the key of its messages, or the id of an unkeyed one. */
+  readonly place: string
+  /** Changes when the channel's partitions grow. */
+  partition: string
+  state: 'suspended' | 'parked'
+  dueAtMs: number
+  readonly entries: Entry[]
+  /** Dead letter that a parked lane waits for. */
+  parkedBy: string | undefined
+}
+
+/** A group's parking lot and its dead letters. Callers have checked that deliveries are still held. */
+export class Lot {
+  readonly #group: Group
+  readonly #lanes: Map<string, Lane> = new Map()
+  readonly #deadLetters: Map<string, { readonly entry: Entry; readonly lane: string; readonly letter: DeadLetter }> = new Map()
+  #nextDeadLetter = 1
+
+  constructor(group: Group) {
+    this.#group = group
+  }
+
+  lane(name: string): Lane | undefined {
+    return this.#lanes.get(name)
+  }
+
+  lanes(partition?: string): LotLane[] {
+    return [...this.#lanes.values()].filter((lane) => partition === undefined || lane.partition === partition).map(describe)
+  }
+
+  get deadLetterCount(): number {
+    return this.#deadLetters.size
+  }
+
+  /** After the number of partitions has changed. */
+  replace(partitions: number): void {
+    for (const lane of this.#lanes.values()) lane.partition = partitionName(partitionIndex(lane.place, partitions), partitions)
+  }
+
+  /** Moves what consumers hold to the end of a lane. */
+  move(name: string, deliveries: readonly MemoryDelivery[], state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number }, first: AttemptRecord | undefined): void {
+    const head = deliveries[0]
+    if (head === undefined) return
+    const known = this.#lanes.get(name)
+    const lane = known ?? this.#make(name, head.envelope, state)
+    if (known === undefined && first !== undefined) remember(head.entry, first)
+    for (const delivery of deliveries) {
+      this.#group.settle(delivery)
+      delivery.entry.lane = lane
+      lane.entries.push(delivery.entry)
+    }
+    // An unkeyed message was nobody's own: whoever owns the partition of its lane drains it from here on.
+    if (head.partition === '') this.#announce(lane)
+  }
+
+  reschedule(lane: Lane, dueAtMs: number, head: AttemptRecord | undefined): void {
+    lane.dueAtMs = dueAtMs
+    const first = lane.entries[0]
+    if (first !== undefined && head !== undefined) remember(first, head)
+    this.#void(lane)
+  }
+
+  /** Takes a settled entry out of its lane; a suspended lane is gone with its last one. */
+  remove(entry: Entry): void {
+    const lane = entry.lane as Lane
+    lane.entries.splice(lane.entries.indexOf(entry), 1)
+    entry.lane = undefined
+    if (lane.entries.length === 0 && lane.state === 'suspended') this.#lanes.delete(lane.name)
+  }
+
+  deadLetter(record: DeadLetterRecord, entry: Entry): void {
+    const { envelope } = entry.message
+    const deadLetterId = String(this.#nextDeadLetter++).padStart(12, '0')
+    let lane = entry.lane
+    if (record.mode === 'park' && placementKey(envelope, this.#group.order) !== undefined) {
+      lane ??= this.#lanes.get(record.lane) ?? this.#make(record.lane, envelope, { state: 'parked', dueAtMs: 0 })
+      lane.state = 'parked'
+      lane.parkedBy = deadLetterId
+      this.#void(lane)
+    }
+    if (entry.lane !== undefined) this.remove(entry)
+    this.#deadLetters.set(deadLetterId, { entry, lane: record.lane, letter: { deadLetterId, envelope, reason: record.reason, parkedBehind: 0, redrives: entry.redrives } })
+  }
+
+  list(query: DeadLetterQuery): DeadLetter[] {
+    return this.#matching(query).map(({ lane, letter }) => ({ ...letter, parkedBehind: this.#parkedBy(lane, letter)?.entries.length ?? 0 }))
+  }
+
+  redrive(query: DeadLetterQuery): Entry[] {
+    const back: Entry[] = []
+    const changed = new Set<Lane>()
+    for (const { letter, entry, lane: name } of this.#matching(query)) {
+      this.#deadLetters.delete(letter.deadLetterId)
+      const again = newEntry(entry.message, letter.redrives + 1)
+      const lane = this.#lanes.get(name) ?? this.#make(name, letter.envelope, { state: 'suspended', dueAtMs: 0 })
+      again.lane = lane
+      const behind = lane.entries.findIndex((other) => other.message.position > again.message.position)
+      lane.entries.splice(behind < 0 ? lane.entries.length : behind, 0, again)
+      if (lane.state === 'suspended' || lane.parkedBy === letter.deadLetterId) open(lane)
+      back.push(again)
+      changed.add(lane)
+    }
+    for (const lane of changed) this.#announce(lane)
+    return back
+  }
+
+  discard(query: DeadLetterQuery): number {
+    const dead = this.#matching(query)
+    for (const { lane: name, letter } of dead) {
+      this.#deadLetters.delete(letter.deadLetterId)
+      const lane = this.#parkedBy(name, letter)
+      if (lane === undefined) continue
+      open(lane)
+      if (lane.entries.length === 0) this.#lanes.delete(lane.name)
+      this.#announce(lane)
+    }
+    return dead.length
+  }
+
+  /** Forgets every lane; its entries are the caller's to drop. */
+  clear(): void {
+    this.#lanes.clear()
+  }
+
+  /** What was read of the lane and not settled is back in it. */
+  #void(lane: Lane): void {
+    for (const entry of lane.entries) if (entry.holder !== undefined) this.#group.settle(entry.holder)
+  }
+
+  #make(name: string, head: Envelope, state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number }): Lane {
+    const partitions = this.#group.partitionCount
+    const place = placementKey(head, this.#group.order) ?? head.id
+    const lane: Lane = { name, place, partition: partitionName(partitionIndex(place, partitions), partitions), state: state.state, dueAtMs: state.dueAtMs, entries: [], parkedBy: undefined }
+    this.#lanes.set(name, lane)
+    return lane
+  }
+
+  #parkedBy(name: string, letter: DeadLetter): Lane | undefined {
+    const lane = this.#lanes.get(name)
+    return lane?.parkedBy === letter.deadLetterId ? lane : undefined
+  }
+
+  #announce(lane: Lane): void {
+    this.#group.ownerOf(lane.partition)?.observer.lotChanged(lane.partition, [describe(lane)])
+  }
+
+  #matching(query: DeadLetterQuery): { readonly entry: Entry; readonly lane: string; readonly letter: DeadLetter }[] {
+    const found = []
+    for (const dead of this.#deadLetters.values()) {
+      if (found.length >= (query.limit ?? Infinity)) break
+      const { deadLetterId, envelope, reason } = dead.letter
+      if (query.deadLetterIds !== undefined && !query.deadLetterIds.includes(deadLetterId)) continue
+      if (query.types !== undefined && !query.types.includes(envelope.type)) continue
+      if (query.keys !== undefined && !query.keys.includes(envelope.partitionkey ?? '')) continue
+      if (query.fingerprint !== undefined && query.fingerprint !== reason.fingerprint) continue
+      if (query.after !== undefined && deadLetterId <= query.after) continue
+      found.push(dead)
+    }
+    return found
+  }
+}
+
+/** Writes down what the core wants remembered about an entry. */
+export function remember(entry: Entry, record: AttemptRecord): void {
+  entry.attempt = record.attempt
+  entry.firstDeliveredAtMs = record.firstDeliveredAtMs
+  entry.notBeforeMs = record.notBeforeMs
+  entry.note = record.note
+  entry.suspect = false
+}
+
+function open(lane: Lane): void {
+  lane.state = 'suspended'
+  lane.dueAtMs = 0
+  lane.parkedBy = undefined
+}
+
+function describe(lane: Lane): LotLane {
+  return { lane: lane.name, partition: lane.partition, state: lane.state, dueAtMs: lane.dueAtMs, count: lane.entries.length }
+}

@@ -1,0 +1,47 @@
+import { keyHash } from './hash.ts'
+
+/** A member of a group, as far as sharing out partitions is concerned. */
+export interface PartitionMember {
+  /** Unique in the group and equal in every member's view. */
+  readonly id: string
+}
+
+/** Name of a partition. It holds the number of partitions too, so that names of before and after a growth differ. */
+export function partitionName(index: number, partitions: number): string {
+  return `${index}/${partitions}`
+}
+
+/**
+ * Who should own which partition: rendezvous hashing with bounded load. Each partition goes to the member that ranks
+ * highest for it and has room; nobody gets more than ⌈partitions / members⌉ while another has room. Every member that
+ * sees the same members computes the same answer without talking, and a join or leave moves few partitions.
+ * A wrong view costs balance, never order: exclusivity is the transport's lock.
+ *
+ * `mayOwn` excludes pairs (a member that lacks a type found in the partition); a partition that nobody may own is left
+ * out, and the bound gives way where it must.
+ */
+export function assignPartitions<M extends PartitionMember>(partitions: readonly string[], members: readonly M[], mayOwn?: (partition: string, member: M) => boolean): ReadonlyMap<string, M> {
+  const plan = new Map<string, M>()
+  if (members.length === 0) return plan
+  const loadMax = Math.ceil(partitions.length / members.length)
+  const load = new Map<M, number>()
+  for (const partition of partitions) {
+    let best: M | undefined
+    let bestFull = true
+    let bestRank = -1
+    for (const member of members) {
+      if (mayOwn !== undefined && !mayOwn(partition, member)) continue
+      const full = (load.get(member) ?? 0) >= loadMax
+      const rank = keyHash(`${member.id}\n${partition}`)
+      const better = best === undefined || (bestFull && !full) || (bestFull === full && (rank > bestRank || (rank === bestRank && member.id < best.id)))
+      if (!better) continue
+      best = member
+      bestFull = full
+      bestRank = rank
+    }
+    if (best === undefined) continue
+    plan.set(partition, best)
+    load.set(best, (load.get(best) ?? 0) + 1)
+  }
+  return plan
+}
