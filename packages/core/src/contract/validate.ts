@@ -7,7 +7,7 @@ import { SluiceError } from '../errors/index.ts'
 import type { Contract, RequestContract } from './contract.ts'
 import { validationFailed } from './issues.ts'
 import { checkKey } from './names.ts'
-import type { StandardResult, StandardSchema, StandardSuccess } from './standard-schema.ts'
+import type { StandardFailure, StandardResult, StandardSchema, StandardSuccess } from './standard-schema.ts'
 
 /** A checked value: `value` is the schema's output. A promise only where the schema is asynchronous. */
 export type Checked = StandardSuccess<unknown> | Promise<StandardSuccess<unknown>>
@@ -68,8 +68,7 @@ function check(schema: StandardSchema, data: unknown, contract: string, what: 'd
   } catch (cause) {
     throw schemaThrew(cause, contract, what)
   }
-  // A thenable of another realm or library counts too; results have no `then`.
-  if (result instanceof Promise || isThenable(result)) return settle(result, schema, data, contract, what)
+  if (isThenable(result)) return settle(result, schema, data, contract, what)
   return judge(result, schema, data, contract, what)
 }
 
@@ -83,13 +82,21 @@ async function settle(pending: PromiseLike<StandardResult<unknown>>, schema: Sta
   return judge(result, schema, data, contract, what)
 }
 
-function judge(result: StandardResult<unknown>, schema: StandardSchema, data: unknown, contract: string, what: 'data' | 'reply'): StandardSuccess<unknown> {
-  if (!result.issues) return result
-  throw validationFailed(`the ${what} of ${contract}`, contract, data, result.issues, schema['~standard'].vendor)
+function judge(result: Partial<StandardSuccess<unknown> & StandardFailure>, schema: StandardSchema, data: unknown, contract: string, what: 'data' | 'reply'): StandardSuccess<unknown> {
+  let issues: unknown
+  try {
+    issues = result.issues
+    if (!issues && (result.value !== undefined || 'value' in result)) return result as StandardSuccess<unknown>
+  } catch (cause) {
+    throw schemaThrew(cause, contract, what)
+  }
+  if (!Array.isArray(issues)) throw schemaThrew(new TypeError('the schema returned neither a value nor issues'), contract, what)
+  throw validationFailed(`the ${what} of ${contract}`, contract, data, issues, schema['~standard'].vendor)
 }
 
+/** Promises of another realm or library count too; results have no `then`. */
 function isThenable(value: unknown): value is PromiseLike<StandardResult<unknown>> {
-  return typeof (value as { readonly then?: unknown }).then === 'function'
+  return typeof value === 'object' && value !== null && typeof (value as { readonly then?: unknown }).then === 'function'
 }
 
 function schemaThrew(cause: unknown, contract: string, what: 'data' | 'reply'): SluiceError {
@@ -108,6 +115,9 @@ function upcast(contract: Contract, data: unknown, written: number): unknown {
       fix: 'Deploy the newer contract to this service; onNewerVersion says what happens to the message until then',
       details,
     })
+  }
+  if (!Number.isInteger(written) || written < 1) {
+    throw new SluiceError('NO_UPCAST', `a message of ${name} has a version that is not a whole number from 1 on`, { fix: 'Discard the dead letter, or mend its producer', details: { contract: name, contractVersion: version } })
   }
   let current = data
   for (let from = written; from < version; from++) {
