@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** A named part of `npm test`. A test file belongs to the first suite whose pattern matches it. */
+export interface Suite {
+  readonly name: string
+  readonly pattern: RegExp
+  /** Suites of one stage share its time budget. */
+  readonly stage: Stage
+  /** What the machine must have; without it the suite is skipped by name (SLUICE_REQUIRE=all: fails). */
+  readonly needs?: () => string | undefined
+}
+
+/** A part of the run with one time budget. */
+export type Stage = 'core + embedded' | 'browser'
+
+/** Budgets of issue 3; enforced. */
+export const stageBudgetsMs: Readonly<Record<Stage, number>> = {
+  'core + embedded': 6 * 60_000,
+  browser: 3 * 60_000,
+}
+
+/** Found on PATH, first of the names that is there. */
+export function onPath(...names: readonly string[]): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) => existsSync(file))
+}
+
+function needsChromium(): string | undefined {
+  const found = process.env.CHROMIUM ?? onPath('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
+  return found === undefined ? 'needs Chromium: apt-get install chromium, or CHROMIUM=/path/to/it' : undefined
+}
+
+/** `x.browser.test.ts` needs a browser; `x.slow.test.ts` runs in `npm run full` only; everything else is here. */
+export const suites: readonly Suite[] = [
+  { name: 'browser', pattern: /\.browser\.test\.ts$/, stage: 'browser', needs: needsChromium },
+  { name: 'core', pattern: /^packages\/(core|sluice)\//, stage: 'core + embedded' },
+  { name: 'conformance', pattern: /^packages\/conformance\/|\/conformance[^/]*\.test\.ts$/, stage: 'core + embedded' },
+  { name: 'embedded', pattern: /^packages\/embedded\//, stage: 'core + embedded' },
+  { name: 'shop', pattern: /^examples\//, stage: 'core + embedded' },
+  { name: 'workspace', pattern: /^(tools|bench|docs)\//, stage: 'core + embedded' },
+]
+
+/** The suite of a test file, by its path from the root. */
+export function suiteOf(file: string): Suite {
+  const suite = suites.find(({ pattern }) => pattern.test(file))
+  if (suite === undefined) throw new Error(`${file} belongs to no suite of tools/stages/suites.ts`)
+  return suite
+}
