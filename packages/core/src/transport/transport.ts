@@ -344,7 +344,7 @@ export interface ParkingLot {
   move(lane: string, deliveries: readonly Delivery[], state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number }, first?: AttemptRecord): Promise<void>
   /**
    * The lane's first `countMax` messages in order, from the first that is not read and unsettled. Fewer than `countMax`
-   * mean that the lane holds no more ([]: nothing at all). They count as delivered until settled.
+   * mean that the lane holds no more ([]: nothing at all); undefined: it is parked. They count as delivered until settled.
    */
   read(partition: string, lane: string, countMax: number): Promise<readonly Delivery[] | undefined>
   /** The lane's head is to be tried again at `dueAtMs`; progress as in `record.` */
