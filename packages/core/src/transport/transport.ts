@@ -150,6 +150,8 @@ export interface SendOptions {
    * commit or rollback decides. Rejects with UNSUPPORTED, SQLITE_TWO_LIBRARIES or INVALID_OPTION.
    */
   readonly transaction?: unknown
+  /** Only with `transaction`: what may be missing, to be created inside it (a `declare` would wait for the transaction's lock). */
+  readonly topology?: Topology
 }
 
 /** Outcome of a batch. An empty list means: all confirmed. */
@@ -338,8 +340,8 @@ export interface Consumer {
 export interface ParkingLot {
   /**
    * R1: copies deliveries (in this order) to the end of their lane, creating it with `state` if it is new, confirms,
-   * then accepts the originals; atomic where the transport can. A lane that exists keeps its state. `first`: progress
-   * of the first entry when the lane is new.
+   * then accepts the originals; atomic where the transport can. A lane that exists keeps its state, its due time and
+   * its head. Entries keep what was recorded for them; `first`: newer progress of the first entry.
    */
   move(lane: string, deliveries: readonly Delivery[], state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number }, first?: AttemptRecord): Promise<void>
   /**
