@@ -60,5 +60,11 @@ export const errorCodes = {
   LEASE_LOST: { scope: 'message', summary: 'another consumer took over what this delivery belonged to' },
 } as const
 
+/**
+ * The blast radius of an error: what must be given up because of it. `call`: what was asked, nothing else. `message`: this
+ * one message. `connection`: the connection to this transport, until it is healed or a person helps.
+ */
+export type ErrorScope = 'call' | 'message' | 'connection'
+
 /** The code of a {@link SluiceError}: stable, documented one page each, safe to branch on. */
 export type ErrorCode = keyof typeof errorCodes

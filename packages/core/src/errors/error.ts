@@ -1,8 +1,9 @@
-import { type ErrorCode, errorCodes } from './codes.ts'
+import { type ErrorCode, errorCodes, type ErrorScope } from './codes.ts'
+import { redactCause, redactDetails, redactUrls } from './redact.ts'
 
 /** What a {@link SluiceError} carries beside its message. */
 export interface SluiceErrorOptions {
-  /** What led to it; kept as the standard `cause`. */
+  /** What led to it; kept as the standard `cause`, as a copy where it held a URL with credentials. */
   readonly cause?: unknown
   /** What the reader can do about it, as a sentence that names the option or command. */
   readonly fix?: string
@@ -10,9 +11,15 @@ export interface SluiceErrorOptions {
   readonly details?: Readonly<Record<string, unknown>>
 }
 
-/** The only class of error that Sluice throws. Branch on {@link SluiceError.code}, never on the text. */
+/** Known to every copy of the library that a process may hold. */
+const brand: unique symbol = Symbol.for('sluice.error')
+
+/**
+ * The only class of error that Sluice throws. Branch on {@link SluiceError.code}, never on the text. Credentials of
+ * URLs are taken out of the text, the details and the cause here, so that no caller can forget to.
+ */
 export class SluiceError extends Error {
-  override readonly name = 'SluiceError'
+  declare readonly name: 'SluiceError'
   /** Stable code, one documentation page each. */
   readonly code: ErrorCode
   /** What can be done about it, or undefined where the message says it all. */
@@ -20,29 +27,51 @@ export class SluiceError extends Error {
   /** Facts for programs. */
   readonly details: Readonly<Record<string, unknown>>
 
+  static {
+    // On the prototype, so that the first line of every stack says it, and printing an error does not repeat it.
+    Object.defineProperty(SluiceError.prototype, 'name', { value: 'SluiceError', configurable: true, writable: true })
+    Object.defineProperty(SluiceError.prototype, brand, { value: true })
+  }
+
   constructor(code: ErrorCode, message: string, options: SluiceErrorOptions = {}) {
-    const fix = options.fix
-    super(fix === undefined ? `${code}: ${message}` : `${code}: ${message}. ${fix}`, 'cause' in options ? { cause: options.cause } : undefined)
+    const fix = options.fix === undefined || options.fix === '' ? undefined : redactUrls(options.fix)
+    const text = redactUrls(message)
+    super(fix === undefined ? `${code}: ${text}` : `${code}: ${text}. ${fix}`, options.cause === undefined ? undefined : { cause: redactCause(options.cause) })
     this.code = code
     this.fix = fix
-    this.details = options.details ?? {}
+    this.details = options.details === undefined ? noDetails : redactDetails(options.details)
   }
 
   /** What must be given up because of this error: the call, the message, or the connection. */
-  get scope(): 'call' | 'message' | 'connection' {
-    return errorCodes[this.code].scope
+  get scope(): ErrorScope {
+    return errorCodes[this.code]?.scope ?? 'message'
+  }
+
+  /** For loggers that print JSON: everything but the stack. */
+  toJSON(): object {
+    const cause = this.cause instanceof Error ? { name: this.cause.name, message: this.cause.message } : undefined
+    return { name: this.name, code: this.code, message: this.message, fix: this.fix, details: this.details, cause }
   }
 }
 
-/** Whether a value is a {@link SluiceError}, of the given code if one is given. Works across copies of the library. */
+const noDetails: Readonly<Record<string, unknown>> = Object.freeze({})
+
+/**
+ * Whether a value is a {@link SluiceError}, of the given code if one is given. Works across copies and versions of the
+ * library, and never throws, whatever the value is.
+ */
 export function isSluiceError(value: unknown, code?: ErrorCode): value is SluiceError {
-  return value instanceof Error && value.name === 'SluiceError' && 'code' in value && (code === undefined || value.code === code)
+  try {
+    return typeof value === 'object' && value !== null && (value as { readonly [brand]?: unknown })[brand] === true && (code === undefined || (value as SluiceError).code === code)
+  } catch {
+    return false
+  }
 }
 
 /** Turns whatever was thrown into an Error; never throws itself, whatever the value is. */
 export function toError(value: unknown): Error {
-  if (value instanceof Error) return value
   try {
+    if (value instanceof Error) return value
     return new Error(typeof value === 'string' ? value : `thrown: ${String(value)}`)
   } catch {
     return new Error('thrown: a value that cannot be printed')
