@@ -1,0 +1,376 @@
+import type { Clock, Random, Timer } from '../../clock/index.ts'
+import { SluiceError } from '../../errors/index.ts'
+import type { OutgoingMessage, SendReport, Topology, Transport } from '../../transport/index.ts'
+import type { PublishReceipt } from './api.ts'
+import { type PendingMessage, PublishCall, transportFailure } from './pending.ts'
+import { ResendQueue } from './resend-queue.ts'
+
+/** What a sender needs. */
+export interface SenderOptions {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  /** Messages and bytes that may be outstanding; beyond, calls reject with BACKPRESSURE. */
+  readonly countMax: number
+  readonly bytesMax: number
+  /** What a channel needs to exist; declared before its first message. */
+  topologyOf(channel: string): Topology
+  /** Told about each finished `transport.send`, only if set. */
+  readonly sent?: ((batch: readonly PendingMessage[], startedMs: number, report: SendReport | undefined) => void) | undefined
+}
+
+/** A batch on its way. */
+interface Flight {
+  readonly entries: readonly PendingMessage[]
+  readonly startedMs: number
+}
+
+// One transport.send takes at most this much, so that a huge publishMany is a pipeline and not one long write.
+const batchCountMax = 1000
+const batchBytesMax = 4 * 1024 * 1024
+// More overlapping sends than this only queue up inside the transport; waiting here makes their batches larger.
+const flightsMax = 8
+// Delay before the first resend, doubling up to the second figure.
+const resendDelayMs = { min: 20, max: 1000 }
+
+/**
+ * Sends everything that goes to one transport. All calls of one tick become one `transport.send` (no timer: the flush
+ * is a microtask, so a lone awaited publish waits for nobody). What failed but can succeed later is sent again under the
+ * same id until its call's time-out; then the call rejects.
+ *
+ * Order (R4): a keyed message that failed blocks its lane. Nothing of the lane is sent until all that was under way has
+ * come back; then everything from the first unconfirmed message on goes out again, in the order of the calls.
+ */
+export class Sender {
+  readonly #options: SenderOptions
+  readonly #calls: Set<PublishCall> = new Set()
+  readonly #flights: Set<Flight> = new Set()
+  readonly #resends: ResendQueue = new ResendQueue()
+  readonly #declared: Set<string> = new Set()
+  readonly #declaring: Map<string, PendingMessage[]> = new Map()
+  #queue: PendingMessage[] = []
+  #flushing = false
+  #sequence = 0
+  #count = 0
+  #bytes = 0
+  #deadlineTimer: Timer | undefined
+  #deadlineMs = Number.POSITIVE_INFINITY
+  #resendTimer: Timer | undefined
+  #resendAttempt = 0
+  #idle: (() => void)[] = []
+
+  constructor(options: SenderOptions) {
+    this.#options = options
+  }
+
+  /** Messages neither confirmed nor given up. */
+  get outstanding(): number {
+    return this.#count
+  }
+
+  /** Sends one message. `timeoutMs` bounds how long it is tried. */
+  sendOne(message: OutgoingMessage, timeoutMs: number, signal: AbortSignal | undefined): Promise<PublishReceipt> {
+    return this.#accept([message], timeoutMs, signal, false) as Promise<PublishReceipt>
+  }
+
+  /** Sends several messages, in order; settles when all have. */
+  sendMany(messages: readonly OutgoingMessage[], timeoutMs: number, signal: AbortSignal | undefined): Promise<readonly PublishReceipt[]> {
+    if (messages.length === 0) return Promise.resolve([])
+    return this.#accept(messages, timeoutMs, signal, true) as Promise<readonly PublishReceipt[]>
+  }
+
+  /** A channel that was declared elsewhere (with its handlers). */
+  declared(channel: string): void {
+    this.#declared.add(channel)
+  }
+
+  /**
+   * Writes messages into the application's transaction, synchronously as far as the transport does. Never sent again
+   * by itself: the transaction decides. A channel nobody declared yet is declared inside it, so a rollback takes that back.
+   */
+  inTransaction(messages: readonly OutgoingMessage[], transaction: unknown): Promise<SendReport> {
+    const missing = new Set<string>()
+    for (const message of messages) if (!this.#declared.has(message.channel)) missing.add(message.channel)
+    if (missing.size === 0) return this.#options.transport.send(messages, { transaction })
+    const parts = [...missing].map((channel) => this.#options.topologyOf(channel))
+    const topology: Topology = { channels: parts.flatMap((part) => part.channels), groups: parts.flatMap((part) => part.groups) }
+    return this.#options.transport.send(messages, { transaction, topology })
+  }
+
+  /** Resolves when nothing is outstanding, or rejects what is left at `deadlineMs` from now. */
+  async drain(deadlineMs: number): Promise<void> {
+    if (this.#count > 0) {
+      const timer = this.#options.clock.setTimer(deadlineMs, () => this.#giveUpAll(), { keepAlive: true })
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
+      timer.cancel()
+    }
+    this.#deadlineTimer?.cancel()
+    this.#resendTimer?.cancel()
+  }
+
+  #accept(messages: readonly OutgoingMessage[], timeoutMs: number, signal: AbortSignal | undefined, many: boolean): Promise<readonly PublishReceipt[] | PublishReceipt> {
+    const full = this.#backpressure(messages)
+    if (full !== undefined) return Promise.reject(full)
+    const deadlineMs = this.#options.clock.monotonicMs() + timeoutMs
+    const call = new PublishCall(deadlineMs, many)
+    for (const message of messages) {
+      this.#queue.push(call.add(message, this.#sequence++))
+      this.#bytes += message.sizeBytes
+    }
+    this.#count += messages.length
+    this.#calls.add(call)
+    if (deadlineMs < this.#deadlineMs) this.#armDeadline(deadlineMs)
+    if (signal !== undefined) this.#listen(call, signal)
+    this.#flushSoon()
+    return call.promise
+  }
+
+  #backpressure(messages: readonly OutgoingMessage[]): SluiceError | undefined {
+    const { countMax, bytesMax } = this.#options
+    // A call of its own may be larger than the buffer: its caller holds the data anyway.
+    if (this.#count === 0 || (this.#count + messages.length <= countMax && this.#bytes < bytesMax)) return undefined
+    return new SluiceError('BACKPRESSURE', `${this.#count} messages (${this.#bytes} bytes) wait for their confirm, which is the limit`, {
+      fix: 'Await earlier publishes, use publishMany, or raise limits.publishBufferCountMax / publishBufferBytesMax',
+      details: { count: this.#count, bytes: this.#bytes, countMax, bytesMax },
+    })
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    queueMicrotask(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#flushing = false
+    if (this.#queue.length === 0 || this.#flights.size >= flightsMax) return
+    const queue = this.#queue
+    let taken = 0
+    while (taken < queue.length && this.#flights.size < flightsMax) {
+      const batch: PendingMessage[] = []
+      let bytes = 0
+      while (taken < queue.length && batch.length < batchCountMax && bytes < batchBytesMax) {
+        const pending = queue[taken++] as PendingMessage
+        if (!this.#sendable(pending)) continue
+        batch.push(pending)
+        bytes += pending.message.sizeBytes
+      }
+      if (batch.length > 0) this.#send(batch, false)
+    }
+    this.#queue = taken === queue.length ? [] : queue.slice(taken)
+  }
+
+  /** False when it was given up, or now waits somewhere else: for its channel, or behind a failed one of its lane. */
+  #sendable(pending: PendingMessage): boolean {
+    if (pending.state !== 'waiting') return false
+    if (!this.#declared.has(pending.message.channel)) {
+      this.#waitForChannel(pending)
+      return false
+    }
+    return !this.#resends.hold(pending)
+  }
+
+  #waitForChannel(pending: PendingMessage): void {
+    const { channel } = pending.message
+    const waiting = this.#declaring.get(channel)
+    if (waiting !== undefined) {
+      waiting.push(pending)
+      return
+    }
+    this.#declaring.set(channel, [pending])
+    this.#declare(channel, 0)
+  }
+
+  #declare(channel: string, attempt: number): void {
+    this.#options.transport.declare(this.#options.topologyOf(channel)).then(
+      () => this.#channelReady(channel),
+      (error: unknown) => this.#channelFailed(channel, transportFailure(error), attempt),
+    )
+  }
+
+  #channelReady(channel: string): void {
+    this.#declared.add(channel)
+    const waiting = this.#declaring.get(channel) ?? []
+    this.#declaring.delete(channel)
+    this.#queue = [...waiting, ...this.#queue]
+    this.#flushSoon()
+  }
+
+  #channelFailed(channel: string, error: SluiceError, attempt: number): void {
+    const waiting = (this.#declaring.get(channel) ?? []).filter((pending) => pending.state === 'waiting')
+    for (const pending of waiting) pending.lastError = error
+    // A connection comes back; a contradiction does not.
+    if (error.scope === 'connection' && waiting.length > 0) {
+      this.#declaring.set(channel, waiting)
+      this.#options.clock.setTimer(this.#backoffMs(attempt), () => this.#declare(channel, attempt + 1), { keepAlive: true })
+      return
+    }
+    this.#declaring.delete(channel)
+    for (const pending of waiting) this.#settle(pending, 'failed')
+  }
+
+  #send(entries: readonly PendingMessage[], resend: boolean): void {
+    const flight: Flight = { entries, startedMs: this.#options.sent === undefined ? 0 : this.#options.clock.monotonicMs() }
+    this.#flights.add(flight)
+    const messages: OutgoingMessage[] = []
+    for (const pending of entries) {
+      pending.state = 'in-flight'
+      messages.push(pending.message)
+    }
+    let sending: Promise<SendReport>
+    try {
+      sending = resend ? this.#options.transport.send(messages, { resend }) : this.#options.transport.send(messages)
+    } catch (error) {
+      sending = Promise.reject(error)
+    }
+    sending.then(
+      (report) => this.#landed(flight, report),
+      (error: unknown) => this.#crashed(flight, transportFailure(error)),
+    )
+  }
+
+  /** A send that rejected as a whole says nothing about its entries: all are unknown. */
+  #crashed(flight: Flight, error: SluiceError): void {
+    const retryable = error.code !== 'TRANSPORT_CLOSED'
+    this.#landed(flight, { failures: flight.entries.map((_, index) => ({ index, state: 'unknown', error, retryable })) })
+  }
+
+  #landed(flight: Flight, report: SendReport): void {
+    this.#flights.delete(flight)
+    this.#options.sent?.(flight.entries, flight.startedMs, report)
+    if (report.duplicates !== undefined) {
+      for (const [index, id] of report.duplicates) {
+        const pending = flight.entries[index]
+        if (pending !== undefined) pending.storedId = id
+      }
+    }
+    if (report.failures.length === 0 && this.#resends.idle) {
+      for (const pending of flight.entries) this.#settle(pending, 'confirmed')
+    } else {
+      this.#sortOut(flight, report)
+    }
+    if (this.#queue.length > 0) this.#flushSoon()
+    if (!this.#resends.idle) this.#scheduleResend(report.failures.length > 0)
+  }
+
+  #sortOut(flight: Flight, report: SendReport): void {
+    const failures = new Map(report.failures.map((failure) => [failure.index, failure]))
+    const again: PendingMessage[] = []
+    for (const [index, pending] of flight.entries.entries()) {
+      const failure = failures.get(index)
+      this.#resends.returned(pending)
+      if (failure === undefined) {
+        this.#resendAttempt = 0
+        this.#settle(pending, 'confirmed')
+        continue
+      }
+      if (failure.state === 'unknown') pending.maybeStored = true
+      // The reason of the first failure says more than that of those held back behind it.
+      if (failure.error.code !== 'NOT_SENT' || pending.lastError === undefined) pending.lastError = failure.error
+      if (pending.state !== 'in-flight') continue
+      pending.state = 'waiting'
+      if (pending.lane !== undefined && pending.call.failedLanes?.has(pending.lane) === true) this.#notSent(pending)
+      else if (failure.retryable) again.push(pending)
+      else this.#fail(pending)
+    }
+    this.#resends.add(again, this.#flights)
+  }
+
+  /** Gives one up for good; entries of its call behind it in its lane are not sent. */
+  #fail(pending: PendingMessage): void {
+    const { call, lane } = pending
+    this.#settle(pending, pending.maybeStored ? 'unknown' : 'failed')
+    if (!call.many || lane === undefined) return
+    call.failedLanes ??= new Set()
+    call.failedLanes.add(lane)
+    for (const later of call.entries) if (later.lane === lane && later.state === 'waiting') this.#notSent(later)
+  }
+
+  #notSent(pending: PendingMessage): void {
+    if (!pending.maybeStored) {
+      pending.lastError = new SluiceError('NOT_SENT', 'not sent, because an earlier message of the same key in the same call failed', { details: { id: pending.message.envelope.id } })
+    }
+    this.#settle(pending, pending.maybeStored ? 'unknown' : 'failed')
+  }
+
+  /** What was only held back behind a failed message goes at once, what failed itself after a delay. */
+  #scheduleResend(failed: boolean): void {
+    if (this.#resendTimer !== undefined || !this.#resends.ready) return
+    if (!failed) {
+      this.#resend()
+      return
+    }
+    const delayMs = this.#backoffMs(this.#resendAttempt++)
+    this.#resendTimer = this.#options.clock.setTimer(
+      delayMs,
+      () => {
+        this.#resendTimer = undefined
+        this.#resend()
+      },
+      { keepAlive: true },
+    )
+  }
+
+  #resend(): void {
+    const entries = this.#resends.take(batchCountMax)
+    if (entries.length > 0) this.#send(entries, entries.some((pending) => pending.maybeStored))
+  }
+
+  #backoffMs(attempt: number): number {
+    const ceilingMs = Math.min(resendDelayMs.max, resendDelayMs.min * 2 ** Math.min(attempt, 16))
+    return ceilingMs * (0.5 + this.#options.random() / 2)
+  }
+
+  #settle(pending: PendingMessage, state: 'confirmed' | 'failed' | 'unknown'): void {
+    if (pending.state !== 'waiting' && pending.state !== 'in-flight') return
+    this.#count--
+    this.#bytes -= pending.message.sizeBytes
+    if (pending.call.settle(pending, state)) this.#calls.delete(pending.call)
+    if (this.#count === 0 && this.#idle.length > 0) {
+      for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+
+  // One timer for the earliest deadline. It is not cancelled by each confirm, only armed anew when it fires.
+  #armDeadline(deadlineMs: number): void {
+    this.#deadlineTimer?.cancel()
+    this.#deadlineMs = deadlineMs
+    this.#deadlineTimer = this.#options.clock.setTimer(Math.max(0, deadlineMs - this.#options.clock.monotonicMs()), () => this.#expire())
+  }
+
+  #expire(): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const call of [...this.#calls]) {
+      if (call.deadlineMs <= nowMs) this.#giveUp(call, undefined)
+      else if (call.deadlineMs < nextMs) nextMs = call.deadlineMs
+    }
+    this.#deadlineMs = Number.POSITIVE_INFINITY
+    this.#deadlineTimer = undefined
+    if (nextMs < Number.POSITIVE_INFINITY) this.#armDeadline(nextMs)
+  }
+
+  #giveUp(call: PublishCall, reason: SluiceError | undefined): void {
+    for (const pending of call.entries) {
+      if (pending.state !== 'waiting' && pending.state !== 'in-flight') continue
+      const unknown = pending.maybeStored || pending.state === 'in-flight'
+      if (reason !== undefined) pending.lastError = reason
+      this.#settle(pending, unknown ? 'unknown' : 'failed')
+    }
+  }
+
+  #giveUpAll(): void {
+    const reason = new SluiceError('BUS_STOPPED', 'the bus stopped before the message was confirmed')
+    for (const call of [...this.#calls]) this.#giveUp(call, reason)
+  }
+
+  #listen(call: PublishCall, signal: AbortSignal): void {
+    const abort = (): void => this.#giveUp(call, new SluiceError('ABORTED', 'the caller gave up', { cause: signal.reason }))
+    if (signal.aborted) {
+      abort()
+      return
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    call.unlisten = () => signal.removeEventListener('abort', abort)
+  }
+}
