@@ -1,0 +1,150 @@
+import type { HistoryEvent, HistoryScope, Violation } from './event.ts'
+import { type Fate, HistoryModel, type SentMessage } from './model.ts'
+import { checkOrder } from './order.ts'
+
+/**
+ * Judges a history by the invariants I1–I11 (docs/internals/invariants.md). Line order is taken as time: an operation
+ * is known to be over where its outcome stands, and to have begun where its `invoke` stands, so nothing is flagged that
+ * another order of the same overlapping operations would allow.
+ */
+export function checkHistory(events: readonly HistoryEvent[], scope: HistoryScope): readonly Violation[] {
+  const model = new HistoryModel(events, scope)
+  const found: Violation[] = [...model.malformed]
+  for (const message of model.messages.values()) {
+    checkUnrouted(model, message, found)
+    for (const group of model.groupsOf(message.channel)) checkComplete(model, message, model.fate(group, message.id), found)
+  }
+  for (const fate of model.fates.values()) checkFate(model, fate, found)
+  checkLeases(model, found)
+  checkOrder(model, found)
+  return found.sort((a, b) => a.at - b.at)
+}
+
+function checkUnrouted(model: HistoryModel, message: SentMessage, found: Violation[]): void {
+  if (message.outcome !== 'ok' || model.scope.drained === false) return
+  if (model.groupsOf(message.channel).length === 0 && !model.unrouted.has(message.id)) {
+    found.push({ invariant: 'I1', message: 'accepted, no group asks for it, and not counted as unrouted', at: message.invokedAt, id: message.id })
+  }
+}
+
+/** I1: what was accepted has come to an end, and to one end only. */
+function checkComplete(model: HistoryModel, message: SentMessage, fate: Fate, found: Violation[]): void {
+  const { id, group } = fate
+  if (message.outcome === 'ok' && model.scope.drained !== false && !hasEnded(model, fate)) {
+    found.push({ invariant: 'I1', message: 'accepted, and neither done nor accounted for', at: message.invokedAt, id, group })
+  }
+  for (const dead of fate.deadLetters) {
+    const accept = fate.accepts.find((a) => a.i > dead.i && !fate.redrives.some((r) => r > dead.i && r < a.i))
+    const both = accept ?? fate.accepts.find((a) => a.i < dead.i && !replayed(model, fate, a.i, dead.i))
+    if (both === undefined) continue
+    const [from, to] = both.i < dead.i ? [both.i, dead.i] : [dead.i, both.i]
+    if (!faultBetween(model, dead.proc, from, to)) found.push({ invariant: 'I1', message: 'done and dead-lettered without a death between the two', at: to, id, group })
+  }
+}
+
+function hasEnded(model: HistoryModel, fate: Fate): boolean {
+  // Only what settled counts: a handler that returned but whose acceptance nobody saw must be accepted after all.
+  const lastComeBack = Math.max(-1, ...fate.redrives)
+  if (fate.accepts.some((a) => a.i > lastComeBack) || fate.ends.some((end) => end > lastComeBack)) return true
+  if (fate.discards.some((d) => d > lastComeBack)) return true
+  if (fate.deadLetters.some((d) => d.i > lastComeBack)) return true
+  return fate.parks.some((park) => park.behind !== undefined && isStillDead(model.fate(fate.group, park.behind)))
+}
+
+function isStillDead(fate: Fate): boolean {
+  const last = fate.deadLetters.at(-1)
+  return last !== undefined && !fate.redrives.some((r) => r > last.i) && !fate.discards.some((d) => d > last.i)
+}
+
+function replayed(model: HistoryModel, fate: Fate, from: number, to: number): boolean {
+  return model.replays.some((r) => r.group === fate.group && r.i > from && r.i < to) || fate.redrives.some((r) => r > from && r < to)
+}
+
+function faultBetween(model: HistoryModel, proc: string, from: number, to: number): boolean {
+  return model.faults.some((f) => f.i > from && f.i < to && (f.victim === undefined || f.victim === proc))
+}
+
+function checkFate(model: HistoryModel, fate: Fate, found: Violation[]): void {
+  const { id, group } = fate
+  const message = model.messages.get(id)
+  const flag = (invariant: Violation['invariant'], text: string, at: number): void => void found.push({ invariant, message: text, at, id, group })
+  for (const run of fate.runs) {
+    const event = model.events[run.at] as HistoryEvent
+    if (message === undefined || message.invokedAt > run.at) flag('I2', 'delivered, and never sent', run.at)
+    else {
+      if (event.sha256 !== message.sha256) flag('I2', 'delivered with other bytes, key or headers than were sent', run.at)
+      if (event.key !== message.key) flag('I2', 'delivered under another key', run.at)
+      if (message.outcome === 'fail') flag('I3', message.tx === undefined ? 'delivered, although its send had failed' : 'delivered, although its transaction was rolled back', run.at)
+      if (message.dueMs !== undefined && run.wallMs !== undefined && run.wallMs < message.dueMs) flag('I11', `delivered ${message.dueMs - run.wallMs} ms before its time`, run.at)
+    }
+  }
+  checkRedeliveries(model, fate, flag)
+  checkEffects(model, fate, flag)
+  if (model.scope.settlementConfirmed !== false) {
+    for (const accept of fate.accepts) {
+      if (accept.type !== 'ok') continue
+      const again = fate.runs.find((run) => run.at > accept.i && !replayed(model, fate, accept.i, run.at))
+      if (again !== undefined) flag('I8', 'delivered again after a confirmed acceptance', again.at)
+    }
+  }
+  for (const dead of fate.deadLetters) checkDeadLetter(model, fate, message, dead, flag)
+}
+
+type Flag = (invariant: Violation['invariant'], text: string, at: number) => void
+
+/** I4: each delivery after the first has a cause between the two. */
+function checkRedeliveries(model: HistoryModel, fate: Fate, flag: Flag): void {
+  for (let n = 1; n < fate.runs.length; n++) {
+    const before = fate.runs[n - 1] as Fate['runs'][number]
+    const run = fate.runs[n] as Fate['runs'][number]
+    const failed = before.outcome !== 'ok' && before.outcomeAt < run.at
+    const released = fate.releases.some((r) => r > before.at && r < run.at)
+    if (!failed && !released && !replayed(model, fate, before.at, run.at) && !faultBetween(model, before.proc, before.at, run.at)) {
+      flag('I4', `delivery ${n + 1} has no cause`, run.at)
+    }
+  }
+}
+
+/** I5: one committed effect if done, never two. */
+function checkEffects(model: HistoryModel, fate: Fate, flag: Flag): void {
+  if (model.scope.effects?.includes(fate.group) !== true) return
+  const second = fate.effects.filter((e) => e.type === 'ok')[1]
+  if (second !== undefined) flag('I5', 'a second committed effect', second.i)
+  const accept = fate.accepts.find((a) => a.type === 'ok')
+  const handled = fate.runs.some((run) => run.outcome === 'ok')
+  if (accept !== undefined && handled && fate.effects.length === 0) flag('I5', 'done without its effect', accept.i)
+}
+
+/** I9: a dead letter holds the bounded attempts and the original bytes, and can be traced. */
+function checkDeadLetter(model: HistoryModel, fate: Fate, message: SentMessage | undefined, dead: HistoryEvent, flag: Flag): void {
+  if (message === undefined) return flag('I9', 'a dead letter of a message that was never sent', dead.i)
+  if (dead.sha256 !== undefined && dead.sha256 !== message.sha256) flag('I9', 'a dead letter with other bytes than were sent', dead.i)
+  const attempts = dead.attempt ?? 0
+  const max = dead.attemptsMax ?? Number.POSITIVE_INFINITY
+  if (attempts > max) flag('I9', `${attempts} attempts, bounded at ${max}`, dead.i)
+  if (dead.exhausted === true && attempts !== max) flag('I9', `given up after ${attempts} of ${max} attempts`, dead.i)
+  const since = Math.max(-1, ...fate.redrives.filter((r) => r < dead.i))
+  const runs = fate.runs.filter((run) => run.at > since && run.at < dead.i).length
+  const released = fate.releases.filter((r) => r > since && r < dead.i).length
+  const deaths = model.faults.filter((f) => f.i > since && f.i < dead.i).length
+  if (attempts > runs + deaths) flag('I9', `says ${attempts} attempts after ${runs} deliveries`, dead.i)
+  if (runs - released - deaths > attempts) flag('I9', `says ${attempts} attempts, and ${runs} deliveries were neither released nor cut off`, dead.i)
+  const earlier = fate.deadLetters.findLast((d) => d.i < dead.i)
+  if (earlier !== undefined && since < earlier.i && !faultBetween(model, earlier.proc, earlier.i, dead.i)) flag('I9', 'dead-lettered twice without a redrive between', dead.i)
+}
+
+/** I7: what a member settles under a lease that was granted anew meanwhile does not count. */
+function checkLeases(model: HistoryModel, found: Violation[]): void {
+  for (const fate of model.fates.values()) {
+    for (const settled of [...fate.accepts, ...fate.effects, ...fate.deadLetters]) {
+      if (settled.type !== 'ok' || settled.epoch === undefined) continue
+      const newer = model.leases.find((l) => l.i < settled.i && l.group === fate.group && l.partition === settled.partition && (l.epoch ?? 0) > (settled.epoch as number))
+      // The settlement may have been made before the grant and reported after it: only what began after it is stale.
+      if (newer === undefined) continue
+      const began = model.events.findLast((e) => e.i < settled.i && e.type === 'invoke' && e.f === settled.f && e.id === settled.id && e.group === settled.group && e.proc === settled.proc)
+      if (began === undefined || began.i > newer.i) found.push({ invariant: 'I7', message: `${settled.f} settled under epoch ${settled.epoch}, after epoch ${newer.epoch} was granted`, at: settled.i, id: fate.id, group: fate.group })
+    }
+  }
+}
+
+

@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import type { HistoryEvent } from './event.ts'
+
+/** An event before the recorder gave it its place and time. */
+export type HistoryEntry = Omit<HistoryEvent, 'i' | 'monoNs' | 'proc'> & { readonly proc?: string }
+
+/** Hash of what must arrive as it was sent: body, key and headers (in any order). */
+export function contentHash(body: string | Uint8Array, key: string | undefined, headers: Readonly<Record<string, string>> = {}): string {
+  const hash = createHash('sha256').update(body).update(`\0${key === undefined ? '' : `k${key}`}\0`)
+  for (const name of Object.keys(headers).sort()) hash.update(`${name}\0${headers[name]}\0`)
+  return hash.digest('base64url').slice(0, 22)
+}
+
+/**
+ * Appends events to a JSON-lines file. One whole line a `write`, in append mode: lines of several processes do not mix,
+ * and what was written survives a kill -9 of its writer (not a power cut: the judged run has none of its own).
+ * `i` is given by {@link readHistory}, for writers do not know of each other.
+ */
+export class HistoryRecorder {
+  readonly #fd: number
+  readonly #proc: string
+
+  constructor(path: string, proc: string) {
+    this.#fd = openSync(path, 'a', 0o600)
+    this.#proc = proc
+  }
+
+  record(entry: HistoryEntry): void {
+    writeSync(this.#fd, `${JSON.stringify({ proc: this.#proc, ...entry, monoNs: Number(process.hrtime.bigint()) })}\n`)
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+  }
+}
+
+/** Reads a history back, in the order of lines. The last line may be torn if its writer was killed in the write. */
+export function readHistory(path: string): readonly HistoryEvent[] {
+  const lines = readFileSync(path, 'utf8').split('\n')
+  if (lines.at(-1) === '') lines.pop()
+  return lines.map((line, i) => ({ ...(JSON.parse(line) as Omit<HistoryEvent, 'i'>), i }))
+}
