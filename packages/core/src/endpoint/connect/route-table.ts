@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors/index.ts'
 
 interface Rule {
-  readonly pattern: RegExp
+  readonly words: readonly string[]
   /** Length of the pattern before its first star. */
   readonly literal: number
   readonly url: string
@@ -18,7 +18,7 @@ export class RouteTable {
     this.#default = defaultUrl
     for (const [name, url] of Object.entries(routes)) {
       if (typeof url !== 'string' || url === '') throw new SluiceError('INVALID_OPTION', `routes: ${JSON.stringify(name)} has no URL`)
-      if (name.includes('*')) this.#rules.push({ pattern: patternOf(name), literal: name.indexOf('*'), url })
+      if (name.includes('*')) this.#rules.push({ words: wordsOf(name), literal: name.indexOf('*'), url })
       else this.#exact.set(name, url)
     }
     this.#rules.sort((a, b) => b.literal - a.literal)
@@ -30,20 +30,24 @@ export class RouteTable {
   }
 
   urlOf(channel: string): string {
-    return this.#exact.get(channel) ?? this.#rules.find((rule) => rule.pattern.test(channel))?.url ?? this.#default
+    const words = channel.split('.')
+    return this.#exact.get(channel) ?? this.#rules.find((rule) => matches(rule.words, words))?.url ?? this.#default
   }
 }
 
-/** `*` is one word, `**` any number of words. Linear time: each word of the pattern is one simple class. */
-function patternOf(text: string): RegExp {
+/** The words of a pattern: `*` is one word, `**` any number of words, once. */
+function wordsOf(text: string): readonly string[] {
   const words = text.split('.')
   if (words.filter((word) => word === '**').length > 1 || !words.every((word) => word === '*' || word === '**' || /^[A-Za-z0-9_-]+$/.test(word))) {
     throw new SluiceError('INVALID_OPTION', `routes: ${JSON.stringify(text)} is not a pattern`, { fix: 'Write words joined by dots; "*" stands for one word, "**" (once) for any number of words' })
   }
-  let source = ''
-  for (const [index, word] of words.entries()) {
-    if (word === '**') source += index === 0 ? '(?:[^.]+(?:\\.[^.]+)*)?' : '(?:\\.[^.]+)*'
-    else source += `${index > 0 ? (words[index - 1] === '**' && index === 1 ? '\\.?' : '\\.') : ''}${word === '*' ? '[^.]+' : word}`
-  }
-  return new RegExp(`^${source}$`)
+  return words
+}
+
+function matches(pattern: readonly string[], words: readonly string[]): boolean {
+  const same = (part: readonly string[], offset: number): boolean => part.every((word, index) => word === '*' || word === words[offset + index])
+  const star = pattern.indexOf('**')
+  if (star < 0) return pattern.length === words.length && same(pattern, 0)
+  const tail = pattern.slice(star + 1)
+  return words.length >= pattern.length - 1 && same(pattern.slice(0, star), 0) && same(tail, words.length - tail.length)
 }
