@@ -5,7 +5,7 @@ import { Channel } from './channel.ts'
 import type { Group } from './group.ts'
 
 /** Largest message, bytes. The core's own limit is lower by default. */
-export const messageBytesMax: number = 64 * 1024 * 1024
+export const messageBytesMax: number = 16 * 1024 * 1024
 /** Bytes that one channel keeps at most, backlog included; beyond, sending fails with BACKPRESSURE. */
 const channelBytesMax = 512 * 1024 * 1024
 // Timers count monotonic time; looking at the wall clock now and then notices when it was set.

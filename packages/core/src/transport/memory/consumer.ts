@@ -166,11 +166,12 @@ export class MemoryConsumer implements Consumer {
     return lane
   }
 
-  async #readLane(partition: string, name: string, countMax: number): Promise<readonly Delivery[]> {
+  async #readLane(partition: string, name: string, countMax: number): Promise<readonly Delivery[] | undefined> {
     if (!this.owned.has(partition)) throw leaseLost()
     await this.#group.room()
     if (this.#closed || this.#group.lot.lane(name) === undefined) return []
     const lane = this.#mustOwn(partition, name)
+    if (lane.state === 'parked') return undefined
     const deliveries: Delivery[] = []
     for (const entry of lane.entries) {
       if (deliveries.length >= countMax) break
