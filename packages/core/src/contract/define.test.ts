@@ -6,7 +6,10 @@ import { z } from 'zod'
 import { isSluiceError } from '../errors/index.ts'
 import { channel, command, event, isContract, request, typed } from './index.ts'
 
-const code = (wanted: string) => (error: unknown): boolean => isSluiceError(error) && error.code === wanted
+const code =
+  (wanted: string) =>
+  (error: unknown): boolean =>
+    isSluiceError(error) && error.code === wanted
 
 test('an event travels on its name up to the last dot, a command and a request on their full name', () => {
   assert.equal(event('shop.order.placed', typed<object>()).channel, 'shop.order')
@@ -18,10 +21,22 @@ test('an event travels on its name up to the last dot, a command and a request o
 
 test('defaults are the documented ones, and a contract is frozen', () => {
   const contract = event('shop.order.placed', z.object({ orderId: z.string() }))
-  assert.deepEqual({ ...contract, schema: undefined }, {
-    kind: 'event', name: 'shop.order.placed', channel: 'shop.order', version: 1, schema: undefined, key: undefined,
-    tags: [], upcast: Object.create(null), channelSettings: undefined, groups: [], unrouted: 'keep',
-  })
+  assert.deepEqual(
+    { ...contract, schema: undefined },
+    {
+      kind: 'event',
+      name: 'shop.order.placed',
+      channel: 'shop.order',
+      version: 1,
+      schema: undefined,
+      key: undefined,
+      tags: [],
+      upcast: Object.create(null),
+      channelSettings: undefined,
+      groups: [],
+      unrouted: 'keep',
+    },
+  )
   assert.ok(Object.isFrozen(contract) && Object.isFrozen(contract.tags) && Object.isFrozen(contract.groups) && Object.isFrozen(contract.upcast))
 })
 
@@ -29,7 +44,7 @@ test('several contracts share a channel with its key, partitions and retention; 
   const orders = channel('shop.order', { key: (o: { orderId: string }) => o.orderId, partitions: 8, retention: { maxAgeMs: 1000 } })
   const placed = event('shop.order.placed', z.object({ orderId: z.string(), total: z.number() }), { channel: orders })
   const paid = event('shop.order.paid', v.object({ orderId: v.string() }), { channel: orders })
-  const moved = event('shop.order.moved', type({ orderId: 'string', to: 'string' }), { channel: orders, key: o => o.to })
+  const moved = event('shop.order.moved', type({ orderId: 'string', to: 'string' }), { channel: orders, key: (o) => o.to })
   assert.equal(placed.channel, 'shop.order')
   assert.equal(placed.key, orders.key)
   assert.equal(paid.key, orders.key)
@@ -61,7 +76,8 @@ test('what is neither schema nor option is refused by name', () => {
     () => channel('a', options({ retention: { maxAge: 1 } })),
     () => channel('a', options({ retention: { maxBytes: Number.NaN } })),
     () => channel('a', options({ key: 1 })),
-  ]) assert.throws(make, code('INVALID_OPTION'), make.toString())
+  ])
+    assert.throws(make, code('INVALID_OPTION'), make.toString())
 })
 
 test('names of contracts, channels, groups and tags are checked where they are given', () => {

@@ -37,7 +37,7 @@ export interface ContractOptions<Output> {
 }
 
 /** Options of {@link event}. */
-export interface EventOptions<Output> extends ContractOptions<Output> {
+export interface EventContractOptions<Output> extends ContractOptions<Output> {
   /** Groups that must get it even if none of their members ever started. Default: none. */
   readonly groups?: readonly string[]
   /** What happens to an event that no group ever asked for: kept and counted, or refused with UNROUTED. Default `keep`. */
@@ -45,7 +45,7 @@ export interface EventOptions<Output> extends ContractOptions<Output> {
 }
 
 /** Options of {@link request}. */
-export interface RequestOptions<Output, ReplyInput, ReplyOutput> extends ContractOptions<Output> {
+export interface RequestContractOptions<Output, ReplyInput, ReplyOutput> extends ContractOptions<Output> {
   /** Schema of the answer: the handler returns its input, the requester gets its output. */
   readonly reply: StandardSchema<ReplyInput, ReplyOutput>
 }
@@ -64,13 +64,14 @@ const commonOptions = ['channel', 'key', 'version', 'upcast', 'tags'] as const
 export function event<const Name extends string, Input, Output>(
   name: Name,
   schema: StandardSchema<Input, Output>,
-  options: EventOptions<NoInfer<Output>> = {},
+  options: EventContractOptions<NoInfer<Output>> = {},
 ): EventContract<Input, Output, Name> {
   const base = describe('event', name, schema, options, [...commonOptions, 'groups', 'unrouted'])
   const { groups = [], unrouted = 'keep' } = options
   if (!Array.isArray(groups)) throw new SluiceError('INVALID_OPTION', `groups of ${name} is not a list of names`)
   for (const group of groups) checkName('group', group)
-  if (unrouted !== 'keep' && unrouted !== 'error') throw new SluiceError('INVALID_OPTION', `unrouted of ${name} is ${printable(unrouted)}, not "keep" or "error"`)
+  if (unrouted !== 'keep' && unrouted !== 'error')
+    throw new SluiceError('INVALID_OPTION', `unrouted of ${name} is ${printable(unrouted)}, not "keep" or "error"`)
   return Object.freeze({ kind: 'event', ...base, groups: Object.freeze([...new Set(groups)]), unrouted })
 }
 
@@ -99,7 +100,7 @@ export function command<const Name extends string, Input, Output>(
 export function request<const Name extends string, Input, Output, ReplyInput, ReplyOutput>(
   name: Name,
   schema: StandardSchema<Input, Output>,
-  options: RequestOptions<NoInfer<Output>, ReplyInput, ReplyOutput>,
+  options: RequestContractOptions<NoInfer<Output>, ReplyInput, ReplyOutput>,
 ): RequestContract<Input, Output, ReplyInput, ReplyOutput, Name> {
   const base = describe('request', name, schema, options, [...commonOptions, 'reply'])
   requireSchema(`reply of ${name}`, options.reply)
@@ -118,7 +119,8 @@ function describe<Name extends string, Input, Output>(
   refuseUnknownOptions(`${kind} ${name}`, options, known)
   const { channel, key, version = 1, upcast = {}, tags = [] } = options
   if (key !== undefined && typeof key !== 'function') throw new SluiceError('INVALID_OPTION', `key of ${name} is not a function`)
-  if (!Number.isInteger(version) || version < 1 || version > 0x7fffffff) throw new SluiceError('INVALID_OPTION', `version of ${name} is not a whole number from 1 on`)
+  if (!Number.isInteger(version) || version < 1 || version > 0x7fffffff)
+    throw new SluiceError('INVALID_OPTION', `version of ${name} is not a whole number from 1 on`)
   if (!Array.isArray(tags) || tags.length > 16) throw new SluiceError('INVALID_OPTION', `tags of ${name} is not a list of at most 16 names`)
   for (const tag of tags) checkName('tag', tag)
   const settings = channel === undefined || typeof channel === 'string' ? undefined : channel
@@ -153,7 +155,9 @@ function checkUpcasters(name: string, version: number, upcast: Readonly<Record<n
   for (const [from, upcaster] of Object.entries(upcast)) {
     const number = Number(from)
     if (!Number.isInteger(number) || number < 1 || number >= version) {
-      throw new SluiceError('INVALID_OPTION', `upcast of ${name} names the version ${printable(from)}`, { fix: `Older versions of this contract are 1 to ${version - 1}; raise version, or drop the upcaster` })
+      throw new SluiceError('INVALID_OPTION', `upcast of ${name} names the version ${printable(from)}`, {
+        fix: `Older versions of this contract are 1 to ${version - 1}; raise version, or drop the upcaster`,
+      })
     }
     if (typeof upcaster !== 'function') throw new SluiceError('INVALID_OPTION', `the upcaster of ${name} for version ${from} is not a function`)
   }

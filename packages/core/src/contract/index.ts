@@ -1,4 +1,4 @@
-export { channel, type ChannelOptions } from './channel.ts'
+export { type ChannelOptions, channel } from './channel.ts'
 export type {
   Channel,
   ChannelRetention,
@@ -15,7 +15,7 @@ export type {
   ReplyOutput,
   RequestContract,
 } from './contract.ts'
-export { type ContractOptions, command, type EventOptions, event, type RequestOptions, request, type Upcaster } from './define.ts'
+export { type ContractOptions, command, type EventContractOptions, event, type RequestContractOptions, request, type Upcaster } from './define.ts'
 export { issuesMax, type ReportedIssue } from './issues.ts'
 export { checkId, checkKey, checkName, type NameKind, nameBytesMax, printable } from './names.ts'
 export { ContractRegistry, isContract, type KnownChannel } from './registry.ts'

@@ -36,7 +36,7 @@ export function validationFailed(what: string, contract: string, data: unknown, 
     listed.push({ path: pathText(issue), message: cut(message) })
   }
   const more = issues.length - listed.length
-  const text = listed.map(issue => `${issue.path === '' ? 'the value' : issue.path}: ${issue.message}`).join('; ')
+  const text = listed.map((issue) => `${issue.path === '' ? 'the value' : issue.path}: ${issue.message}`).join('; ')
   return new SluiceError('VALIDATION_FAILED', `${what} does not satisfy its schema: ${text}${more > 0 ? `; and ${more} more` : ''}`, {
     details: { contract, vendor, issues: listed, issueCount: issues.length },
   })

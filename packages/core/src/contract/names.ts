@@ -76,6 +76,6 @@ function textProblem(value: unknown): string | undefined {
 export function printable(value: unknown): string {
   if (typeof value !== 'string') return value === null ? 'null' : `(${typeof value})`
   const cut = value.length > 60 ? `${value.slice(0, 60)}…` : value
-  const ascii = JSON.stringify(cut).replace(/[^\x20-\x7e…]/g, c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const ascii = JSON.stringify(cut).replace(/[^\x20-\x7e…]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
   return ascii.replace('…"', '"…')
 }

@@ -48,7 +48,10 @@ export class ContractRegistry {
     this.#checkSpelling('channel', contract.channel)
     const known = this.#channels.get(contract.channel)
     if (known !== undefined && known.kind !== kind) {
-      throw conflict(`channel ${contract.channel} carries ${known.kind} (${known.contracts[0]?.name}), so it cannot carry the ${contract.kind} ${contract.name}`, 'A channel carries events, or commands and requests: give one of them another channel')
+      throw conflict(
+        `channel ${contract.channel} carries ${known.kind} (${known.contracts[0]?.name}), so it cannot carry the ${contract.kind} ${contract.name}`,
+        'A channel carries events, or commands and requests: give one of them another channel',
+      )
     }
     const settings = contract.channelSettings
     if (known?.settings !== undefined && settings !== undefined) agreeOnSettings(known.settings, settings)
@@ -82,7 +85,8 @@ export class ContractRegistry {
   /** Some brokers and file systems fold case: two names that differ only there would meet. */
   #checkSpelling(what: 'contract' | 'channel', name: string): void {
     const known = this.#spelling.get(`${what} ${name.toLowerCase()}`)
-    if (known !== undefined && known !== name) throw conflict(`the ${what} names ${known} and ${name} differ only in case`, 'Spell them alike, or choose another name')
+    if (known !== undefined && known !== name)
+      throw conflict(`the ${what} names ${known} and ${name} differ only in case`, 'Spell them alike, or choose another name')
   }
 }
 
@@ -96,7 +100,10 @@ export function isContract(value: unknown): value is Contract {
 function agree(known: Contract, contract: Contract): void {
   for (const field of ['kind', 'channel', 'version'] as const) {
     if (known[field] !== contract[field]) {
-      throw conflict(`two contracts are named ${contract.name}, one with ${field} ${known[field]}, one with ${contract[field]}`, 'Share one contract object, or give them the same kind, channel and version')
+      throw conflict(
+        `two contracts are named ${contract.name}, one with ${field} ${known[field]}, one with ${contract[field]}`,
+        'Share one contract object, or give them the same kind, channel and version',
+      )
     }
   }
 }
@@ -105,7 +112,10 @@ function agreeOnSettings(known: ChannelSettings, settings: ChannelSettings): voi
   if (known === settings) return
   const text = (s: ChannelSettings): string => JSON.stringify([s.partitions, s.retention?.maxAgeMs, s.retention?.maxBytes, s.retention?.keepForGroups])
   if (text(known) === text(settings)) return
-  throw conflict(`channel ${known.name} was made twice with different partitions or retention`, 'Make it once with channel() and share it between the contracts')
+  throw conflict(
+    `channel ${known.name} was made twice with different partitions or retention`,
+    'Make it once with channel() and share it between the contracts',
+  )
 }
 
 function conflict(message: string, fix: string): SluiceError {
@@ -113,5 +123,12 @@ function conflict(message: string, fix: string): SluiceError {
 }
 
 function view(entry: Entry): KnownChannel {
-  return { name: entry.name, kind: entry.kind, partitions: entry.settings?.partitions, retention: entry.settings?.retention, groups: entry.groups, contracts: entry.contracts }
+  return {
+    name: entry.name,
+    kind: entry.kind,
+    partitions: entry.settings?.partitions,
+    retention: entry.settings?.retention,
+    groups: entry.groups,
+    contracts: entry.contracts,
+  }
 }

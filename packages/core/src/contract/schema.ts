@@ -49,11 +49,17 @@ export interface JsonSchema<T> extends StandardSchema<T> {
 export function jsonSchema<T>(schema: object, validate: JsonSchemaValidator): JsonSchema<T> {
   if (typeof schema !== 'object' || schema === null) throw new SluiceError('INVALID_OPTION', 'the first argument of jsonSchema is not a JSON Schema object')
   if (typeof validate !== 'function') {
-    throw new SluiceError('INVALID_OPTION', 'the second argument of jsonSchema is not a function', { fix: 'Pass the validator compiled from the schema, e.g. ajv.compile(schema)' })
+    throw new SluiceError('INVALID_OPTION', 'the second argument of jsonSchema is not a function', {
+      fix: 'Pass the validator compiled from the schema, e.g. ajv.compile(schema)',
+    })
   }
   const run = (value: unknown): StandardResult<T> | Promise<StandardResult<T>> => {
     const outcome = validate(value)
-    if (outcome instanceof Promise) return outcome.then(late => judge<T>(late, value, validate), error => judgeRejection<T>(error))
+    if (outcome instanceof Promise)
+      return outcome.then(
+        (late) => judge<T>(late, value, validate),
+        (error) => judgeRejection<T>(error),
+      )
     return judge<T>(outcome, value, validate)
   }
   return Object.freeze({ jsonSchema: schema, '~standard': Object.freeze({ version: 1 as const, vendor: 'json-schema', validate: run }) })
@@ -75,8 +81,9 @@ function judgeRejection<T>(error: unknown): StandardResult<T> {
 /** At least one issue, whatever the validator reported: an empty list would read as valid. */
 function toIssues(errors: readonly unknown[]): readonly StandardIssue[] {
   if (errors.length === 0) return [{ message: 'does not satisfy the JSON Schema' }]
-  return errors.map(error => {
-    const { instancePath, keyword, message, path } = (typeof error === 'object' && error !== null ? error : { message: error }) as JsonSchemaError & StandardIssue
+  return errors.map((error) => {
+    const { instancePath, keyword, message, path } = (typeof error === 'object' && error !== null ? error : { message: error }) as JsonSchemaError &
+      StandardIssue
     const text = typeof message === 'string' ? message : `does not satisfy ${typeof keyword === 'string' ? keyword : 'the JSON Schema'}`
     if (typeof instancePath === 'string') return { message: text, path: pointerToPath(instancePath) }
     return Array.isArray(path) ? { message: text, path } : { message: text }
@@ -86,8 +93,11 @@ function toIssues(errors: readonly unknown[]): readonly StandardIssue[] {
 /** RFC 6901. */
 function pointerToPath(pointer: string): readonly PropertyKey[] {
   if (pointer === '') return []
-  return pointer.slice(1).split('/').map(token => {
-    const name = token.replaceAll('~1', '/').replaceAll('~0', '~')
-    return /^(?:0|[1-9]\d{0,8})$/.test(name) ? Number(name) : name
-  })
+  return pointer
+    .slice(1)
+    .split('/')
+    .map((token) => {
+      const name = token.replaceAll('~1', '/').replaceAll('~0', '~')
+      return /^(?:0|[1-9]\d{0,8})$/.test(name) ? Number(name) : name
+    })
 }

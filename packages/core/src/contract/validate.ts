@@ -7,7 +7,7 @@ import { SluiceError } from '../errors/index.ts'
 import type { Contract, RequestContract } from './contract.ts'
 import { validationFailed } from './issues.ts'
 import { checkKey } from './names.ts'
-import type { StandardFailure, StandardResult, StandardSchema, StandardSuccess } from './standard-schema.ts'
+import type { StandardResult, StandardSchema, StandardSuccess } from './standard-schema.ts'
 
 /** A checked value: `value` is the schema's output. A promise only where the schema is asynchronous. */
 export type Checked = StandardSuccess<unknown> | Promise<StandardSuccess<unknown>>
@@ -51,13 +51,21 @@ export function keyOf(contract: Contract, output: unknown): string | undefined {
   try {
     key = make(output)
   } catch (cause) {
-    throw new SluiceError('INVALID_ATTRIBUTE', `the key function of ${contract.name} threw`, { cause, fix: 'Let it return undefined where the data has no key', details: { contract: contract.name } })
+    throw new SluiceError('INVALID_ATTRIBUTE', `the key function of ${contract.name} threw`, {
+      cause,
+      fix: 'Let it return undefined where the data has no key',
+      details: { contract: contract.name },
+    })
   }
   if (key === undefined) return undefined
   try {
     return checkKey(key)
   } catch (cause) {
-    throw new SluiceError('INVALID_ATTRIBUTE', `the key function of ${contract.name} returned no usable key`, { cause, fix: (cause as SluiceError).fix ?? '', details: { contract: contract.name } })
+    throw new SluiceError('INVALID_ATTRIBUTE', `the key function of ${contract.name} returned no usable key`, {
+      cause,
+      fix: (cause as SluiceError).fix ?? '',
+      details: { contract: contract.name },
+    })
   }
 }
 
@@ -72,7 +80,13 @@ function check(schema: StandardSchema, data: unknown, contract: string, what: 'd
   return judge(result, schema, data, contract, what)
 }
 
-async function settle(pending: PromiseLike<StandardResult<unknown>>, schema: StandardSchema, data: unknown, contract: string, what: 'data' | 'reply'): Promise<StandardSuccess<unknown>> {
+async function settle(
+  pending: PromiseLike<StandardResult<unknown>>,
+  schema: StandardSchema,
+  data: unknown,
+  contract: string,
+  what: 'data' | 'reply',
+): Promise<StandardSuccess<unknown>> {
   let result: StandardResult<unknown>
   try {
     result = await pending
@@ -82,7 +96,13 @@ async function settle(pending: PromiseLike<StandardResult<unknown>>, schema: Sta
   return judge(result, schema, data, contract, what)
 }
 
-function judge(result: Partial<StandardSuccess<unknown> & StandardFailure>, schema: StandardSchema, data: unknown, contract: string, what: 'data' | 'reply'): StandardSuccess<unknown> {
+function judge(
+  result: { readonly value?: unknown; readonly issues?: unknown },
+  schema: StandardSchema,
+  data: unknown,
+  contract: string,
+  what: 'data' | 'reply',
+): StandardSuccess<unknown> {
   let issues: unknown
   try {
     issues = result.issues
@@ -117,7 +137,10 @@ function upcast(contract: Contract, data: unknown, written: number): unknown {
     })
   }
   if (!Number.isInteger(written) || written < 1) {
-    throw new SluiceError('NO_UPCAST', `a message of ${name} has a version that is not a whole number from 1 on`, { fix: 'Discard the dead letter, or mend its producer', details: { contract: name, contractVersion: version } })
+    throw new SluiceError('NO_UPCAST', `a message of ${name} has a version that is not a whole number from 1 on`, {
+      fix: 'Discard the dead letter, or mend its producer',
+      details: { contract: name, contractVersion: version },
+    })
   }
   let current = data
   for (let from = written; from < version; from++) {
@@ -131,7 +154,11 @@ function upcast(contract: Contract, data: unknown, written: number): unknown {
     try {
       current = step(current)
     } catch (cause) {
-      throw new SluiceError('UPCAST_FAILED', `the upcaster of ${name} from version ${from} to ${from + 1} threw`, { cause, fix: 'Mend the upcaster, then redrive the message', details })
+      throw new SluiceError('UPCAST_FAILED', `the upcaster of ${name} from version ${from} to ${from + 1} threw`, {
+        cause,
+        fix: 'Mend the upcaster, then redrive the message',
+        details,
+      })
     }
   }
   return current

@@ -14,7 +14,7 @@ export const errorCodes = {
   UNSUPPORTED: { scope: 'call', summary: 'this transport cannot do what was asked' },
   BUS_STOPPED: { scope: 'call', summary: 'the bus was stopped and can no longer be used' },
   // messages
-  VALIDATION_FAILED: { scope: 'message', summary: 'the data does not satisfy the contract\'s schema' },
+  VALIDATION_FAILED: { scope: 'message', summary: "the data does not satisfy the contract's schema" },
   NOT_SERIALIZABLE: { scope: 'message', summary: 'the data would not survive its codec unchanged' },
   UNDECODABLE: { scope: 'message', summary: 'the bytes of a message cannot be decoded' },
   MESSAGE_TOO_LARGE: { scope: 'message', summary: 'the message is larger than the limit' },
@@ -34,7 +34,7 @@ export const errorCodes = {
   NOT_SENT: { scope: 'message', summary: 'not sent, because an earlier message of the same key failed' },
   UNROUTED: { scope: 'message', summary: 'no group asks for this event, and unrouted is set to error' },
   BACKPRESSURE: { scope: 'message', summary: 'the publish buffer or the store is full' },
-  ABORTED: { scope: 'call', summary: 'the caller\'s signal was aborted' },
+  ABORTED: { scope: 'call', summary: "the caller's signal was aborted" },
   // requests
   REQUEST_TIMEOUT: { scope: 'call', summary: 'no reply came in time' },
   NO_HANDLER: { scope: 'call', summary: 'nobody handles this request' },
@@ -56,7 +56,7 @@ export const errorCodes = {
   STORE_NETWORK_FILESYSTEM: { scope: 'connection', summary: 'the bus file is on a network file system' },
   STORE_SYNC_FAILED: { scope: 'connection', summary: 'the operating system could not write the bus file to the disk' },
   SQLITE_UNSOUND: { scope: 'connection', summary: 'this SQLite has a known corruption bug' },
-  SQLITE_TWO_LIBRARIES: { scope: 'call', summary: 'the transaction\'s connection belongs to another SQLite library' },
+  SQLITE_TWO_LIBRARIES: { scope: 'call', summary: "the transaction's connection belongs to another SQLite library" },
   LEASE_LOST: { scope: 'message', summary: 'another consumer took over what this delivery belonged to' },
 } as const
 

@@ -2,29 +2,96 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import vm from 'node:vm'
-import { classifyError, describeError, errorCodes, type ErrorCode, fingerprintOf, isSluiceError, SluiceError, toError } from './index.ts'
+import { classifyError, describeError, type ErrorCode, errorCodes, fingerprintOf, isSluiceError, SluiceError, toError } from './index.ts'
 
 /** Whatever somebody may throw, including values that fight back. */
 function hostileValues(): unknown[] {
-  const throwing = new Proxy({}, { get: () => { throw new Error('get') }, has: () => { throw new Error('has') }, getPrototypeOf: () => { throw new Error('proto') }, ownKeys: () => { throw new Error('keys') } })
+  const throwing = new Proxy(
+    {},
+    {
+      get: () => {
+        throw new Error('get')
+      },
+      has: () => {
+        throw new Error('has')
+      },
+      getPrototypeOf: () => {
+        throw new Error('proto')
+      },
+      ownKeys: () => {
+        throw new Error('keys')
+      },
+    },
+  )
   const revoked = Proxy.revocable({}, {})
   revoked.revoke()
   const revokedFunction = Proxy.revocable(() => 1, {})
   revokedFunction.revoke()
   const getters = Object.defineProperties(new Error('x'), {
-    message: { get: () => { throw new Error('message') } },
-    stack: { get: () => { throw new Error('stack') } },
-    name: { get: () => { throw new Error('name') } },
-    code: { get: () => { throw new Error('code') } },
-    cause: { get: () => { throw new Error('cause') } },
+    message: {
+      get: () => {
+        throw new Error('message')
+      },
+    },
+    stack: {
+      get: () => {
+        throw new Error('stack')
+      },
+    },
+    name: {
+      get: () => {
+        throw new Error('name')
+      },
+    },
+    code: {
+      get: () => {
+        throw new Error('code')
+      },
+    },
+    cause: {
+      get: () => {
+        throw new Error('cause')
+      },
+    },
   })
   const circular: Error & { cause?: unknown } = new Error('circular')
   circular.cause = circular
   const odd = Object.assign(new Error('odd'), { name: 7, code: { a: 1 }, stack: 9 })
   return [
-    undefined, null, 0, Number.NaN, 1n, '', 'text', true, Symbol('s'), () => 1, class Foo {}, {}, [], Object.create(null), new Date(Number.NaN), throwing, revoked.proxy, revokedFunction.proxy, getters, circular, odd,
-    { toString: () => { throw new Error('toString') } }, { [Symbol.toPrimitive]: () => ({}) }, { name: 'SluiceError', code: 'EXPIRED' }, Object.create(SluiceError.prototype), vm.runInNewContext('new TypeError("other realm")'),
-    '\ud800 lone', 'a'.repeat(1_000_000), Object.assign(new Error('e'.repeat(1_000_000)), { stack: `Error\n${'    at x (y:1:1)\n'.repeat(100_000)}` }), new AggregateError([new Error('a')], 'several'),
+    undefined,
+    null,
+    0,
+    Number.NaN,
+    1n,
+    '',
+    'text',
+    true,
+    Symbol('s'),
+    () => 1,
+    class Foo {},
+    {},
+    [],
+    Object.create(null),
+    new Date(Number.NaN),
+    throwing,
+    revoked.proxy,
+    revokedFunction.proxy,
+    getters,
+    circular,
+    odd,
+    {
+      toString: () => {
+        throw new Error('toString')
+      },
+    },
+    { [Symbol.toPrimitive]: () => ({}) },
+    { name: 'SluiceError', code: 'EXPIRED' },
+    Object.create(SluiceError.prototype),
+    vm.runInNewContext('new TypeError("other realm")'),
+    '\ud800 lone',
+    'a'.repeat(1_000_000),
+    Object.assign(new Error('e'.repeat(1_000_000)), { stack: `Error\n${'    at x (y:1:1)\n'.repeat(100_000)}` }),
+    new AggregateError([new Error('a')], 'several'),
   ]
 }
 
@@ -49,7 +116,14 @@ test('an error says its code, what happened and what to do; the stack begins wit
   assert.match(error.stack ?? '', /^SluiceError: EXPIRED: it is late\. Be earlier\n/)
   assert.match(inspect(error), /^SluiceError: EXPIRED: it is late/)
   assert.equal(error.scope, 'message')
-  assert.deepEqual(JSON.parse(JSON.stringify(error)), { name: 'SluiceError', code: 'EXPIRED', message: error.message, fix: 'Be earlier', details: { id: 'a' }, cause: { name: 'RangeError', message: 'clock' } })
+  assert.deepEqual(JSON.parse(JSON.stringify(error)), {
+    name: 'SluiceError',
+    code: 'EXPIRED',
+    message: error.message,
+    fix: 'Be earlier',
+    details: { id: 'a' },
+    cause: { name: 'RangeError', message: 'clock' },
+  })
   assert.deepEqual(Object.keys(error), ['code', 'fix', 'details'])
   assert.equal('cause' in new SluiceError('EXPIRED', 'x'), false)
 })
@@ -84,7 +158,8 @@ test('a fingerprint is equal for the same fault and differs between faults', () 
   assert.notEqual(fingerprintOf(reserve('A1')), fingerprintOf(charge('A1')))
   assert.notEqual(fingerprintOf(reserve('A1')), fingerprintOf(Object.assign(reserve('A1'), { code: 'E1' })))
   const at = (stack: string): string => fingerprintOf(Object.assign(new Error('x'), { stack }))
-  const frame = (folder: string, row: number): string => `Error: x\n    at node:internal/a:1:1\n    at query (${folder}/node_modules/pg/index.js:${row}:9)\n    at Stock.reserve (${folder}/src/stock.ts:${row}:3)`
+  const frame = (folder: string, row: number): string =>
+    `Error: x\n    at node:internal/a:1:1\n    at query (${folder}/node_modules/pg/index.js:${row}:9)\n    at Stock.reserve (${folder}/src/stock.ts:${row}:3)`
   assert.equal(at(frame('/srv/one', 10)), at(frame('file:///home/two', 99)), 'folders and lines move, the fault stays')
   assert.equal(at(frame('C:\\app', 10).replaceAll('/', '\\')), at(frame('/srv', 1)))
   assert.notEqual(at(frame('/srv', 1)), at(frame('/srv', 1).replace('reserve', 'release')))

@@ -1,4 +1,4 @@
-import { type ErrorCode, errorCodes, type ErrorScope } from './codes.ts'
+import { type ErrorCode, type ErrorScope, errorCodes } from './codes.ts'
 import { redactCause, redactDetails, redactUrls } from './redact.ts'
 
 /** What a {@link SluiceError} carries beside its message. */
@@ -62,7 +62,12 @@ const noDetails: Readonly<Record<string, unknown>> = Object.freeze({})
  */
 export function isSluiceError(value: unknown, code?: ErrorCode): value is SluiceError {
   try {
-    return typeof value === 'object' && value !== null && (value as { readonly [brand]?: unknown })[brand] === true && (code === undefined || (value as SluiceError).code === code)
+    return (
+      typeof value === 'object' &&
+      value !== null &&
+      (value as { readonly [brand]?: unknown })[brand] === true &&
+      (code === undefined || (value as SluiceError).code === code)
+    )
   } catch {
     return false
   }

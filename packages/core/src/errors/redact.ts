@@ -7,7 +7,8 @@
 const hidden = '***'
 /** Longest scheme looked for before `://`; bounds the work on hostile text. */
 const schemeLengthMax = 32
-const secretName = /^(?:.*[._-])?(?:password|passwd|pass|pwd|passphrase|secret|token|apikey|api[_-]?key|access[_-]?key(?:[_-]?id)?|secret[_-]?access[_-]?key|private[_-]?key|auth|authorization|credentials?|sig|signature|sas|jwt|bearer)$/i
+const secretName =
+  /^(?:.*[._-])?(?:password|passwd|pass|pwd|passphrase|secret|token|apikey|api[_-]?key|access[_-]?key(?:[_-]?id)?|secret[_-]?access[_-]?key|private[_-]?key|auth|authorization|credentials?|sig|signature|sas|jwt|bearer)$/i
 
 /**
  * A URL without its password, secret parameters and fragment, fit for logs and errors:
@@ -60,7 +61,9 @@ function redactAfterScheme(rest: string): string {
 function redactParameters(rest: string): string {
   const question = rest.indexOf('?')
   if (question === -1) return rest
-  const query = rest.slice(question + 1).replace(/([^=&;#]+)=([^&;#"'<>)\]}]*)/g, (whole, name: string) => (secretName.test(decode(name)) ? `${name}=${hidden}` : whole))
+  const query = rest
+    .slice(question + 1)
+    .replace(/([^=&;#]+)=([^&;#"'<>)\]}]*)/g, (whole, name: string) => (secretName.test(decode(name)) ? `${name}=${hidden}` : whole))
   return `${rest.slice(0, question)}?${query}`
 }
 
