@@ -1,1 +1,7 @@
-export type { RetryPolicy } from './retry.ts'
+export { Breaker, type BreakerOptions, breakerOptions, circuitBreakerDefaults, killSwitchDefaults } from './breaker.ts'
+export { deadLetterReason, type GivenUp } from './dead-letter.ts'
+export { expiresAtMs, isExpired } from './expiry.ts'
+export { checkNumber } from './option.ts'
+export { isReject, isRetryAfter, Reject, RetryAfter } from './outcome.ts'
+export { type RateLimit, rateLimit, TokenBucket } from './rate-limit.ts'
+export { decideRetry, type FailedAttempt, type RetryDecision, type RetryPolicy, retryDefaults, retryDelayMs, retryPolicy } from './retry.ts'

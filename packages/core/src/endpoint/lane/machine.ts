@@ -152,10 +152,11 @@ export class LaneMachine<Route> {
     }
   }
 
-  /** The next entry of the same lane, to join the run of one just taken (batches with several of a lane), or undefined. */
+  /** The next entry of the same lane and route, to join the run of one just taken (batches with several of a lane), or undefined. */
   takeSuccessor(entry: LaneEntry<Route>): LaneEntry<Route> | undefined {
     const lane = entry.lane
     const next = lane.lastTaken?.next
+    if (next?.route !== entry.route) return undefined
     if (next === undefined || lane.gone || lane.phase !== 'open' || lane.partition.stopping || lane.lotNews !== undefined) return undefined
     if (next.state !== 'queued' || next.suspect || next.unrecorded || next.notBeforeMs > this.#nowMs) return undefined
     return this.#start(lane, next)
@@ -175,14 +176,18 @@ export class LaneMachine<Route> {
       else this.#settle(lane)
       return
     }
-    if (verdict.kind === 'accept' && lane.verdict === undefined && entry === lane.queue.head) {
+    if (verdict.kind === 'release') {
+      for (let other: LaneEntry<Route> | undefined = lane.queue.shift(); other !== undefined; other = lane.queue.shift()) {
+        this.releases.push(other.delivery)
+        this.#leave(other)
+      }
+    } else if (verdict.kind === 'accept' && lane.verdict === undefined && entry === lane.queue.head) {
       lane.queue.shift()
       this.#leave(entry)
       this.accepts.push(entry.delivery)
     } else {
       entry.state = 'queued'
       if (verdict.kind !== 'accept' && verdict.kind !== 'putBack' && lane.verdict === undefined && entry === lane.queue.head) lane.verdict = verdict
-      else if (verdict.kind === 'putBack' && lane.verdict === undefined && lane.running > 0) lane.verdict = verdict
     }
     if (lane.running === 0) this.#settle(lane)
   }
@@ -286,6 +291,11 @@ export class LaneMachine<Route> {
         lane.phase = 'suspended'
       }
       for (const entry of request.entries) this.#leave(entry)
+      // Nobody owned it ('' partition): the lot gave it to some partition, whose owner hears of it by `lotChanged`.
+      if (lane.partition.name === '') {
+        this.#drop(lane)
+        return
+      }
     } else if (request.kind === 'reschedule') lane.phase = 'suspended'
     else if (request.kind === 'read') this.#readDone(lane, request.countMax, deliveries)
     else this.#deadLetterDone(lane, request.mode)
@@ -339,8 +349,7 @@ export class LaneMachine<Route> {
   #settle(lane: Lane<Route>): void {
     lane.lastTaken = undefined
     const verdict = lane.verdict
-    if (verdict === undefined || verdict.kind === 'putBack') {
-      lane.verdict = undefined
+    if (verdict === undefined) {
       if (lane.phase === 'open') this.#next(lane)
       return
     }

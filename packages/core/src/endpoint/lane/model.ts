@@ -21,6 +21,8 @@ export type Verdict =
   | { readonly kind: 'giveUp'; readonly reason: DeadLetterReason }
   /** Not begun after all (a batch that was not run): back to its place, as if it had never been taken. */
   | { readonly kind: 'putBack' }
+  /** Given back for another member to take (a shared message whose type only others handle). Not for owned partitions. */
+  | { readonly kind: 'release' }
 
 /**
  * What the machine asks its shell to do beside settling. All but `abort` and `revoked` are requests: answered by
@@ -81,6 +83,8 @@ export class LaneEntry<Route> {
   /** Its delivery was lost while the handler ran: the outcome no longer counts. */
   lost = false
   note: string | undefined
+  /** How often it waited for another member or a newer version; the shell's. */
+  waits = 0
   // The shell's, declared here so that every entry has one shape.
   prepared: unknown = undefined
   failure: { readonly error: unknown } | undefined = undefined

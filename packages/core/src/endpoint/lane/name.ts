@@ -2,16 +2,8 @@
  * Names of lanes as a parking lot stores them. A lane is named by what keeps it together: the ordering key, the id of
  * a message that is its own lane, or the whole channel. The prefix keeps a key and an id that look alike apart.
  */
-import type { Delivery } from '../../transport/index.ts'
-
 /** What a lane is made of; see {@link laneName}. */
 export type LaneKind = 'key' | 'id' | 'channel'
-
-/** Which kind of lane a delivery belongs to under a group's order mode. */
-export function laneKindOf(order: 'key' | 'channel' | 'none', delivery: Delivery): LaneKind {
-  if (order === 'channel') return 'channel'
-  return order === 'key' && delivery.envelope.partitionkey !== undefined ? 'key' : 'id'
-}
 
 /** Name of a lane in the parking lot and with its dead letters. */
 export function laneName(kind: LaneKind, key: string): string {

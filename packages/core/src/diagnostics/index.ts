@@ -1,0 +1,16 @@
+export {
+  createEvents,
+  deadLetterEvents,
+  handOverEvents,
+  type ProcessEvent,
+  processEvents,
+  processStartEvents,
+  type RetryEvent,
+  receiveEvents,
+  retryEvents,
+  sendEvents,
+  settleEvents,
+  skipEvents,
+  stallEvents,
+  suspendEvents,
+} from './channels.ts'
