@@ -1,1 +1,14 @@
-export {}
+import { transportSubjects } from './cases/index.ts'
+import { type ConformanceOptions, register } from './suite/suite.ts'
+
+export type { ConformanceCase, Subject } from './suite/case.ts'
+export { message, type MessageSpec, numbered, type Place, Rig } from './suite/rig.ts'
+export type { ConformanceOptions } from './suite/suite.ts'
+
+/**
+ * Registers, with node:test, every case that a transport must pass: call it at the top level of a test file.
+ * What the transport's facts rule out is skipped by name with the reason, or proven to be refused.
+ */
+export function conformance(options: ConformanceOptions): void {
+  register(options, `${options.name}: transport`, transportSubjects)
+}

@@ -273,7 +273,8 @@ export interface ConsumerObserver {
   assigned(partition: string, lanes: readonly LotLane[]): void
   /**
    * The transport wants to hand a partition over. The core starts nothing new of it, lets running handlers finish,
-   * settles, and resolves; then the transport gives it up. What was not begun is simply dropped by the core.
+   * settles, and resolves; then the transport gives it up. What was not begun is simply dropped by the core, also what
+   * a `receive` that was already under way still brings of it.
    */
   revoking(partition: string): Promise<void>
   /** The partition is gone already (lease lost, fenced, disconnected): its deliveries can no longer be settled. */

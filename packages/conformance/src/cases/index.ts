@@ -1,0 +1,11 @@
+import type { Subject } from '../suite/case.ts'
+import { administration } from './administration.ts'
+import { groups } from './groups.ts'
+import { lot } from './lot.ts'
+import { ordering } from './ordering.ts'
+import { sending } from './sending.ts'
+import { settlement } from './settlement.ts'
+import { time } from './time.ts'
+
+/** Every case on the transport alone. */
+export const transportSubjects: readonly Subject[] = [sending, groups, settlement, ordering, lot, time, administration]
