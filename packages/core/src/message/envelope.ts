@@ -6,7 +6,7 @@
  * An envelope is never changed after it was made; who needs another one makes a copy.
  */
 export interface Envelope {
-  /** Unique within `source`; UUID v7 unless the producer chose one. 1–255 characters. */
+  /** Unique within `source`; UUID v7 unless the producer chose one. 1–255 bytes of UTF-8. */
   readonly id: string
   /** The contract's name, e.g. `shop.order.placed`. */
   readonly type: string
