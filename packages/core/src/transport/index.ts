@@ -1,7 +1,23 @@
 /** What transports, and only they, import from the core: `@sluice/core/transport`. */
 export { type Clock, ManualClock, newId, type Random, seededRandom, systemClock, type Timer } from '../clock/index.ts'
 export { type ErrorCode, isSluiceError, SluiceError, type SluiceErrorOptions, toError } from '../errors/index.ts'
-export type { Envelope } from '../message/index.ts'
+export {
+  attributesFromJson,
+  attributesToJson,
+  type BinaryMessage,
+  type BinaryPrefix,
+  checkBatchSize,
+  checkSize,
+  type Envelope,
+  fromBinary,
+  fromStructured,
+  type ReadOptions,
+  type ReceivedMessage,
+  sizeOf,
+  structuredContentType,
+  toBinary,
+  toStructured,
+} from '../message/index.ts'
 export type { TransportFacts } from './facts.ts'
 export { MemoryTransport, memoryTransport } from './memory/index.ts'
 export { assignPartitions, type GroupOrder, keyHash, type PartitionMember, partitionIndex, partitionName, placementKey } from './partition/index.ts'
