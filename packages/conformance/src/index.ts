@@ -1,4 +1,4 @@
-import { transportSubjects } from './cases/index.ts'
+import { processSubjects, transportSubjects } from './cases/index.ts'
 import { type ConformanceOptions, register } from './suite/suite.ts'
 
 export type { ConformanceCase, Subject } from './suite/case.ts'
@@ -11,4 +11,5 @@ export type { ConformanceOptions } from './suite/suite.ts'
  */
 export function conformance(options: ConformanceOptions): void {
   register(options, `${options.name}: transport`, transportSubjects)
+  if (options.member !== undefined) register({ ...options, concurrency: 1 }, `${options.name}: several processes`, processSubjects)
 }

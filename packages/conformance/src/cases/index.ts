@@ -3,9 +3,13 @@ import { administration } from './administration.ts'
 import { groups } from './groups.ts'
 import { lot } from './lot.ts'
 import { ordering } from './ordering.ts'
+import { processes } from './processes.ts'
 import { sending } from './sending.ts'
 import { settlement } from './settlement.ts'
 import { time } from './time.ts'
 
 /** Every case on the transport alone. */
 export const transportSubjects: readonly Subject[] = [sending, groups, settlement, ordering, lot, time, administration]
+
+/** Every case with real processes on one place. */
+export const processSubjects: readonly Subject[] = [processes]

@@ -187,8 +187,8 @@ export async function within<T>(promise: Promise<T>, what: () => string, ms: num
 }
 
 /** Asks again and again until the answer satisfies: for figures, which announce no change. */
-export async function eventually<T>(ask: () => Promise<T>, satisfied: (answer: T) => boolean, what: string): Promise<T> {
-  const untilMs = performance.now() + patienceMs
+export async function eventually<T>(ask: () => Promise<T>, satisfied: (answer: T) => boolean, what: string, ms: number = patienceMs): Promise<T> {
+  const untilMs = performance.now() + ms
   for (;;) {
     const answer = await ask()
     if (satisfied(answer)) return answer

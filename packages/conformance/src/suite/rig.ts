@@ -1,4 +1,5 @@
 import { type Clock, type ConsumerObserver, type Envelope, newId, type OutgoingMessage, systemClock, type Subscription, type Transport, type TransportFacts, type TransportFactory, type TransportReport } from '@sluice/core/transport'
+import type { MemberModule } from '../crash/index.ts'
 import { Probe } from '../probe/probe.ts'
 
 /** Where a case runs: how to open the transport under test. */
@@ -9,6 +10,8 @@ export interface Place {
   readonly clock?: Clock
   /** Passed to the transport as `connect` options. */
   readonly options?: Readonly<Record<string, unknown>>
+  /** How processes of their own find the transport; without it the cases that need them are left out. */
+  readonly member?: MemberModule | undefined
   /** Makes an open transport die without a word, where this can be simulated inside one process. */
   readonly crash?: ((transport: Transport) => void) | undefined
 }

@@ -1,5 +1,6 @@
 import { describe, type TestContext, test } from 'node:test'
 import type { Transport, TransportFacts, TransportFactory } from '@sluice/core/transport'
+import type { MemberModule } from '../crash/index.ts'
 import type { ConformanceCase, Subject } from './case.ts'
 import { type Place, Rig } from './rig.ts'
 
@@ -14,6 +15,11 @@ export interface ConformanceOptions {
   readonly facts?: Partial<TransportFacts>
   /** Passed to the transport as `connect` options, e.g. a shorter lease, so that a death is noticed while one waits. */
   readonly options?: Readonly<Record<string, unknown>>
+  /**
+   * Module and export of the factory, for cases with processes of their own that join by the same URL. Without it (a
+   * transport that lives in one process) those cases are left out.
+   */
+  readonly member?: MemberModule
   /** Simulates a death inside this process, where the transport can. */
   readonly crash?: (transport: Transport) => void
   /** Cases left out, by name, each with the reason. */
@@ -35,7 +41,7 @@ async function runCase(options: ConformanceOptions, each: ConformanceCase, t: Te
   const skipped = options.skip?.[each.name]
   if (skipped !== undefined) return t.skip(skipped)
   const { url, dispose } = await options.url()
-  const place: Place = { factory: options.transport, url, crash: options.crash, ...(options.options === undefined ? {} : { options: options.options }) }
+  const place: Place = { factory: options.transport, url, crash: options.crash, member: options.member, ...(options.options === undefined ? {} : { options: options.options }) }
   const rig = new Rig(place)
   try {
     const { facts } = await rig.open()

@@ -1,0 +1,2 @@
+export { Crew, type MemberModule, ProcessMember } from './crew.ts'
+export type { ProgramArguments, ProgramName } from './program.ts'
