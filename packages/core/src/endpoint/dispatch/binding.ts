@@ -2,8 +2,9 @@
  * The seam between the bus (which knows contracts, schemas, middleware and the handler's context) and the dispatcher
  * (which knows lanes, attempts, time-outs and settlement). The dispatcher never sees a contract; the bus never sees a lane.
  */
-import type { Delivery } from '../../transport/index.ts'
+
 import type { RetryPolicy } from '../../policy/index.ts'
+import type { DeadLetterReason, Delivery } from '../../transport/index.ts'
 
 /** One entry of a run, as the dispatcher hands it to the binding. */
 export interface RunEntry {
@@ -30,8 +31,8 @@ export interface HandlerBinding {
   /** False: the message is skipped (accepted and counted). Must not throw. */
   accepts(delivery: Delivery): boolean
   /**
-   * Decodes, upcasts and validates. Synchronous unless the schema is asynchronous. Throws a SluiceError with scope
-   * `message`: NEWER_VERSION follows the group's `onNewerVersion`, any other is dead-lettered at once.
+   * Decodes, upcasts and validates. Synchronous unless the schema is asynchronous (then a Promise of what it would
+   * return). Throws (or rejects with) a SluiceError with scope `message`: NEWER_VERSION follows the group's `onNewerVersion`, any other is dead-lettered at once.
    */
   prepare(delivery: Delivery): unknown
   /**
@@ -40,4 +41,9 @@ export interface HandlerBinding {
    * `signal` is a function so that no AbortController is made when nobody asks.
    */
   run(entries: readonly RunEntry[], signal: () => AbortSignal): undefined | Promise<void>
+  /**
+   * Called just before a message of this handler is dead-lettered, and waited for (a request answers its caller here).
+   * Its failure is reported and changes nothing.
+   */
+  gaveUp?(delivery: Delivery, reason: DeadLetterReason): undefined | Promise<void>
 }

@@ -31,7 +31,7 @@
 import type { AttemptRecord, DeadLetterReason, Delivery, LotLane } from '../../transport/index.ts'
 import { DueHeap } from './due-heap.ts'
 import { EntryQueue, Lane, type LaneCommand, LaneEntry, type LaneRequest, Partition, type Verdict } from './model.ts'
-import { type LaneKind, laneName, parseLaneName } from './name.ts'
+import { type LaneKind, parseLaneName } from './name.ts'
 import { ReadyQueue } from './ready-queue.ts'
 
 /** What decides between holding, suspending and parking (design.md R1). */
@@ -160,6 +160,11 @@ export class LaneMachine<Route> {
     if (next === undefined || lane.gone || lane.phase !== 'open' || lane.partition.stopping || lane.lotNews !== undefined) return undefined
     if (next.state !== 'queued' || next.suspect || next.unrecorded || next.notBeforeMs > this.#nowMs) return undefined
     return this.#start(lane, next)
+  }
+
+  /** Whether the outcome of a taken entry counts: not if it was lost, or if an earlier one of its lane is not accepted. */
+  decides(entry: LaneEntry<Route>): boolean {
+    return !entry.lost && entry.lane.verdict === undefined && entry === entry.lane.queue.head
   }
 
   /**
@@ -580,7 +585,8 @@ export class LaneMachine<Route> {
 
   #arm(lane: Lane<Route>): void {
     let wakeMs = lane.ioRetryAtMs > 0 ? lane.ioRetryAtMs : Number.POSITIVE_INFINITY
-    if ((lane.phase === 'held' || lane.phase === 'suspended' || lane.phase === 'suspending') && lane.dueMs > this.#nowMs && lane.dueMs < wakeMs) wakeMs = lane.dueMs
+    if ((lane.phase === 'held' || lane.phase === 'suspended' || lane.phase === 'suspending') && lane.dueMs > this.#nowMs && lane.dueMs < wakeMs)
+      wakeMs = lane.dueMs
     if (wakeMs === Number.POSITIVE_INFINITY) this.#due.remove(lane)
     else this.#due.set(lane, wakeMs)
   }
@@ -663,8 +669,8 @@ export class LaneMachine<Route> {
 
   /** Takes a lost delivery out of a lane, and releases what is behind it. False: it is not there. */
   #loseFrom(lane: Lane<Route>, delivery: Delivery): boolean {
-    const inQueue = lane.queue.toArray().findIndex(entry => entry.delivery === delivery)
-    const inBehind = lane.behind?.toArray().findIndex(entry => entry.delivery === delivery) ?? -1
+    const inQueue = lane.queue.toArray().findIndex((entry) => entry.delivery === delivery)
+    const inBehind = lane.behind?.toArray().findIndex((entry) => entry.delivery === delivery) ?? -1
     if (inQueue < 0 && inBehind < 0) return false
     // A request that settles it is under way: the transport decides what becomes of that.
     if (inQueue >= 0 && (lane.phase === 'suspending' || lane.phase === 'parking' || lane.phase === 'givingUp')) return true
@@ -733,7 +739,12 @@ export class LaneMachine<Route> {
   }
 
   #recordOf(head: LaneEntry<Route>): AttemptRecord {
-    const record = { delivery: head.delivery, attempt: head.attempt - 1, notBeforeMs: head.notBeforeMs > this.#nowMs ? this.#wallMs + head.notBeforeMs - this.#nowMs : 0, firstDeliveredAtMs: head.firstDeliveredAtMs }
+    const record = {
+      delivery: head.delivery,
+      attempt: head.attempt - 1,
+      notBeforeMs: head.notBeforeMs > this.#nowMs ? this.#wallMs + head.notBeforeMs - this.#nowMs : 0,
+      firstDeliveredAtMs: head.firstDeliveredAtMs,
+    }
     return head.note === undefined ? record : { ...record, note: head.note }
   }
 

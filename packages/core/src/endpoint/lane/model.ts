@@ -46,7 +46,13 @@ export type LaneRequest<Route> =
   /** `ParkingLot.reschedule`. */
   | { readonly kind: 'reschedule'; readonly lane: Lane<Route>; readonly dueAtMs: number; readonly head: AttemptRecord }
   /** `Consumer.deadLetter`. */
-  | { readonly kind: 'deadLetter'; readonly lane: Lane<Route>; readonly delivery: Delivery; readonly reason: DeadLetterReason; readonly mode: 'park' | 'continue' }
+  | {
+      readonly kind: 'deadLetter'
+      readonly lane: Lane<Route>
+      readonly delivery: Delivery
+      readonly reason: DeadLetterReason
+      readonly mode: 'park' | 'continue'
+    }
 
 /** See {@link LaneRequest}. */
 export interface MoveRequest<Route> {

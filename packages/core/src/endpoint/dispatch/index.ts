@@ -1,0 +1,3 @@
+export type { HandlerBinding, RunEntry } from './binding.ts'
+export type { GroupRunner, GroupRunnerOptions, GroupStats } from './options.ts'
+export { createGroupRunner } from './runner.ts'

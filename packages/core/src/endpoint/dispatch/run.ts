@@ -1,0 +1,59 @@
+import { SluiceError } from '../../errors/index.ts'
+import type { LaneEntry } from '../lane/index.ts'
+import type { HandlerBinding } from './binding.ts'
+
+/** A message's handler, or undefined while nobody here handles its type. */
+export type Route = HandlerBinding | undefined
+
+/** An entry of this dispatcher. */
+export type Entry = LaneEntry<Route>
+
+/** One handler call with its entries: where its time-out and its signal live. */
+export class Run {
+  readonly binding: HandlerBinding
+  readonly entries: Entry[]
+  readonly startedAtMs: number
+  /** Monotonic; 0: not waiting. Place in the heap of time-outs. */
+  wakeMs = 0
+  heapIndex = -1
+  /** The time-out has passed; the handler has a grace to end. */
+  timedOut: SluiceError | undefined = undefined
+  /** Its outcome was taken; whatever comes later is dropped. */
+  ended = false
+  #controller: AbortController | undefined = undefined
+  #abortReason: unknown
+
+  constructor(binding: HandlerBinding, entries: Entry[], startedAtMs: number) {
+    this.binding = binding
+    this.entries = entries
+    this.startedAtMs = startedAtMs
+  }
+
+  /** For the binding: the signal is made when somebody asks for it. */
+  readonly signal = (): AbortSignal => {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason)
+    }
+    return this.#controller.signal
+  }
+
+  /** Aborts the signal, once; a signal that is asked for later is aborted from the start. */
+  abort(reason: SluiceError): void {
+    if (this.#abortReason !== undefined) return
+    this.#abortReason = reason
+    this.#controller?.abort(reason)
+  }
+}
+
+/** What a handler that was too slow is told by its signal, and what its attempt fails with. */
+export function timeoutError(run: Run): SluiceError {
+  return new SluiceError(
+    'HANDLER_TIMEOUT',
+    `the handler of ${run.entries[0]?.delivery.envelope.type ?? 'a message'} did not finish within ${run.binding.timeoutMs} ms`,
+    {
+      fix: 'Raise timeoutMs, or let the handler watch ctx.signal and do less per message',
+      details: { timeoutMs: run.binding.timeoutMs },
+    },
+  )
+}

@@ -1,0 +1,219 @@
+/** Life of one group's consumer in this process: joins, receives while there is room, drains and leaves. */
+import { handOverEvents, receiveEvents } from '../../diagnostics/index.ts'
+import { SluiceError, toError } from '../../errors/index.ts'
+import type { Consumer, ConsumerObserver } from '../../transport/index.ts'
+import { Dispatcher } from './dispatcher.ts'
+import type { GroupRunner, GroupRunnerOptions, GroupStats } from './options.ts'
+import { Watchdog } from './watchdog.ts'
+
+const receiveRetryMinMs = 100
+const receiveRetryMaxMs = 10_000
+
+/** Makes the runner of one (channel, group); nothing happens before `start`. */
+export function createGroupRunner(options: GroupRunnerOptions): GroupRunner {
+  return new Runner(options)
+}
+
+class Runner implements GroupRunner {
+  readonly #options: GroupRunnerOptions
+  readonly #dispatcher: Dispatcher
+  readonly #watchdog: Watchdog
+  #consumer: Consumer | undefined = undefined
+  #stopping: Promise<{ readonly finished: number; readonly released: number }> | undefined = undefined
+  #wakeReceiver: (() => void) | undefined = undefined
+  #wakeStop: (() => void) | undefined = undefined
+  #pausedHere = false
+  #pausedByAdmin = false
+
+  constructor(options: GroupRunnerOptions) {
+    this.#options = options
+    this.#dispatcher = new Dispatcher(options)
+    this.#watchdog = new Watchdog(options, this.#dispatcher)
+    this.#dispatcher.afterTurn = () => {
+      if (this.#wakeReceiver !== undefined && this.#room() > 0) this.#wakeReceiver()
+      if (this.#wakeStop !== undefined && this.#dispatcher.machine.idle) this.#wakeStop()
+    }
+  }
+
+  async start(): Promise<void> {
+    const { transport, subscription } = this.#options
+    const consumer = await transport.consume(subscription, this.#observer())
+    this.#consumer = consumer
+    if (this.#stopping !== undefined) return
+    this.#dispatcher.attach(consumer)
+    this.#watchdog.start()
+    void this.#receive(consumer)
+  }
+
+  stop(options: { readonly deadlineMs: number }): Promise<{ readonly finished: number; readonly released: number }> {
+    this.#stopping ??= this.#stop(options.deadlineMs)
+    return this.#stopping
+  }
+
+  pause(): void {
+    this.#pausedHere = true
+    this.#setPaused()
+  }
+
+  resume(): void {
+    this.#pausedHere = false
+    this.#dispatcher.gate.reset()
+    this.#setPaused()
+  }
+
+  get stats(): GroupStats {
+    const { counters, machine, gate, paused } = this.#dispatcher
+    return {
+      processed: counters.processed,
+      retried: counters.retried,
+      deadLettered: counters.deadLettered,
+      skipped: counters.skipped,
+      expired: counters.expired,
+      received: counters.received,
+      settlementsLost: counters.settlementsLost,
+      inFlight: machine.runningCount,
+      window: machine.windowCount + machine.lotWindow,
+      held: machine.heldCount,
+      lagMs: counters.lagMs,
+      lastOutcomeAtMs: counters.lastOutcomeAtMs,
+      paused,
+      circuitBreaker: gate.breaker?.state ?? 'closed',
+      killSwitch: gate.killSwitch?.state ?? 'closed',
+      partitions: machine.partitions.size,
+    }
+  }
+
+  #setPaused(): void {
+    this.#dispatcher.paused = this.#pausedHere || this.#pausedByAdmin
+    this.#dispatcher.schedule()
+  }
+
+  // ------------------------------------------------------------------ intake
+
+  async #receive(consumer: Consumer): Promise<void> {
+    const { subscription, clock, report } = this.#options
+    const { machine } = this.#dispatcher
+    let failures = 0
+    while (this.#stopping === undefined) {
+      const room = this.#room()
+      if (room <= 0) {
+        await new Promise<void>((resolve) => {
+          this.#wakeReceiver = resolve
+        })
+        this.#wakeReceiver = undefined
+        continue
+      }
+      try {
+        const deliveries = await consumer.receive(room, Math.max(1, subscription.windowBytes - machine.windowBytes))
+        failures = 0
+        if (deliveries.length === 0) return
+        if (receiveEvents.hasSubscribers) receiveEvents.publish({ channel: subscription.channel, group: subscription.group, deliveries })
+        this.#dispatcher.arrived(deliveries)
+      } catch (error) {
+        if (this.#stopping !== undefined) return
+        report({
+          level: 'error',
+          message: `receiving failed and is tried again: ${toError(error).message}`,
+          details: { channel: subscription.channel, group: subscription.group },
+        })
+        const delayMs = Math.min(receiveRetryMaxMs, receiveRetryMinMs * 2 ** Math.min(failures++, 10))
+        await new Promise<void>((resolve) => clock.setTimer(delayMs, resolve))
+      }
+    }
+  }
+
+  /** How many to ask for; waits for a quarter of the window unless nothing else is to do, so that batches stay batches. */
+  #room(): number {
+    if (this.#stopping !== undefined) return 1
+    const { windowCount, windowBytes } = this.#options.subscription
+    const { machine, paused } = this.#dispatcher
+    if (paused) return 0
+    const room = windowCount - machine.windowCount
+    if (room <= 0 || (machine.windowBytes >= windowBytes && machine.windowCount > 0)) return 0
+    return room > windowCount >> 2 || machine.readyCount === 0 ? room : 0
+  }
+
+  #observer(): ConsumerObserver {
+    const dispatcher = this.#dispatcher
+    const event = (then: () => void): void => {
+      dispatcher.lookAtClock()
+      then()
+      dispatcher.schedule()
+    }
+    const { channel, group } = this.#options.subscription
+    const handOver = (partition: string, change: 'assigned' | 'revoked' | 'lost'): void => {
+      if (handOverEvents.hasSubscribers) handOverEvents.publish({ channel, group, partition, change })
+    }
+    return {
+      assigned: (partition, lanes) => {
+        handOver(partition, 'assigned')
+        event(() => dispatcher.machine.assigned(partition, lanes))
+      },
+      revoking: async (partition) => {
+        await dispatcher.revoking(partition)
+        handOver(partition, 'revoked')
+      },
+      lost: (partition) => {
+        handOver(partition, 'lost')
+        event(() => dispatcher.machine.lost(partition))
+      },
+      lostDeliveries: (deliveries) => event(() => dispatcher.machine.lostDeliveries(deliveries)),
+      lotChanged: (partition, lanes) => event(() => dispatcher.machine.lotChanged(partition, lanes)),
+      paused: (paused) => {
+        this.#pausedByAdmin = paused
+        this.#setPaused()
+      },
+      settlementLost: (deliveries, error) => {
+        dispatcher.counters.settlementsLost += deliveries.length
+        this.#options.report({
+          level: 'warn',
+          message: `${deliveries.length} settlements were lost; those messages come again`,
+          error,
+          details: { channel, group },
+        })
+        event(() => dispatcher.machine.settlementLost(deliveries))
+      },
+    }
+  }
+
+  // ------------------------------------------------------------------ the end
+
+  async #stop(deadlineMs: number): Promise<{ readonly finished: number; readonly released: number }> {
+    this.#watchdog.stop()
+    const consumer = this.#consumer
+    const dispatcher = this.#dispatcher
+    const { machine } = dispatcher
+    const runningBefore = machine.runningCount
+    const waiting = machine.windowCount + machine.lotWindow - runningBefore
+    this.#wakeReceiver?.()
+    if (consumer === undefined) {
+      dispatcher.close()
+      return { finished: 0, released: 0 }
+    }
+    dispatcher.drain()
+    let released = Math.max(0, waiting)
+    if (!(await this.#idleWithin(deadlineMs))) {
+      released += dispatcher.abandon(new SluiceError('BUS_STOPPED', 'the stop reached its deadline before the handler ended'))
+    }
+    await consumer.flush().catch((error: unknown) => {
+      this.#options.report({ level: 'warn', message: `the last settlements were not confirmed: ${toError(error).message}` })
+    })
+    await consumer.close()
+    dispatcher.close()
+    return { finished: runningBefore - machine.runningCount, released }
+  }
+
+  #idleWithin(deadlineMs: number): Promise<boolean> {
+    const { machine } = this.#dispatcher
+    if (machine.idle) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.setTimer(deadlineMs, () => end(false), { keepAlive: true })
+      const end = (idle: boolean): void => {
+        this.#wakeStop = undefined
+        timer.cancel()
+        resolve(idle)
+      }
+      this.#wakeStop = () => end(true)
+    })
+  }
+}
