@@ -1,24 +1,41 @@
 /** The public surface of `@sluice/core`: an explicit list. Transports import `@sluice/core/transport` instead. */
-export type {
-  Channel,
-  ChannelRetention,
-  ChannelSettings,
-  CommandContract,
-  Contract,
-  ContractBase,
-  ContractInput,
-  ContractName,
-  ContractOutput,
-  EventContract,
-  InputOf,
-  MessageOf,
-  OutputOf,
-  ReplyInput,
-  ReplyOutput,
-  RequestContract,
-  StandardIssue,
-  StandardResult,
-  StandardSchema,
+export type { Clock, Random, Timer } from './clock/index.ts'
+export {
+  type Channel,
+  type ChannelOptions,
+  type ChannelRetention,
+  type ChannelSettings,
+  type CommandContract,
+  type Contract,
+  type ContractBase,
+  type ContractInput,
+  type ContractName,
+  type ContractOptions,
+  type ContractOutput,
+  channel,
+  command,
+  type EventContract,
+  type EventContractOptions,
+  event,
+  type InputOf,
+  type JsonSchema,
+  type JsonSchemaError,
+  type JsonSchemaValidator,
+  jsonSchema,
+  type MessageOf,
+  type OutputOf,
+  type ReplyInput,
+  type ReplyOutput,
+  type RequestContract,
+  type RequestContractOptions,
+  request,
+  type StandardFailure,
+  type StandardIssue,
+  type StandardResult,
+  type StandardSchema,
+  type StandardSuccess,
+  typed,
+  type Upcaster,
 } from './contract/index.ts'
 export type {
   BusAdministration,
@@ -32,7 +49,8 @@ export type {
   ReplayOptions,
 } from './endpoint/administration/api.ts'
 export type { Bus, StopReport } from './endpoint/bus/api.ts'
-export type { CompressionOptions, Connect, ConnectOptions, LimitOptions } from './endpoint/connect/api.ts'
+export type { Connect, ConnectOptions, LimitOptions } from './endpoint/connect/api.ts'
+export { connect, createConnect } from './endpoint/connect/connect.ts'
 export type { Explanation, RouteExplanation, RoutePromise } from './endpoint/guarantee/api.ts'
 export type {
   BatchContext,
@@ -61,6 +79,6 @@ export type { ScheduleHandle, ScheduleOptions } from './endpoint/schedule/api.ts
 export type { PublishEntry, PublishManyOptions, PublishOptions, PublishOutcome, PublishReceipt } from './endpoint/sender/api.ts'
 export type { BusSender } from './endpoint/sender/bus-sender.ts'
 export { type ErrorCode, errorCodes, isSluiceError, SluiceError, type SluiceErrorOptions } from './errors/index.ts'
-export type { Envelope } from './message/index.ts'
-export type { RetryPolicy } from './policy/index.ts'
-export type { DeadLetterReason, GroupStatus, TransportFacts, TransportFactory } from './transport/index.ts'
+export { bytesCodec, type Codec, type CompressionOptions, type ContentEncoding, type Envelope, jsonCodec, textCodec } from './message/index.ts'
+export { type BreakerOptions, Reject, RetryAfter, type RetryPolicy } from './policy/index.ts'
+export type { DeadLetterReason, GroupStatus, TransportFactory, TransportFacts } from './transport/index.ts'

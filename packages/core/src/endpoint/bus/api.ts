@@ -2,7 +2,15 @@ import type { CommandContract, ContractInput, RequestContract } from '../../cont
 import type { BusAdministration } from '../administration/api.ts'
 import type { Explanation } from '../guarantee/api.ts'
 import type {
-  BatchHandler, CommandBatchHandlerOptions, CommandHandlerOptions, EventBatchHandlerOptions, EventHandlerOptions, EventSelection, Handler, HandlerHandle, Selected,
+  BatchHandler,
+  CommandBatchHandlerOptions,
+  CommandHandlerOptions,
+  EventBatchHandlerOptions,
+  EventHandlerOptions,
+  EventSelection,
+  Handler,
+  HandlerHandle,
+  Selected,
 } from '../handler/api.ts'
 import type { Middleware } from '../middleware/api.ts'
 import type { ScheduleHandle, ScheduleOptions } from '../schedule/api.ts'
@@ -39,7 +47,13 @@ export interface Bus extends BusSender, BusAdministration, AsyncDisposable {
    * Sends a command at the times of a cron expression (five fields, names allowed: `30 9 * * mon-fri`), once over all
    * instances that state the same name. A time that passed while nobody ran is made up for once.
    */
-  schedule<C extends CommandContract>(name: string, cron: string, command: C, data: NoInfer<ContractInput<C>>, options?: ScheduleOptions): Promise<ScheduleHandle>
+  schedule<C extends CommandContract>(
+    name: string,
+    cron: string,
+    command: C,
+    data: NoInfer<ContractInput<C>>,
+    options?: ScheduleOptions,
+  ): Promise<ScheduleHandle>
   /**
    * Checks every handler's needs against what its route can keep (GUARANTEE_UNAVAILABLE, CONTRACT_CONFLICT), declares
    * channels and groups, and begins consuming. Idempotent.

@@ -1,4 +1,5 @@
 import type { Clock, Random } from '../../clock/index.ts'
+import type { Codec, CompressionOptions } from '../../message/index.ts'
 import type { RetryPolicy } from '../../policy/index.ts'
 import type { TransportFactory } from '../../transport/index.ts'
 import type { Bus } from '../bus/api.ts'
@@ -18,13 +19,6 @@ export interface LimitOptions {
   readonly windowBytesMax?: number
   /** Requests that wait for a reply, at most. Default 10,000. */
   readonly pendingRequestsMax?: number
-}
-
-/** When and how bodies are compressed. */
-export interface CompressionOptions {
-  readonly encoding: 'gzip' | 'zstd' | 'br'
-  /** Bodies of at least so many bytes. Default 4,096. */
-  readonly thresholdBytes?: number
 }
 
 /**
@@ -50,8 +44,10 @@ export interface ConnectOptions {
   /** Options for transports that need more than a URL (`sqlite` …), passed on as they are. */
   readonly transportOptions?: Readonly<Record<string, unknown>>
   readonly limits?: LimitOptions
-  /** Default: no compression. */
+  /** When bodies are compressed. Default: never. */
   readonly compression?: CompressionOptions
+  /** Codecs for further media types; JSON, bytes and text are there. */
+  readonly codecs?: readonly Codec[]
   /**
    * Longest time a failed keyed message is held in memory while it waits for its next attempt, ms; beyond, its lane is
    * suspended to the parking lot. Default 30,000, at most a third of what the transport allows for handling.

@@ -39,7 +39,9 @@ export class RouteTable {
 function wordsOf(text: string): readonly string[] {
   const words = text.split('.')
   if (words.filter((word) => word === '**').length > 1 || !words.every((word) => word === '*' || word === '**' || /^[A-Za-z0-9_-]+$/.test(word))) {
-    throw new SluiceError('INVALID_OPTION', `routes: ${JSON.stringify(text)} is not a pattern`, { fix: 'Write words joined by dots; "*" stands for one word, "**" (once) for any number of words' })
+    throw new SluiceError('INVALID_OPTION', `routes: ${JSON.stringify(text)} is not a pattern`, {
+      fix: 'Write words joined by dots; "*" stands for one word, "**" (once) for any number of words',
+    })
   }
   return words
 }

@@ -16,7 +16,11 @@ function folder(files: Record<string, string>): { root: string; remove: () => vo
 }
 
 test('the default URL is a file at the root of the workspace, whatever the folder', () => {
-  const { root, remove } = folder({ 'package.json': '{"workspaces":["services/*"]}', 'services/order/package.json': '{"name":"@shop/order"}', 'services/order/src/x': '' })
+  const { root, remove } = folder({
+    'package.json': '{"workspaces":["services/*"]}',
+    'services/order/package.json': '{"name":"@shop/order"}',
+    'services/order/src/x': '',
+  })
   try {
     const settings = readSettings({}, { env: {}, folder: join(root, 'services/order/src') })
     assert.equal(fileURLToPath(settings.url), join(root, '.sluice', 'bus.db'))
@@ -41,8 +45,18 @@ test('option > environment > file > default', () => {
   const { root, remove } = folder({ '.git': '', 'sluice.json': '{"service":"from-file","url":"file:/f","routes":{"a":"file:/g"}}' })
   try {
     const all = { SLUICE_SERVICE: 'from-env', SLUICE_URL: 'memory:env', SLUICE_ROUTES: 'a=memory:a,b.**=memory:b' }
-    assert.deepEqual(readSettings({ service: 'from-option', url: 'memory:option', routes: {} }, { env: all, folder: root }), { service: 'from-option', url: 'memory:option', urlFrom: 'option', routes: {} })
-    assert.deepEqual(readSettings({}, { env: all, folder: root }), { service: 'from-env', url: 'memory:env', urlFrom: 'environment', routes: { a: 'memory:a', 'b.**': 'memory:b' } })
+    assert.deepEqual(readSettings({ service: 'from-option', url: 'memory:option', routes: {} }, { env: all, folder: root }), {
+      service: 'from-option',
+      url: 'memory:option',
+      urlFrom: 'option',
+      routes: {},
+    })
+    assert.deepEqual(readSettings({}, { env: all, folder: root }), {
+      service: 'from-env',
+      url: 'memory:env',
+      urlFrom: 'environment',
+      routes: { a: 'memory:a', 'b.**': 'memory:b' },
+    })
     assert.deepEqual(readSettings({}, { env: {}, folder: root }), { service: 'from-file', url: 'file:/f', urlFrom: 'file', routes: { a: 'file:/g' } })
   } finally {
     remove()

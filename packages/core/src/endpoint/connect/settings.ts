@@ -29,9 +29,9 @@ export function readSettings(options: Pick<ConnectOptions, 'service' | 'url' | '
   const root = findRoot(sources.folder)
   const file = readFile(join(root, settingsFile))
   const { env } = sources
-  const service = checkName('service', options.service ?? nonEmpty(env['SLUICE_SERVICE']) ?? file.service ?? packageName(sources.folder))
-  const routes = options.routes ?? parseRoutes(nonEmpty(env['SLUICE_ROUTES'])) ?? file.routes ?? {}
-  const fromEnv = nonEmpty(env['SLUICE_URL'])
+  const service = checkName('service', options.service ?? nonEmpty(env.SLUICE_SERVICE) ?? file.service ?? packageName(sources.folder))
+  const routes = options.routes ?? parseRoutes(nonEmpty(env.SLUICE_ROUTES)) ?? file.routes ?? {}
+  const fromEnv = nonEmpty(env.SLUICE_URL)
   if (options.url !== undefined) return { service, routes, url: checkUrl(options.url, 'connect({ url })'), urlFrom: 'option' }
   if (fromEnv !== undefined) return { service, routes, url: checkUrl(fromEnv, 'SLUICE_URL'), urlFrom: 'environment' }
   if (file.url !== undefined) return { service, routes, url: checkUrl(file.url, settingsFile), urlFrom: 'file' }
@@ -59,12 +59,12 @@ export function findRoot(folder: string): string {
 }
 
 function hasWorkspaces(path: string): boolean {
-  return readJson(path)?.['workspaces'] !== undefined
+  return readJson(path)?.workspaces !== undefined
 }
 
 function packageName(folder: string): string {
   for (let at = folder; ; at = dirname(at)) {
-    const name = readJson(join(at, 'package.json'))?.['name']
+    const name = readJson(join(at, 'package.json'))?.name
     if (typeof name === 'string' && name !== '') return name.replace(/^@/, '').replaceAll('/', '.')
     if (at === dirname(at)) break
   }
@@ -86,7 +86,10 @@ function readFile(path: string): { readonly service?: string; readonly url?: str
   if (value === undefined) throw new SluiceError('INVALID_OPTION', `${path} is not a JSON object`)
   for (const [name, part] of Object.entries(value)) {
     const right = name === 'routes' ? isTextRecord(part) : (name === 'service' || name === 'url' || name === '$schema') && typeof part === 'string'
-    if (!right) throw new SluiceError('INVALID_OPTION', `${path}: ${JSON.stringify(name)} is not a setting, or has a wrong type`, { fix: 'The settings are service, url (texts) and routes (texts by channel)' })
+    if (!right)
+      throw new SluiceError('INVALID_OPTION', `${path}: ${JSON.stringify(name)} is not a setting, or has a wrong type`, {
+        fix: 'The settings are service, url (texts) and routes (texts by channel)',
+      })
   }
   return value
 }
@@ -100,7 +103,10 @@ function parseRoutes(text: string | undefined): Readonly<Record<string, string>>
   const routes: Record<string, string> = {}
   for (const part of text.split(',')) {
     const at = part.indexOf('=')
-    if (at <= 0) throw new SluiceError('INVALID_OPTION', 'SLUICE_ROUTES is not a list of pattern=url', { fix: 'Write e.g. SLUICE_ROUTES=shop.audit=kafka://host,shop.**=redis://host' })
+    if (at <= 0)
+      throw new SluiceError('INVALID_OPTION', 'SLUICE_ROUTES is not a list of pattern=url', {
+        fix: 'Write e.g. SLUICE_ROUTES=shop.audit=kafka://host,shop.**=redis://host',
+      })
     routes[part.slice(0, at).trim()] = part.slice(at + 1).trim()
   }
   return routes

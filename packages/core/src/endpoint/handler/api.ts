@@ -11,7 +11,7 @@
  */
 import type { Contract, ContractOutput, EventContract, MessageOf, ReplyInput, RequestContract } from '../../contract/index.ts'
 import type { Envelope } from '../../message/index.ts'
-import type { RetryPolicy } from '../../policy/index.ts'
+import type { BreakerOptions, RetryPolicy } from '../../policy/index.ts'
 import type { ContextLogger } from '../logging/logger.ts'
 import type { BusSender } from '../sender/bus-sender.ts'
 
@@ -114,6 +114,13 @@ export interface SharedHandlerOptions {
   readonly onNewerVersion?: 'hold' | 'dead-letter'
   /** Handler starts per time in this process. Default: none. */
   readonly rateLimit?: RateLimitOptions
+  /** Stops the group for a while when attempts fail wholesale. Default: none. `{}`: 10 failures, half of all, in 10 s stop it for 5 s. */
+  readonly circuitBreaker?: Partial<BreakerOptions>
+  /**
+   * Stops the group for a while when messages are given up wholesale, instead of emptying the channel into the dead
+   * letters. Default: 100 dead letters, half of all, in 60 s stop it for 60 s. `false`: never.
+   */
+  readonly killSwitch?: Partial<BreakerOptions> | false
 
   /** What follows a throw. Defaults: 5 attempts, 100 ms doubling to 30 s, within 24 h, every error but `Reject`. */
   readonly retry?: Partial<RetryPolicy>
@@ -145,6 +152,8 @@ export type CommandBatchHandlerOptions = Omit<CommandHandlerOptions, 'batch'> & 
 
 /** What `on` and `handle` return. */
 export interface HandlerHandle {
+  /** Resolves when it consumes, which is after `start`; rejects if it cannot. */
+  readonly ready: Promise<void>
   /** Ends this handler: what runs finishes, what waits is released. The group stays, and its backlog grows. */
   stop(options?: { readonly deadlineMs?: number }): Promise<void>
   /**

@@ -1,6 +1,6 @@
 import type { Contract } from '../../contract/index.ts'
 import type { Envelope } from '../../message/index.ts'
-import type { HandlerContext, BatchContext, BatchEntry } from '../handler/api.ts'
+import type { BatchContext, BatchEntry, HandlerContext } from '../handler/api.ts'
 
 /** A message on its way out, before it is encoded. Headers may be set, the rest is read-only. */
 export interface SendDraft {

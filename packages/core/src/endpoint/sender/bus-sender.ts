@@ -18,11 +18,19 @@ export interface BusSender {
    * is invalid. Rejects with PUBLISH_PARTIAL, whose `details.entries[i]` is a {@link PublishOutcome}: later entries of a
    * key that failed are not sent (NOT_SENT).
    */
-  publishMany<Input>(event: EventContract<Input, unknown>, entries: readonly PublishEntry<NoInfer<Input>>[], options?: PublishManyOptions): Promise<readonly PublishReceipt[]>
+  publishMany<Input>(
+    event: EventContract<Input, unknown>,
+    entries: readonly PublishEntry<NoInfer<Input>>[],
+    options?: PublishManyOptions,
+  ): Promise<readonly PublishReceipt[]>
   /** Sends one command to its group, as {@link BusSender.publish}; it waits there until it is handled. */
   send<Input>(command: CommandContract<Input, unknown>, data: NoInfer<Input>, options?: PublishOptions): Promise<PublishReceipt>
   /** Sends several commands of one contract, in order, as {@link BusSender.publishMany}. */
-  sendMany<Input>(command: CommandContract<Input, unknown>, entries: readonly PublishEntry<NoInfer<Input>>[], options?: PublishManyOptions): Promise<readonly PublishReceipt[]>
+  sendMany<Input>(
+    command: CommandContract<Input, unknown>,
+    entries: readonly PublishEntry<NoInfer<Input>>[],
+    options?: PublishManyOptions,
+  ): Promise<readonly PublishReceipt[]>
   /**
    * Sends a request and resolves to its reply's output. Rejects with NO_HANDLER (where absence is known),
    * REQUEST_TIMEOUT, REQUEST_REJECTED (the handler gave up; its error is the `cause`), ABORTED, and what `send` rejects with.

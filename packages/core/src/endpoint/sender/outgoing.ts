@@ -1,4 +1,4 @@
-import { checkId, checkInput, checkKey, type Contract, keyOf } from '../../contract/index.ts'
+import { type Contract, checkId, checkInput, checkKey, keyOf } from '../../contract/index.ts'
 import { SluiceError } from '../../errors/index.ts'
 import type { Envelope } from '../../message/index.ts'
 import type { OutgoingMessage, TransportFacts } from '../../transport/index.ts'
@@ -34,13 +34,32 @@ export interface ReplyAttributes {
  * Validates one message and makes what a transport takes. Synchronous unless the schema is asynchronous.
  * Throws (or rejects with) VALIDATION_FAILED, NOT_SERIALIZABLE, INVALID_ATTRIBUTE, INVALID_OPTION, UNSUPPORTED, MESSAGE_TOO_LARGE.
  */
-export function makeOutgoing(maker: OutgoingMaker, contract: Contract, data: unknown, options: PublishOptions, cause: Cause | undefined, facts: TransportFacts, bytesMax: number, reply?: ReplyAttributes): OutgoingMessage | Promise<OutgoingMessage> {
+export function makeOutgoing(
+  maker: OutgoingMaker,
+  contract: Contract,
+  data: unknown,
+  options: PublishOptions,
+  cause: Cause | undefined,
+  facts: TransportFacts,
+  bytesMax: number,
+  reply?: ReplyAttributes,
+): OutgoingMessage | Promise<OutgoingMessage> {
   const checked = checkInput(contract, data)
   if (checked instanceof Promise) return checked.then((done) => build(maker, contract, data, done.value, options, cause, facts, bytesMax, reply))
   return build(maker, contract, data, checked.value, options, cause, facts, bytesMax, reply)
 }
 
-function build(maker: OutgoingMaker, contract: Contract, data: unknown, output: unknown, options: PublishOptions, cause: Cause | undefined, facts: TransportFacts, bytesMax: number, reply: ReplyAttributes | undefined): OutgoingMessage {
+function build(
+  maker: OutgoingMaker,
+  contract: Contract,
+  data: unknown,
+  output: unknown,
+  options: PublishOptions,
+  cause: Cause | undefined,
+  facts: TransportFacts,
+  bytesMax: number,
+  reply: ReplyAttributes | undefined,
+): OutgoingMessage {
   const nowMs = maker.nowMs()
   const draft: EnvelopeDraft = {
     id: options.id === undefined ? maker.newId(nowMs) : checkId(options.id),
@@ -74,7 +93,16 @@ function stampCause(draft: EnvelopeDraft, cause: Cause): void {
   if (cause.tracestate !== undefined) draft.tracestate = cause.tracestate
 }
 
-function withOptions(maker: OutgoingMaker, contract: Contract, data: unknown, draft: EnvelopeDraft, nowMs: number, options: PublishOptions, facts: TransportFacts, bytesMax: number): OutgoingMessage {
+function withOptions(
+  maker: OutgoingMaker,
+  contract: Contract,
+  data: unknown,
+  draft: EnvelopeDraft,
+  nowMs: number,
+  options: PublishOptions,
+  facts: TransportFacts,
+  bytesMax: number,
+): OutgoingMessage {
   if (options.correlationId !== undefined) draft.correlationid = checkId(options.correlationId)
   if (options.causationId !== undefined) draft.causationid = checkId(options.causationId)
   if (options.traceparent !== undefined) draft.traceparent = options.traceparent
@@ -124,14 +152,21 @@ function dueMs(options: PublishOptions, nowMs: number, facts: TransportFacts, ke
   if (delayMs === undefined && at === undefined) return undefined
   if (delayMs !== undefined && at !== undefined) throw new SluiceError('INVALID_OPTION', 'delayMs and at exclude each other', { fix: 'Give one of them' })
   const due = at === undefined ? nowMs + duration('delayMs', delayMs) : at instanceof Date ? at.getTime() : at
-  if (!Number.isFinite(due) || due > nowMs + durationMsMax) throw new SluiceError('INVALID_OPTION', 'at is not a time within the next 100 years', { details: { option: 'at' } })
+  if (!Number.isFinite(due) || due > nowMs + durationMsMax)
+    throw new SluiceError('INVALID_OPTION', 'at is not a time within the next 100 years', { details: { option: 'at' } })
   if (due <= nowMs) return undefined
   const { delayMsMax } = facts.delayedSend
   if (due - nowMs > delayMsMax) {
-    throw new SluiceError('UNSUPPORTED', `${facts.name} delays messages by at most ${delayMsMax} ms`, { fix: 'Send it later, or route the channel to a transport with longer delays', details: { fact: 'delayedSend', delayMsMax } })
+    throw new SluiceError('UNSUPPORTED', `${facts.name} delays messages by at most ${delayMsMax} ms`, {
+      fix: 'Send it later, or route the channel to a transport with longer delays',
+      details: { fact: 'delayedSend', delayMsMax },
+    })
   }
   if (keyed && !facts.delayedSend.keyed) {
-    throw new SluiceError('UNSUPPORTED', `${facts.name} does not keep the order of delayed messages with a key`, { fix: 'Leave out the key, or route the channel to another transport', details: { fact: 'delayedSend' } })
+    throw new SluiceError('UNSUPPORTED', `${facts.name} does not keep the order of delayed messages with a key`, {
+      fix: 'Leave out the key, or route the channel to another transport',
+      details: { fact: 'delayedSend' },
+    })
   }
   return due
 }
@@ -140,13 +175,20 @@ function deduplication(given: { readonly key: string; readonly windowMs: number 
   const key = checkKey(given.key)
   const windowMs = duration('deduplicate.windowMs', given.windowMs)
   if (windowMs <= facts.deduplicationMsMax) return { key, windowMs }
-  throw new SluiceError('UNSUPPORTED', `${facts.name} deduplicates within ${facts.deduplicationMsMax} ms at most`, { fix: 'Shorten the window, or route the channel to another transport', details: { fact: 'deduplicationMsMax', windowMsMax: facts.deduplicationMsMax } })
+  throw new SluiceError('UNSUPPORTED', `${facts.name} deduplicates within ${facts.deduplicationMsMax} ms at most`, {
+    fix: 'Shorten the window, or route the channel to another transport',
+    details: { fact: 'deduplicationMsMax', windowMsMax: facts.deduplicationMsMax },
+  })
 }
 
 function priorityOf(priority: number, facts: TransportFacts): number {
-  if (!Number.isInteger(priority) || priority < 0 || priority > 9) throw new SluiceError('INVALID_OPTION', 'priority is not a whole number from 0 to 9', { details: { option: 'priority' } })
+  if (!Number.isInteger(priority) || priority < 0 || priority > 9)
+    throw new SluiceError('INVALID_OPTION', 'priority is not a whole number from 0 to 9', { details: { option: 'priority' } })
   if (facts.priority) return priority
-  throw new SluiceError('UNSUPPORTED', `${facts.name} has no priorities`, { fix: 'Leave out the priority, or give urgent messages a channel of their own', details: { fact: 'priority' } })
+  throw new SluiceError('UNSUPPORTED', `${facts.name} has no priorities`, {
+    fix: 'Leave out the priority, or give urgent messages a channel of their own',
+    details: { fact: 'priority' },
+  })
 }
 
 let textMs = Number.NaN

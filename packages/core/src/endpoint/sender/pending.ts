@@ -102,7 +102,19 @@ function outcomeOf(pending: PendingMessage): PublishOutcome {
 }
 
 // Errors of these codes say more than PUBLISH_FAILED would, and are promised by the API.
-const passedOn: ReadonlySet<string> = new Set(['UNROUTED', 'NOT_SENT', 'BACKPRESSURE', 'ABORTED', 'BUS_STOPPED', 'MESSAGE_TOO_LARGE', 'UNSUPPORTED', 'CONTRACT_CONFLICT', 'GUARANTEE_UNAVAILABLE', 'PUBLISH_UNKNOWN', 'PUBLISH_FAILED'])
+const passedOn: ReadonlySet<string> = new Set([
+  'UNROUTED',
+  'NOT_SENT',
+  'BACKPRESSURE',
+  'ABORTED',
+  'BUS_STOPPED',
+  'MESSAGE_TOO_LARGE',
+  'UNSUPPORTED',
+  'CONTRACT_CONFLICT',
+  'GUARANTEE_UNAVAILABLE',
+  'PUBLISH_UNKNOWN',
+  'PUBLISH_FAILED',
+])
 
 function failureOf(pending: PendingMessage): SluiceError {
   const { id } = pending.message.envelope

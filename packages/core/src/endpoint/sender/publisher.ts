@@ -6,11 +6,11 @@ import type { PublishEntry, PublishManyOptions, PublishOptions, PublishReceipt }
 import { type Cause, makeOutgoing, noOptions, type OutgoingMaker, type ReplyAttributes } from './outgoing.ts'
 
 /** What the publisher needs of its bus. */
-export interface PublisherBus extends OutgoingMaker {
+export interface PublisherBus {
   /** Where a contract goes; throws CONTRACT_CONFLICT, INVALID_OPTION, BUS_STOPPED. */
   routeOf(contract: Contract): ContractRoute
-  /** Calls back for each message made, only if somebody listens. */
-  readonly created: ((contract: Contract, message: OutgoingMessage) => void) | undefined
+  /** Told about each message made. */
+  created(contract: Contract, message: OutgoingMessage): void
 }
 
 /** Default of `timeoutMs`: how long an unconfirmed message is sent again. */
@@ -18,20 +18,30 @@ export const publishTimeoutMs = 30_000
 
 /** Makes messages out of calls and hands them to their route's sender, in the order of the calls. */
 export class Publisher {
+  readonly #maker: OutgoingMaker
   readonly #bus: PublisherBus
 
-  constructor(bus: PublisherBus) {
+  constructor(maker: OutgoingMaker, bus: PublisherBus) {
+    this.#maker = maker
     this.#bus = bus
   }
 
   /** One event, command or request message. */
-  one(kind: Contract['kind'], contract: Contract, data: unknown, options: PublishOptions = noOptions, cause?: Cause, reply?: ReplyAttributes): Promise<PublishReceipt> {
+  one(
+    kind: Contract['kind'],
+    contract: Contract,
+    data: unknown,
+    options: PublishOptions = noOptions,
+    cause?: Cause,
+    reply?: ReplyAttributes,
+  ): Promise<PublishReceipt> {
     try {
       const target = this.#target(kind, contract)
       const { facts } = target.route.transport
       const timeoutMs = timeoutOf(options)
-      const made = makeOutgoing(this.#bus, contract, data, options, cause, facts, target.route.messageBytesMax, reply)
-      if (made instanceof Promise || target.order.tail !== undefined) return this.#inOrder(target, made, (message) => this.#dispatch(target, message, options, timeoutMs))
+      const made = makeOutgoing(this.#maker, contract, data, options, cause, facts, target.route.messageBytesMax, reply)
+      if (made instanceof Promise || target.order.tail !== undefined)
+        return this.#inOrder(target, made, (message) => this.#dispatch(target, message, options, timeoutMs))
       return this.#dispatch(target, made, options, timeoutMs)
     } catch (error) {
       return Promise.reject(error)
@@ -39,7 +49,13 @@ export class Publisher {
   }
 
   /** Several messages of one contract. Nothing is sent when one is invalid. */
-  many(kind: Contract['kind'], contract: EventContract | CommandContract, entries: readonly PublishEntry<unknown>[], options: PublishManyOptions = noOptions, cause?: Cause): Promise<readonly PublishReceipt[]> {
+  many(
+    kind: Contract['kind'],
+    contract: EventContract | CommandContract,
+    entries: readonly PublishEntry<unknown>[],
+    options: PublishManyOptions = noOptions,
+    cause?: Cause,
+  ): Promise<readonly PublishReceipt[]> {
     try {
       const target = this.#target(kind, contract)
       const timeoutMs = timeoutOf(options)
@@ -59,10 +75,16 @@ export class Publisher {
     }
   }
 
-  #entry(target: ContractRoute, contract: Contract, entry: PublishEntry<unknown>, index: number, cause: Cause | undefined): OutgoingMessage | Promise<OutgoingMessage> {
+  #entry(
+    target: ContractRoute,
+    contract: Contract,
+    entry: PublishEntry<unknown>,
+    index: number,
+    cause: Cause | undefined,
+  ): OutgoingMessage | Promise<OutgoingMessage> {
     const { route } = target
     try {
-      const made = makeOutgoing(this.#bus, contract, entry.data, onlyData(entry) ? noOptions : entry, cause, route.transport.facts, route.messageBytesMax)
+      const made = makeOutgoing(this.#maker, contract, entry.data, onlyData(entry) ? noOptions : entry, cause, route.transport.facts, route.messageBytesMax)
       return made instanceof Promise ? made.catch((error: unknown) => Promise.reject(atIndex(error, index))) : made
     } catch (error) {
       throw atIndex(error, index)
@@ -77,14 +99,18 @@ export class Publisher {
   }
 
   #dispatch(target: ContractRoute, message: OutgoingMessage, options: PublishOptions, timeoutMs: number): Promise<PublishReceipt> {
-    this.#bus.created?.(target.contract, message)
+    this.#bus.created(target.contract, message)
     if (options.tx !== undefined) return this.#inTransaction(target, [message], options.tx).then((receipts) => receipts[0] as PublishReceipt)
     return target.route.sender.sendOne(message, timeoutMs, options.signal)
   }
 
-  #dispatchMany(target: ContractRoute, messages: readonly OutgoingMessage[], options: PublishManyOptions, timeoutMs: number): Promise<readonly PublishReceipt[]> {
-    const { created } = this.#bus
-    if (created !== undefined) for (const message of messages) created(target.contract, message)
+  #dispatchMany(
+    target: ContractRoute,
+    messages: readonly OutgoingMessage[],
+    options: PublishManyOptions,
+    timeoutMs: number,
+  ): Promise<readonly PublishReceipt[]> {
+    for (const message of messages) this.#bus.created(target.contract, message)
     if (options.tx !== undefined) return this.#inTransaction(target, messages, options.tx)
     return target.route.sender.sendMany(messages, timeoutMs, options.signal)
   }
@@ -93,7 +119,10 @@ export class Publisher {
   async #inTransaction(target: ContractRoute, messages: readonly OutgoingMessage[], transaction: unknown): Promise<readonly PublishReceipt[]> {
     const { route, contract } = target
     if (route.transport.facts.transaction === 'none') {
-      throw new SluiceError('UNSUPPORTED', `${route.transport.facts.name} cannot join an application's transaction`, { fix: `Leave out tx, or route ${contract.channel} to a file: URL whose database the application uses`, details: { fact: 'transaction' } })
+      throw new SluiceError('UNSUPPORTED', `${route.transport.facts.name} cannot join an application's transaction`, {
+        fix: `Leave out tx, or route ${contract.channel} to a file: URL whose database the application uses`,
+        details: { fact: 'transaction' },
+      })
     }
     // Synchronous up to here: the rows are written inside the caller's transaction even if it is a synchronous one.
     const report = await route.sender.inTransaction(messages, transaction)
@@ -143,5 +172,8 @@ function timeoutOf(options: { readonly timeoutMs?: number }): number {
 function atIndex(error: unknown, index: number): unknown {
   if (!(error instanceof SluiceError)) return error
   const message = error.message.startsWith(`${error.code}: `) ? error.message.slice(error.code.length + 2) : error.message
-  return new SluiceError(error.code, `entry ${index}: ${message}; nothing was sent`, { details: { ...error.details, index }, ...(error.cause === undefined ? {} : { cause: error.cause }) })
+  return new SluiceError(error.code, `entry ${index}: ${message}; nothing was sent`, {
+    details: { ...error.details, index },
+    ...(error.cause === undefined ? {} : { cause: error.cause }),
+  })
 }

@@ -16,7 +16,7 @@ export interface SenderOptions {
   /** What a channel needs to exist; declared before its first message. */
   topologyOf(channel: string): Topology
   /** Told about each finished `transport.send`, only if set. */
-  readonly sent?: ((batch: readonly PendingMessage[], startedMs: number, report: SendReport | undefined) => void) | undefined
+  readonly sent?: ((batch: readonly PendingMessage[], startedMs: number, report: SendReport) => void) | undefined
 }
 
 /** A batch on its way. */
@@ -108,7 +108,12 @@ export class Sender {
     this.#resendTimer?.cancel()
   }
 
-  #accept(messages: readonly OutgoingMessage[], timeoutMs: number, signal: AbortSignal | undefined, many: boolean): Promise<readonly PublishReceipt[] | PublishReceipt> {
+  #accept(
+    messages: readonly OutgoingMessage[],
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    many: boolean,
+  ): Promise<readonly PublishReceipt[] | PublishReceipt> {
     const full = this.#backpressure(messages)
     if (full !== undefined) return Promise.reject(full)
     const deadlineMs = this.#options.clock.monotonicMs() + timeoutMs
@@ -288,7 +293,9 @@ export class Sender {
 
   #notSent(pending: PendingMessage): void {
     if (!pending.maybeStored) {
-      pending.lastError = new SluiceError('NOT_SENT', 'not sent, because an earlier message of the same key in the same call failed', { details: { id: pending.message.envelope.id } })
+      pending.lastError = new SluiceError('NOT_SENT', 'not sent, because an earlier message of the same key in the same call failed', {
+        details: { id: pending.message.envelope.id },
+      })
     }
     this.#settle(pending, pending.maybeStored ? 'unknown' : 'failed')
   }
@@ -313,7 +320,11 @@ export class Sender {
 
   #resend(): void {
     const entries = this.#resends.take(batchCountMax)
-    if (entries.length > 0) this.#send(entries, entries.some((pending) => pending.maybeStored))
+    if (entries.length > 0)
+      this.#send(
+        entries,
+        entries.some((pending) => pending.maybeStored),
+      )
   }
 
   #backoffMs(attempt: number): number {
