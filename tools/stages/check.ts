@@ -14,7 +14,7 @@ const checks: readonly Check[] = [
   {
     name: 'lint',
     judges: 'lint rules and format',
-    command: [node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '--max-diagnostics=40', '.'],
+    command: [node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '--colors=off', '--max-diagnostics=40', '.'],
   },
   { name: 'walls', judges: 'which folder may import which, cycles', command: [node, '--import', './tools/walls/typescript-6.mjs', 'tools/walls/walls.ts'] },
   { name: 'unused', judges: 'files, exports and dependencies nobody uses', command: [node, 'node_modules/knip/bin/knip.js', '--no-progress'] },
@@ -32,7 +32,7 @@ let failed = 0
 const chosen = checks.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
 for (const { name, judges, command } of chosen) {
   const [program, ...args] = command
-  const { code, durationMs, output } = await run(program, args, { budgetMs: 120_000 })
+  const { code, durationMs, output } = await run(program, args, { budgetMs: 120_000, env: { NO_COLOR: '1' } })
   if (code !== 0) failed++
   console.log(
     `${code === 0 ? 'ok    ' : 'FAILED'} ${name.padEnd(9)} ${duration(durationMs).padStart(7)}  ${judges}${code === 124 ? ' (over 2 min: stopped)' : ''}`,
