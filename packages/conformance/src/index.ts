@@ -2,7 +2,7 @@ import { processSubjects, transportSubjects } from './cases/index.ts'
 import { type ConformanceOptions, register } from './suite/suite.ts'
 
 export type { ConformanceCase, Subject } from './suite/case.ts'
-export { message, type MessageSpec, numbered, type Place, Rig } from './suite/rig.ts'
+export { type MessageSpec, message, numbered, type Place, Rig } from './suite/rig.ts'
 export type { ConformanceOptions } from './suite/suite.ts'
 
 /**

@@ -25,24 +25,28 @@ export const administration: Subject = {
         const taken = await probe.take(4)
         assert.deepEqual(await row('idle'), { ...zero, group: 'idle', backlog: 10 })
         const busy = await row('g')
-        assert.deepEqual([busy['backlog'], busy['consumers']], [10, 1])
-        assert.ok((busy['inFlight'] as number) >= 4)
-        await eventually(async () => rig.clock.nowMs(), (nowMs) => nowMs >= sentAtMs + 30, '30 ms')
+        assert.deepEqual([busy.backlog, busy.consumers], [10, 1])
+        assert.ok((busy.inFlight as number) >= 4)
+        await eventually(
+          async () => rig.clock.nowMs(),
+          (nowMs) => nowMs >= sentAtMs + 30,
+          '30 ms',
+        )
         const ageMs = (await transport.admin.groups('c')).find((each) => each.group === 'idle')?.oldestAgeMs ?? 0
         assert.ok(ageMs >= 20 && ageMs < 20_000, `${ageMs}`)
         probe.consumer.accept(taken)
         await probe.consumer.flush()
-        assert.equal((await row('g'))['backlog'], 6)
+        assert.equal((await row('g')).backlog, 6)
         await probe.drain(6)
-        assert.equal((await row('g'))['backlog'], 0)
+        assert.equal((await row('g')).backlog, 0)
         assert.deepEqual(await transport.admin.groups('no-such-channel'), [])
       },
     },
     {
       name: 'channels: what was stored, is kept, and waits',
       async run(rig) {
-        const transport = await rig.channel({ groups: ['g'] })
-        await transport.send(numbered(7, ['a']))
+        const transport = await rig.channel({ groups: .g })
+        await transport.send(numbered(7, .a))
         const [status] = await transport.admin.channels()
         assert.deepEqual([status?.channel, status?.kind, status?.stored, status?.kept, status?.unrouted, status?.scheduled], ['c', 'events', 7, 7, 0, 0])
       },
@@ -50,7 +54,7 @@ export const administration: Subject = {
     {
       name: 'browse reads page by page, oldest first, and consumes nothing',
       async run(rig) {
-        const transport = await rig.channel({ groups: ['g'] })
+        const transport = await rig.channel({ groups: .g })
         await transport.send(numbered(25, ['a', undefined]))
         const seen: string[] = []
         let after: string | undefined
@@ -60,7 +64,10 @@ export const administration: Subject = {
           seen.push(...page.messages.map((envelope) => String(envelope.body)))
           after = page.next
         } while (after !== undefined)
-        assert.deepEqual(seen, Array.from({ length: 25 }, (_, i) => String(i)))
+        assert.deepEqual(
+          seen,
+          Array.from({ length: 25 }, (_, i) => String(i)),
+        )
         assert.equal((await transport.admin.groups())[0]?.backlog, 25)
       },
     },
@@ -68,25 +75,28 @@ export const administration: Subject = {
       name: 'replay: what was accepted comes again, in order, by time; the rest stays as it is',
       needs: (facts) => (facts.replay ? undefined : 'accepted messages are gone'),
       async refused(rig) {
-        const transport = await rig.channel({ groups: ['g'] })
+        const transport = await rig.channel({ groups: .g })
         await assert.rejects(transport.admin.replay('c', 'g', undefined, undefined), { code: 'UNSUPPORTED' })
       },
       async run(rig) {
         const transport = await rig.channel()
         const [probe, other] = [await rig.join(transport), await rig.join(transport, { group: 'other' })]
-        await transport.send(numbered(4, ['a']))
+        await transport.send(numbered(4, .a))
         await probe.drain(4)
         await other.drain(4)
         const betweenMs = await tick(rig.clock)
-        await transport.send(numbered(3, ['a'], 4))
+        await transport.send(numbered(3, .a, 4))
         await probe.drain(3)
         const endMs = await tick(rig.clock)
-        await transport.send(numbered(2, ['a'], 7))
+        await transport.send(numbered(2, .a, 7))
         assert.equal(await transport.admin.replay('c', 'g', betweenMs, endMs), 3)
         const again = await probe.drain(5)
         assert.deepEqual(bodies(again), ['4', '5', '6', '7', '8'])
         assert.equal(await transport.admin.replay('c', 'g', undefined, undefined), 9)
-        assert.deepEqual(bodies(await probe.drain(9)), Array.from({ length: 9 }, (_, i) => String(i)))
+        assert.deepEqual(
+          bodies(await probe.drain(9)),
+          Array.from({ length: 9 }, (_, i) => String(i)),
+        )
         assert.deepEqual(bodies(await other.drain(5)), ['4', '5', '6', '7', '8'])
         await other.quiet()
       },
@@ -111,7 +121,7 @@ export const administration: Subject = {
       name: 'retention trims what every group has accepted, never what one still waits for',
       needs: (facts) => (facts.replay ? undefined : 'nothing is kept anyway'),
       async run(rig) {
-        const transport = await rig.channel({ groups: ['slow'], retention: { maxBytes: 100_000 } })
+        const transport = await rig.channel({ groups: .slow, retention: { maxBytes: 100_000 } })
         const quick = await rig.join(transport, { group: 'quick' })
         const body = 'x'.repeat(1_000)
         for (let i = 0; i < 10; i++) {
@@ -124,10 +134,14 @@ export const administration: Subject = {
         await transport.send(Array.from({ length: 300 }, () => message({ body })))
         await quick.drain(300)
         await slow.drain(300)
-        await eventually(async () => {
-          await transport.send([message({ body })])
-          return (await transport.admin.channels())[0]?.kept ?? 0
-        }, (kept) => kept < 700, 'the log to be trimmed')
+        await eventually(
+          async () => {
+            await transport.send([message({ body })])
+            return (await transport.admin.channels())[0]?.kept ?? 0
+          },
+          (kept) => kept < 700,
+          'the log to be trimmed',
+        )
       },
     },
     {
@@ -135,8 +149,12 @@ export const administration: Subject = {
       async run(rig) {
         const transport = await rig.channel()
         for (const call of [
-          () => transport.admin.purge('c', 'nobody'), () => transport.admin.setPaused('c', 'nobody', true), () => transport.admin.removeGroup('none', 'g'), () => transport.admin.redrive('c', 'nobody', {}),
-        ]) await assert.rejects(call(), { code: 'INVALID_OPTION' })
+          () => transport.admin.purge('c', 'nobody'),
+          () => transport.admin.setPaused('c', 'nobody', true),
+          () => transport.admin.removeGroup('none', 'g'),
+          () => transport.admin.redrive('c', 'nobody', {}),
+        ])
+          await assert.rejects(call(), { code: 'INVALID_OPTION' })
       },
     },
   ],
@@ -145,8 +163,16 @@ export const administration: Subject = {
 /** A time that is later than all before it and earlier than all after it. */
 async function tick(clock: { nowMs(): number }): Promise<number> {
   const startMs = clock.nowMs()
-  await eventually(async () => clock.nowMs(), (nowMs) => nowMs > startMs + 1, 'the clock to move')
+  await eventually(
+    async () => clock.nowMs(),
+    (nowMs) => nowMs > startMs + 1,
+    'the clock to move',
+  )
   const atMs = clock.nowMs()
-  await eventually(async () => clock.nowMs(), (nowMs) => nowMs > atMs, 'the clock to move')
+  await eventually(
+    async () => clock.nowMs(),
+    (nowMs) => nowMs > atMs,
+    'the clock to move',
+  )
   return atMs
 }

@@ -30,12 +30,18 @@ export const groups: Subject = {
         const probes = [await rig.join(a), await rig.join(b)]
         await a.send(numbered(200, [...Array.from({ length: 30 }, (_, i) => `k${i}`), undefined]))
         const got: Delivery[] = []
-        const pumps = probes.map((probe) => probe.pump(async (deliveries) => {
-          got.push(...deliveries)
-          probe.consumer.accept(deliveries)
-          await probe.consumer.flush()
-        }, 7))
-        await eventually(async () => got.length, (count) => count >= 200, '200 deliveries')
+        const pumps = probes.map((probe) =>
+          probe.pump(async (deliveries) => {
+            got.push(...deliveries)
+            probe.consumer.accept(deliveries)
+            await probe.consumer.flush()
+          }, 7),
+        )
+        await eventually(
+          async () => got.length,
+          (count) => count >= 200,
+          '200 deliveries',
+        )
         await Promise.all(probes.map((probe) => probe.consumer.close()))
         await Promise.all(pumps)
         assert.equal(got.length, 200)
@@ -48,7 +54,11 @@ export const groups: Subject = {
       async run(rig) {
         const transport = await rig.channel({ groups: ['early'] })
         await transport.send([message({ body: '0' })])
-        await eventually(async () => rig.clock.nowMs(), (nowMs) => nowMs > 0, 'the clock')
+        await eventually(
+          async () => rig.clock.nowMs(),
+          (nowMs) => nowMs > 0,
+          'the clock',
+        )
         await new Promise((resolve) => setTimeout(resolve, 3))
         const betweenMs = rig.clock.nowMs()
         await transport.send([message({ body: '1' })])
@@ -76,14 +86,25 @@ export const groups: Subject = {
         assert.equal((await two.drain(3)).length, 3)
         await one.consumer.close()
         await rig.close(b)
-        await eventually(() => a.admin.groups('c'), (list) => list.length === 0, 'both groups to be gone')
+        await eventually(
+          () => a.admin.groups('c'),
+          (list) => list.length === 0,
+          'both groups to be gone',
+        )
       },
     },
     {
       name: 'declaring is idempotent, also from many sides at once, and says when it cannot be',
       async run(rig) {
         const all = await Promise.all(Array.from({ length: 4 }, () => rig.open()))
-        await Promise.all(all.map((transport) => transport.declare({ channels: [{ name: 'c', kind: 'events', partitions: 4 }], groups: [{ channel: 'c', group: 'g', from: 'start', order: 'key', ephemeral: false }] })))
+        await Promise.all(
+          all.map((transport) =>
+            transport.declare({
+              channels: [{ name: 'c', kind: 'events', partitions: 4 }],
+              groups: [{ channel: 'c', group: 'g', from: 'start', order: 'key', ephemeral: false }],
+            }),
+          ),
+        )
         const [transport] = all
         assert.ok(transport)
         assert.equal((await transport.admin.groups()).length, 1)
@@ -152,7 +173,11 @@ export const groups: Subject = {
         await transport.send(numbered(3, ['a']))
         await assert.rejects(transport.admin.removeGroup('c', 'g'), (error: Error) => 'code' in error)
         await probe.consumer.close()
-        await eventually(() => transport.admin.groups(), (list) => list[0]?.consumers === 0, 'the consumer to be gone')
+        await eventually(
+          () => transport.admin.groups(),
+          (list) => list[0]?.consumers === 0,
+          'the consumer to be gone',
+        )
         await transport.admin.removeGroup('c', 'g')
         assert.deepEqual(await transport.admin.groups(), [])
       },
@@ -163,9 +188,17 @@ export const groups: Subject = {
         const [a, b] = [await rig.channel(), await rig.open()]
         const one = await rig.join(a, { types: ['x', 'y'] })
         const two = await rig.join(b, { types: ['y', 'z'] })
-        await eventually(async () => [...one.consumer.groupTypes()].toSorted(), (types) => JSON.stringify(types) === '[["x",1],["y",2],["z",1]]', 'the union')
+        await eventually(
+          async () => [...one.consumer.groupTypes()].toSorted(),
+          (types) => JSON.stringify(types) === '[["x",1],["y",2],["z",1]]',
+          'the union',
+        )
         await one.consumer.close()
-        await eventually(async () => [...two.consumer.groupTypes()].toSorted(), (types) => JSON.stringify(types) === '[["x",0],["y",1],["z",1]]', 'x without a member, but recorded')
+        await eventually(
+          async () => [...two.consumer.groupTypes()].toSorted(),
+          (types) => JSON.stringify(types) === '[["x",0],["y",1],["z",1]]',
+          'x without a member, but recorded',
+        )
       },
     },
     {
@@ -177,7 +210,11 @@ export const groups: Subject = {
         await old.until(() => old.owned.size === 8, 'all partitions')
         const young = await rig.join(b, { types: ['t', 'new'] })
         await old.until(() => old.owned.size === 4, 'half of them')
-        await eventually(async () => old.consumer.groupTypes().get('new'), (count) => count === 1, 'the new type to be known')
+        await eventually(
+          async () => old.consumer.groupTypes().get('new'),
+          (count) => count === 1,
+          'the new type to be known',
+        )
         // Keys enough for all partitions: each new message that lands with the old member is handed on.
         await a.send(Array.from({ length: 32 }, (_, i) => message({ type: 'new', key: `k${i}`, body: String(i) })))
         const got: Delivery[] = []
@@ -189,7 +226,11 @@ export const groups: Subject = {
           old.consumer.release(deliveries)
           for (const partition of new Set(deliveries.map((delivery) => delivery.partition))) old.consumer.yieldPartition(partition, 'new')
         })
-        await eventually(async () => got.length, (count) => count === 32, 'all new messages at the member that knows them')
+        await eventually(
+          async () => got.length,
+          (count) => count === 32,
+          'all new messages at the member that knows them',
+        )
       },
     },
     {
@@ -199,7 +240,12 @@ export const groups: Subject = {
         const [a, b] = [await rig.channel(), await rig.open()]
         const limited = { groupConcurrency: 3 }
         const probes = [await rig.join(a, limited), await rig.join(b, limited)]
-        await a.send(numbered(60, Array.from({ length: 20 }, (_, i) => `k${i}`)))
+        await a.send(
+          numbered(
+            60,
+            Array.from({ length: 20 }, (_, i) => `k${i}`),
+          ),
+        )
         let inFlight = 0
         let most = 0
         let done = 0
@@ -213,7 +259,11 @@ export const groups: Subject = {
             probe.consumer.accept(deliveries)
           })
         }
-        await eventually(async () => done, (count) => count === 60, 'all to be handled')
+        await eventually(
+          async () => done,
+          (count) => count === 60,
+          'all to be handled',
+        )
         assert.ok(most <= 3, `at most 3 at once, not ${most}`)
       },
     },
@@ -238,11 +288,18 @@ export const groups: Subject = {
       async run(rig) {
         const transport = await rig.channel()
         const probes = await Promise.all(Array.from({ length: 50 }, (_, i) => rig.join(transport, { group: `g${i}` })))
-        const sent = numbered(5_000, Array.from({ length: 100 }, (_, i) => `k${i}`))
+        const sent = numbered(
+          5_000,
+          Array.from({ length: 100 }, (_, i) => `k${i}`),
+        )
         const receiving = probes.map((probe) => probe.drain(5_000))
         for (let i = 0; i < 5_000; i += 500) assert.deepEqual((await transport.send(sent.slice(i, i + 500))).failures, [])
         for (const got of await Promise.all(receiving)) assertOrderPerKey(got)
-        await eventually(() => transport.admin.groups(), (list) => list.every((group) => group.backlog === 0), 'no backlog')
+        await eventually(
+          () => transport.admin.groups(),
+          (list) => list.every((group) => group.backlog === 0),
+          'no backlog',
+        )
       },
     },
   ],

@@ -38,7 +38,13 @@ export const lot: Subject = {
         const partition = (lane[0] as Delivery).partition
         const head = await probe.lot.read(partition, 'key:a', 2)
         assert.deepEqual(bodies(head ?? []), ['0', '1'])
-        assert.deepEqual(head?.map((d) => [d.fromLot, d.attempt, d.note, d.partition]), [[true, 2, 'n', partition], [true, 0, undefined, partition]])
+        assert.deepEqual(
+          head?.map((d) => [d.fromLot, d.attempt, d.note, d.partition]),
+          [
+            [true, 2, 'n', partition],
+            [true, 0, undefined, partition],
+          ],
+        )
         assert.equal(head?.[0]?.firstDeliveredAtMs, 77)
         assert.equal(head[0].notBeforeMs, dueAtMs)
         // What was read and not settled is not read again; the next call goes on behind it.
@@ -132,7 +138,10 @@ export const lot: Subject = {
         assert.ok(letter)
         assert.deepEqual({ ...letter.envelope, body: Buffer.from(letter.envelope.body) }, { ...sent.envelope, body: Buffer.from(sent.envelope.body) })
         const { reason } = letter
-        assert.deepEqual([reason.code, reason.message, reason.attempts, reason.deliveries, reason.stack, reason.fingerprint, reason.service], ['X', 'näh', 5, 1, 'Error: it failed\n    at handler', 'ff', 'conformance'])
+        assert.deepEqual(
+          [reason.code, reason.message, reason.attempts, reason.deliveries, reason.stack, reason.fingerprint, reason.service],
+          ['X', 'näh', 5, 1, 'Error: it failed\n    at handler', 'ff', 'conformance'],
+        )
         assert.deepEqual([letter.parkedBehind, letter.redrives], [0, 0])
         const status = (await transport.admin.groups())[0]
         assert.deepEqual([status?.deadLetters, status?.backlog, status?.parkedLanes], [1, 0, 0])
@@ -145,7 +154,8 @@ export const lot: Subject = {
         const probe = await rig.join(transport, { types: ['t', 'u'] })
         await transport.send([message({ key: 'a', type: 't' }), message({ key: 'b', type: 'u' }), message({ key: 'c', type: 'u' }), message({ type: 'u' })])
         for (const [i, delivery] of (await probe.take(4)).entries()) await probe.deadLetter(delivery, 'continue', undefined, { fingerprint: `f${i % 2}` })
-        const list = (query: Parameters<typeof transport.admin.deadLetters>[2]): Promise<readonly { deadLetterId: string }[]> => transport.admin.deadLetters('c', 'g', query)
+        const list = (query: Parameters<typeof transport.admin.deadLetters>[2]): Promise<readonly { deadLetterId: string }[]> =>
+          transport.admin.deadLetters('c', 'g', query)
         const all = await list({})
         assert.equal(all.length, 4)
         assert.equal((await list({ types: ['u'] })).length, 3)
@@ -239,12 +249,19 @@ export const lot: Subject = {
         await transport.send([message({ key: 'a', body: 'k' }), message({ id: 'one', body: 'u' })])
         for (const delivery of await probe.take(2)) await probe.deadLetter(delivery, 'continue')
         assert.equal(await transport.admin.redrive('c', 'g', {}), 2)
-        for (const [lane, body] of [['key:a', 'k'], ['id:one', 'u']] as const) {
+        for (const [lane, body] of [
+          ['key:a', 'k'],
+          ['id:one', 'u'],
+        ] as const) {
           await probe.until(() => (probe.lanes.get(lane)?.count ?? 0) > 0, `${lane} to be announced`)
           const [redriven] = await probe.drainLane(lane)
           assert.equal(redriven?.envelope.body, body)
         }
-        await eventually(() => transport.admin.groups(), (list) => list[0]?.backlog === 0, 'nothing to be left')
+        await eventually(
+          () => transport.admin.groups(),
+          (list) => list[0]?.backlog === 0,
+          'nothing to be left',
+        )
       },
     },
     {

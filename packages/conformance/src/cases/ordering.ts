@@ -18,7 +18,12 @@ export const ordering: Subject = {
         const probes = []
         for (const transport of transports) probes.push(await rig.join(transport))
         await Promise.all(probes.map((probe) => probe.until(() => probe.owned.size >= 2 && probe.owned.size <= 3, 'a third of the partitions')))
-        await (transports[0] as (typeof transports)[0]).send(numbered(300, Array.from({ length: 25 }, (_, i) => `k${i}`)))
+        await (transports[0] as (typeof transports)[0]).send(
+          numbered(
+            300,
+            Array.from({ length: 25 }, (_, i) => `k${i}`),
+          ),
+        )
         const { got, holders } = await drainTogether(probes, 300)
         assertOrderPerKey(got)
         for (const [key, members] of holders) assert.equal(members.size, 1, `key ${key} has one holder`)
@@ -38,10 +43,15 @@ export const ordering: Subject = {
       async run(rig) {
         const grower = await rig.open()
         let partitions = 4
-        await churn(rig, 6, async () => {
-          partitions += 4
-          await grower.declare({ channels: [{ name: 'c', kind: 'events', partitions }], groups: [] })
-        }, 4)
+        await churn(
+          rig,
+          6,
+          async () => {
+            partitions += 4
+            await grower.declare({ channels: [{ name: 'c', kind: 'events', partitions }], groups: [] })
+          },
+          4,
+        )
         const probe = await rig.join(grower)
         await probe.until(() => probe.owned.size === partitions, `${partitions} partitions`)
       },
@@ -57,7 +67,12 @@ export const ordering: Subject = {
         })
         const old = await rig.join(a, {}, { revoking: () => mayGo })
         await old.until(() => old.owned.size === 8, 'all partitions')
-        await a.send(numbered(64, Array.from({ length: 32 }, (_, i) => `k${i}`)))
+        await a.send(
+          numbered(
+            64,
+            Array.from({ length: 32 }, (_, i) => `k${i}`),
+          ),
+        )
         const taken = await old.take(64)
         const young = await rig.join(b)
         await old.until(() => old.revoked.length === 4, 'four partitions to be asked for')
@@ -79,7 +94,10 @@ export const ordering: Subject = {
         const probes = [await rig.join(a, { order: 'channel' }), await rig.join(b, { order: 'channel' })]
         await a.send(numbered(100, ['a', 'b', undefined, 'c']))
         const { got, holders } = await drainTogether(probes, 100)
-        assert.deepEqual(bodies(got), Array.from({ length: 100 }, (_, i) => String(i)))
+        assert.deepEqual(
+          bodies(got),
+          Array.from({ length: 100 }, (_, i) => String(i)),
+        )
         assert.equal(new Set([...holders.values()].flatMap((members) => [...members])).size, 1)
       },
     },
@@ -127,7 +145,11 @@ async function drainTogether(probes: readonly Probe[], count: number): Promise<{
       await probe.consumer.flush()
     }, 10)
   }
-  await eventually(async () => got.length, (n) => n >= count, `${count} deliveries`)
+  await eventually(
+    async () => got.length,
+    (n) => n >= count,
+    `${count} deliveries`,
+  )
   assert.equal(got.length, count)
   return { got, holders }
 }
@@ -150,7 +172,10 @@ async function churn(rig: Rig, rounds: number, change: (round: number) => Promis
     const probe = await rig.join(await rig.open(), {}, { revoking: settled })
     void probe.pump((deliveries) => {
       if (leaving) return probe.consumer.release(deliveries)
-      const work = handle(probe, deliveries.filter((delivery) => probe.mayBegin(delivery)))
+      const work = handle(
+        probe,
+        deliveries.filter((delivery) => probe.mayBegin(delivery)),
+      )
       running.add(work)
       void work.finally(() => running.delete(work))
       return work
@@ -181,10 +206,18 @@ async function churn(rig: Rig, rounds: number, change: (round: number) => Promis
     assert.deepEqual((await producer.send(numbered(100, keys, round * 100))).failures, [])
     await change(round)
     members.push(await start())
-    await eventually(async () => done.length, (n) => n >= round * 100 + 30, 'some progress in each round')
+    await eventually(
+      async () => done.length,
+      (n) => n >= round * 100 + 30,
+      'some progress in each round',
+    )
     await members.shift()?.leave()
   }
-  await eventually(() => producer.admin.groups('c'), (list) => list[0]?.backlog === 0, 'everything to be handled')
+  await eventually(
+    () => producer.admin.groups('c'),
+    (list) => list[0]?.backlog === 0,
+    'everything to be handled',
+  )
   for (const member of members) await member.leave()
   assert.deepEqual(problems, [])
   assert.equal(done.length, rounds * 100)

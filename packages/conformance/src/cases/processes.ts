@@ -38,7 +38,9 @@ export const processes: Subject = {
         await drained()
         const events = await judge({ groups: { c: ['g'] } })
         const sentAt = new Map(events.filter((event) => event.f === 'send' && event.type === 'ok').map((event) => [event.id, event.monoNs]))
-        const waitsMs = events.filter((event) => event.f === 'deliver' && event.type === 'invoke').map((event) => (event.monoNs - (sentAt.get(event.id) ?? 0)) / 1e6)
+        const waitsMs = events
+          .filter((event) => event.f === 'deliver' && event.type === 'invoke')
+          .map((event) => (event.monoNs - (sentAt.get(event.id) ?? 0)) / 1e6)
         const median = waitsMs.toSorted((a, b) => a - b)[30] ?? Infinity
         assert.ok(median < 100, `woken after ${median.toFixed(1)} ms in the median`)
       },
@@ -98,7 +100,11 @@ export const processes: Subject = {
       timeoutMs: 90_000,
       async run(rig) {
         const { crew, drained, judge } = await muster(rig, ['g'])
-        const all = await Promise.all([crew.start('c1', 'consume', { workMs: 1 }), crew.start('c2', 'consume', { workMs: 1 }), crew.start('p1', 'produce', { count: 1_000_000, batch: 10 })])
+        const all = await Promise.all([
+          crew.start('c1', 'consume', { workMs: 1 }),
+          crew.start('c2', 'consume', { workMs: 1 }),
+          crew.start('p1', 'produce', { count: 1_000_000, batch: 10 }),
+        ])
         await new Promise((resolve) => setTimeout(resolve, 300))
         await Promise.all(all.map((member) => member.kill()))
         await crew.start('c3', 'consume')
@@ -167,13 +173,22 @@ async function muster(rig: Rig, groups: readonly string[], partitions?: number):
   return {
     crew,
     transport,
-    drained: async () => void (await eventually(() => transport.admin.groups('c'), (list) => list.every((group) => group.backlog === 0), 'everything to be handled', 60_000)),
+    drained: async () =>
+      void (await eventually(
+        () => transport.admin.groups('c'),
+        (list) => list.every((group) => group.backlog === 0),
+        'everything to be handled',
+        60_000,
+      )),
     judge: async (scope) => {
       await crew.close()
       const events = crew.history()
       const violations = checkHistory(events, scope)
       assert.deepEqual(violations.slice(0, 5), [], `${violations.length} violations in ${events.length} lines`)
-      assert.ok(events.some((event) => event.f === 'accept'), 'something was handled')
+      assert.ok(
+        events.some((event) => event.f === 'accept'),
+        'something was handled',
+      )
       return events
     },
   }

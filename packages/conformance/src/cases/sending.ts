@@ -26,15 +26,38 @@ export const sending: Subject = {
       async run(rig) {
         const transport = await rig.channel({ groups: ['g'] })
         const everything = message({
-          key: 'ключ-🔑', body: new Uint8Array([0, 255, 128, 10, 13]), headers: { 'x-text': 'ünïcode 🧵', 'x-empty': '' }, subject: 'about/this', tags: ['red', 'größe'],
+          key: 'ключ-🔑',
+          body: new Uint8Array([0, 255, 128, 10, 13]),
+          headers: { 'x-text': 'ünïcode 🧵', 'x-empty': '' },
+          subject: 'about/this',
+          tags: ['red', 'größe'],
           envelope: {
-            datacontenttype: 'application/octet-stream', dataschema: 'urn:x', sequence: '17', schemaversion: 3, correlationid: 'c1', causationid: 'c0', traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
-            tracestate: 'a=b', replyto: 'r', replyfor: 'q', expirytime: '2099-01-01T00:00:00.000Z', producerid: 'p', producerepoch: 2, producerseq: 9_007_199_254_740_991,
+            datacontenttype: 'application/octet-stream',
+            dataschema: 'urn:x',
+            sequence: '17',
+            schemaversion: 3,
+            correlationid: 'c1',
+            causationid: 'c0',
+            traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+            tracestate: 'a=b',
+            replyto: 'r',
+            replyfor: 'q',
+            expirytime: '2099-01-01T00:00:00.000Z',
+            producerid: 'p',
+            producerepoch: 2,
+            producerseq: 9_007_199_254_740_991,
           },
         })
         const variants = [
-          everything, message({ body: '' }), message({ body: new Uint8Array(0) }), message({ body: 'null' }), message({ body: '\u0000\u2028\ud83d\ude00 "\\' }),
-          message({ body: '{"__proto__":{"x":1}}', headers: { constructor: 'x' } }), message({ id: 'x'.repeat(255) }), message({ key: "a'; DROP TABLE messages; --" }), message({ key: '%_*.#' }),
+          everything,
+          message({ body: '' }),
+          message({ body: new Uint8Array(0) }),
+          message({ body: 'null' }),
+          message({ body: '\u0000\u2028\ud83d\ude00 "\\' }),
+          message({ body: '{"__proto__":{"x":1}}', headers: { constructor: 'x' } }),
+          message({ id: 'x'.repeat(255) }),
+          message({ key: "a'; DROP TABLE messages; --" }),
+          message({ key: '%_*.#' }),
         ]
         assert.deepEqual((await transport.send(variants)).failures, [])
         const got = await (await rig.join(transport)).drain(variants.length)
@@ -48,7 +71,10 @@ export const sending: Subject = {
           assert.equal(typeof body, typeof sentBody)
           assert.deepEqual(Buffer.from(body), Buffer.from(sentBody))
           assert.equal(delivery.sizeBytes, sent.sizeBytes)
-          assert.deepEqual([delivery.attempt, delivery.deliveries, delivery.firstDeliveredAtMs, delivery.notBeforeMs, delivery.suspect, delivery.fromLot, delivery.note], [0, 0, undefined, 0, false, false, undefined])
+          assert.deepEqual(
+            [delivery.attempt, delivery.deliveries, delivery.firstDeliveredAtMs, delivery.notBeforeMs, delivery.suspect, delivery.fromLot, delivery.note],
+            [0, 0, undefined, 0, false, false, undefined],
+          )
         }
       },
     },
@@ -82,8 +108,17 @@ export const sending: Subject = {
       async run(rig) {
         const transport = await rig.channel({ groups: ['g'] })
         const huge = 'x'.repeat(Math.min(rig.facts.messageBytesMax + 1, 64 * 1024 * 1024 + 1))
-        const report = await transport.send([message({ key: 'a', body: '0' }), message({ key: 'a', body: huge }), message({ key: 'b', body: '2' }), message({ key: 'a', body: '3' }), message({ body: '4' })])
-        assertFailures(report, [[1, 'MESSAGE_TOO_LARGE', false], [3, 'NOT_SENT', true]])
+        const report = await transport.send([
+          message({ key: 'a', body: '0' }),
+          message({ key: 'a', body: huge }),
+          message({ key: 'b', body: '2' }),
+          message({ key: 'a', body: '3' }),
+          message({ body: '4' }),
+        ])
+        assertFailures(report, [
+          [1, 'MESSAGE_TOO_LARGE', false],
+          [3, 'NOT_SENT', true],
+        ])
         assert.deepEqual(bodies(await (await rig.join(transport)).drain(3)).toSorted(), ['0', '2', '4'])
       },
     },
@@ -155,15 +190,29 @@ export const sending: Subject = {
         const transport = await rig.channel({ groups: ['g'] })
         const deduplicate = { key: 'once', windowMs: 60_000 }
         await transport.send([message({ id: 'first', body: '1', deduplicate })])
-        const report = await transport.send([message({ id: 'second', body: '2', deduplicate }), message({ id: 'third', body: '3', deduplicate: { key: 'other', windowMs: 60_000 } }), message({ id: 'fourth', body: '4', deduplicate: { key: 'other', windowMs: 60_000 } })])
+        const report = await transport.send([
+          message({ id: 'second', body: '2', deduplicate }),
+          message({ id: 'third', body: '3', deduplicate: { key: 'other', windowMs: 60_000 } }),
+          message({ id: 'fourth', body: '4', deduplicate: { key: 'other', windowMs: 60_000 } }),
+        ])
         assert.deepEqual(report.failures, [])
-        assert.deepEqual([...(report.duplicates ?? [])], [[0, 'first'], [2, 'third']])
+        assert.deepEqual(
+          [...(report.duplicates ?? [])],
+          [
+            [0, 'first'],
+            [2, 'third'],
+          ],
+        )
         const probe = await rig.join(transport)
         assert.deepEqual(bodies(await probe.drain(2)).toSorted(), ['1', '3'])
         await probe.quiet()
         // The window ends.
         await transport.send([message({ body: '5', deduplicate: { key: 'short', windowMs: 1 } })])
-        await eventually(async () => rig.clock.nowMs(), (nowMs) => nowMs > Date.now() - 1, 'the clock to run')
+        await eventually(
+          async () => rig.clock.nowMs(),
+          (nowMs) => nowMs > Date.now() - 1,
+          'the clock to run',
+        )
         await new Promise((resolve) => setTimeout(resolve, 5))
         await transport.send([message({ body: '6', deduplicate: { key: 'short', windowMs: 1 } })])
         assert.deepEqual(bodies(await probe.drain(2)), ['5', '6'])
@@ -171,7 +220,8 @@ export const sending: Subject = {
     },
     {
       name: 'inside an application transaction',
-      needs: (facts) => (facts.transaction === 'none' ? 'it joins no transaction' : 'the cases of the transport itself prove it: it needs a connection of its kind'),
+      needs: (facts) =>
+        facts.transaction === 'none' ? 'it joins no transaction' : 'the cases of the transport itself prove it: it needs a connection of its kind',
       async refused(rig) {
         const transport = await rig.channel({ groups: ['g'] })
         if (rig.facts.transaction !== 'none') return
@@ -200,6 +250,9 @@ export const sending: Subject = {
 }
 
 function assertFailures(report: SendReport, expected: readonly (readonly [index: number, code: string, retryable: boolean])[]): void {
-  assert.deepEqual(report.failures.map((failure) => [failure.index, failure.error.code, failure.retryable]), expected)
+  assert.deepEqual(
+    report.failures.map((failure) => [failure.index, failure.error.code, failure.retryable]),
+    expected,
+  )
   for (const failure of report.failures) assert.equal(failure.state, 'failed')
 }

@@ -48,7 +48,10 @@ export const settlement: Subject = {
         probe.consumer.release(taken)
         const again = await probe.take(3)
         assert.deepEqual(bodies(again).slice(0, 2), ['0', '1'])
-        assert.deepEqual(again.map((delivery) => delivery.attempt), [0, 0, 0])
+        assert.deepEqual(
+          again.map((delivery) => delivery.attempt),
+          [0, 0, 0],
+        )
         assert.ok((again[0] as Delivery).deliveries >= 1)
         assert.ok(((again[0] as Delivery).firstDeliveredAtMs ?? 0) > 0)
       },
@@ -65,7 +68,11 @@ export const settlement: Subject = {
         await probe.consumer.record(taken.map((delivery) => ({ delivery, attempt: 3, notBeforeMs, firstDeliveredAtMs: 1_234, note: 'näte' })))
         await rig.close(first)
         const again = await (await rig.join(await rig.open())).take(2)
-        for (const delivery of again) assert.deepEqual([delivery.attempt, delivery.notBeforeMs, delivery.firstDeliveredAtMs, delivery.note, delivery.suspect], [3, notBeforeMs, 1_234, 'näte', false])
+        for (const delivery of again)
+          assert.deepEqual(
+            [delivery.attempt, delivery.notBeforeMs, delivery.firstDeliveredAtMs, delivery.note, delivery.suspect],
+            [3, notBeforeMs, 1_234, 'näte', false],
+          )
       },
     },
     {
@@ -75,7 +82,12 @@ export const settlement: Subject = {
         const [one, two] = [await rig.join(a), await rig.join(b)]
         await one.until(() => one.owned.size === 4, 'half of the partitions')
         await two.until(() => two.owned.size === 4, 'half of the partitions')
-        await a.send(numbered(40, Array.from({ length: 16 }, (_, i) => `k${i}`)))
+        await a.send(
+          numbered(
+            40,
+            Array.from({ length: 16 }, (_, i) => `k${i}`),
+          ),
+        )
         const taken = await one.take(1)
         const startMs = performance.now()
         await one.consumer.close()
@@ -102,7 +114,12 @@ export const settlement: Subject = {
         const [a, b] = [await rig.channel(), await rig.open()]
         // An observer that hands over although it has not settled.
         const hasty = await rig.join(a)
-        await a.send(numbered(32, Array.from({ length: 32 }, (_, i) => `k${i}`)))
+        await a.send(
+          numbered(
+            32,
+            Array.from({ length: 32 }, (_, i) => `k${i}`),
+          ),
+        )
         const taken = await hasty.take(32)
         const heir = await rig.join(b)
         await heir.until(() => heir.owned.size === 4, 'half of the partitions')
@@ -110,7 +127,9 @@ export const settlement: Subject = {
         assert.ok(moved.length > 0, 'some of 32 keys moved')
         hasty.consumer.accept(moved)
         await hasty.until(() => hasty.settlementsLost.length + hasty.lostDeliveries.length >= moved.length, 'every late settlement to be reported')
-        await assert.rejects(hasty.consumer.record([{ delivery: moved[0] as Delivery, attempt: 1, notBeforeMs: 0, firstDeliveredAtMs: 0 }]), { code: 'LEASE_LOST' })
+        await assert.rejects(hasty.consumer.record([{ delivery: moved[0] as Delivery, attempt: 1, notBeforeMs: 0, firstDeliveredAtMs: 0 }]), {
+          code: 'LEASE_LOST',
+        })
         await assert.rejects(hasty.deadLetter(moved[0] as Delivery, 'continue'), { code: 'LEASE_LOST' })
         assert.equal((await heir.drain(moved.length)).length, moved.length)
         assert.equal((await b.admin.groups())[0]?.deadLetters, 0)
@@ -118,7 +137,12 @@ export const settlement: Subject = {
     },
     {
       name: 'a handler that takes longer than the lease keeps its delivery while its process lives',
-      needs: (facts) => (facts.takeOverMs > 3_000 ? `its lease of ${facts.takeOverMs} ms is too long to wait for` : facts.handlingMsMax < facts.takeOverMs * 2 ? 'it bounds handling' : undefined),
+      needs: (facts) =>
+        facts.takeOverMs > 3_000
+          ? `its lease of ${facts.takeOverMs} ms is too long to wait for`
+          : facts.handlingMsMax < facts.takeOverMs * 2
+            ? 'it bounds handling'
+            : undefined,
       async run(rig) {
         const [a, b] = [await rig.channel(), await rig.open()]
         const slow = await rig.join(a)
@@ -151,7 +175,11 @@ export const settlement: Subject = {
         assertOrderPerKey(got)
         // What the dead one still does changes nothing.
         victim.consumer.accept(taken)
-        await eventually(() => b.admin.groups(), (list) => list[0]?.backlog === 0 && list[0].consumers === 1, 'one consumer, no backlog')
+        await eventually(
+          () => b.admin.groups(),
+          (list) => list[0]?.backlog === 0 && list[0].consumers === 1,
+          'one consumer, no backlog',
+        )
       },
     },
     {

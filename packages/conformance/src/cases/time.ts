@@ -18,7 +18,8 @@ export const time: Subject = {
         const transport = await rig.channel()
         const probe = await rig.join(transport)
         const nowMs = rig.clock.nowMs()
-        const later = (ms: number, key?: string): ReturnType<typeof message> => message({ body: String(ms), notBeforeMs: nowMs + ms, ...(key === undefined ? {} : { key }) })
+        const later = (ms: number, key?: string): ReturnType<typeof message> =>
+          message({ body: String(ms), notBeforeMs: nowMs + ms, ...(key === undefined ? {} : { key }) })
         await transport.send([later(400), later(150), later(300, rig.facts.delayedSend.keyed ? 'a' : undefined), message({ body: 'now' })])
         assert.deepEqual(bodies(await probe.drain(1)), ['now'])
         assert.equal((await transport.admin.channels())[0]?.scheduled, 3)
@@ -54,7 +55,10 @@ export const time: Subject = {
         const probe = await rig.join(transport)
         const nowMs = rig.clock.nowMs()
         await transport.send([message({ id: 'x', notBeforeMs: nowMs + 60 }), message({ id: 'y', notBeforeMs: nowMs + 60, body: 'y' })])
-        assert.deepEqual([await transport.admin.cancel('c', 'x'), await transport.admin.cancel('c', 'x'), await transport.admin.cancel('c', 'never')], [true, false, false])
+        assert.deepEqual(
+          [await transport.admin.cancel('c', 'x'), await transport.admin.cancel('c', 'x'), await transport.admin.cancel('c', 'never')],
+          [true, false, false],
+        )
         assert.deepEqual(bodies(await probe.drain(1)), ['y'])
         assert.equal(await transport.admin.cancel('c', 'y'), false)
         assert.equal((await transport.admin.channels())[0]?.scheduled, 0)
@@ -75,7 +79,9 @@ export const time: Subject = {
       needs: schedules,
       async refused(rig) {
         const transport = await rig.channel({ kind: 'commands', groups: ['c'] })
-        await assert.rejects(transport.admin.putSchedule({ name: 's', message: message(), cron: '* * * * *', timeZone: 'UTC', nextAtMs: 1 }), { code: 'UNSUPPORTED' })
+        await assert.rejects(transport.admin.putSchedule({ name: 's', message: message(), cron: '* * * * *', timeZone: 'UTC', nextAtMs: 1 }), {
+          code: 'UNSUPPORTED',
+        })
       },
       async run(rig) {
         const transport = await rig.channel({ kind: 'commands', groups: ['c'] })
@@ -107,7 +113,11 @@ export const time: Subject = {
         assert.equal(await transport.admin.fireSchedule('unknown', 1_000, message(), 7_000), false)
         const probe = await rig.join(transport, { group: 'c', kind: 'commands' })
         assert.deepEqual(bodies(await probe.drain(5)).toSorted(), ['1', '2', '3', '4', '5'])
-        await eventually(() => transport.admin.groups(), (list) => list[0]?.backlog === 0, 'nothing more')
+        await eventually(
+          () => transport.admin.groups(),
+          (list) => list[0]?.backlog === 0,
+          'nothing more',
+        )
       },
     },
   ],

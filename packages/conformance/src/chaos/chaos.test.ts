@@ -22,7 +22,7 @@ test('unknown confirms: some stored, some not, and nothing of the key behind the
     assert.ok(chaos.counts.unknown > 3)
     const firstFailed = new Map<string, number>()
     const stored = (await transport.admin.browse('c', { limit: 1_000 })).messages.map((envelope) => Number(envelope.body))
-    reports.forEach((report, call) => {
+    for (const [call, report] of reports.entries()) {
       for (const { index, state } of report.failures) {
         const number = call * 50 + index
         const key = String(number % 5)
@@ -43,8 +43,11 @@ test('duplicates and reordering: everything arrives, out of place but within the
     assert.equal(new Set(stored).size, 200)
     assert.equal(stored.length, 200 + chaos.counts.duplicates)
     const firsts = [...new Set(stored)]
-    assert.notDeepEqual(firsts, firsts.toSorted((a, b) => a - b))
-    firsts.forEach((number, place) => assert.ok(Math.abs(number - place) < 20))
+    assert.notDeepEqual(
+      firsts,
+      firsts.toSorted((a, b) => a - b),
+    )
+    for (const [place, number] of firsts.entries()) assert.ok(Math.abs(number - place) < 20)
   })
 })
 

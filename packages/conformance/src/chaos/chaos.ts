@@ -1,6 +1,22 @@
 import {
-  type Clock, type Consumer, type ConsumerObserver, type Delivery, type OutgoingMessage, type Random, type SendFailure, type SendOptions, type SendReport, SluiceError, seededRandom, type Subscription, type Topology,
-  type Transport, type TransportAdmin, type TransportContext, type TransportFacts, type TransportFactory,
+  type Clock,
+  type Consumer,
+  type ConsumerObserver,
+  type Delivery,
+  type OutgoingMessage,
+  type Random,
+  type SendFailure,
+  type SendOptions,
+  type SendReport,
+  SluiceError,
+  type Subscription,
+  seededRandom,
+  type Topology,
+  type Transport,
+  type TransportAdmin,
+  type TransportContext,
+  type TransportFactory,
+  type TransportFacts,
 } from '@sluice/core/transport'
 
 /** How much goes wrong. Rates are from 0 to 1, an event each; absent means 0. The same seed decides alike. */
@@ -39,7 +55,11 @@ export function chaosTransport(inner: TransportFactory, options: ChaosOptions): 
 }
 
 /** A call of `send` that waits to be mixed with its neighbours. */
-interface WaitingCall { readonly batch: readonly OutgoingMessage[]; readonly resolve: (report: SendReport) => void; readonly reject: (error: unknown) => void }
+interface WaitingCall {
+  readonly batch: readonly OutgoingMessage[]
+  readonly resolve: (report: SendReport) => void
+  readonly reject: (error: unknown) => void
+}
 
 class ChaosTransport implements Transport {
   readonly facts: TransportFacts
@@ -78,7 +98,10 @@ class ChaosTransport implements Transport {
   async consume(subscription: Subscription, observer: ConsumerObserver): Promise<Consumer> {
     const consumer = await this.#inner.consume(subscription, observer)
     const accept = (deliveries: readonly Delivery[]): void => {
-      if (!this.#happens(this.#options.lostSettlementRate)) return consumer.accept(deliveries)
+      if (!this.#happens(this.#options.lostSettlementRate)) {
+        consumer.accept(deliveries)
+        return
+      }
       this.#counts.lostSettlements += deliveries.length
       consumer.release(deliveries)
       observer.settlementLost(deliveries, new SluiceError('SETTLEMENT_LOST', 'chaos lost a settlement'))
@@ -112,7 +135,7 @@ class ChaosTransport implements Transport {
       }
       if (this.#happens(this.#options.unknownRate)) {
         this.#counts.unknown++
-        failures.push({ index, state: 'unknown', retryable: true, error: new SluiceError('PUBLISH_UNKNOWN', 'chaos kept the confirm') })
+        failures.push(unknownConfirm(index))
         if (lane !== undefined) brokenHere.add(lane)
         if (this.#random() < 0.5) return
       }
@@ -149,34 +172,37 @@ class ChaosTransport implements Transport {
     this.#mixing = undefined
     const distance = this.#options.reorderDistance ?? 8
     const entries: { readonly call: number; readonly index: number; readonly message: OutgoingMessage; readonly at: number }[] = []
-    calls.forEach(({ batch }, call) => batch.forEach((message, index) => {
-      const at = entries.length
-      const late = this.#happens(this.#options.reorderRate)
-      if (late) this.#counts.reordered++
-      entries.push({ call, index, message, at: late ? at + 1 + this.#random() * distance : at })
-      if (!this.#happens(this.#options.duplicateRate)) return
-      this.#counts.duplicates++
-      entries.push({ call: -1, index: 0, message, at: at + this.#random() * distance })
-    }))
-    entries.sort((a, b) => a.at - b.at)
     const failures: SendFailure[][] = calls.map(() => [])
+    for (const [call, { batch }] of calls.entries()) {
+      for (const [index, message] of batch.entries()) {
+        const at = entries.length
+        if (this.#happens(this.#options.unknownRate)) {
+          this.#counts.unknown++
+          failures[call]?.push(unknownConfirm(index))
+          if (this.#random() < 0.5) continue
+        }
+        const late = this.#happens(this.#options.reorderRate)
+        if (late) this.#counts.reordered++
+        entries.push({ call, index, message, at: late ? at + 1 + this.#random() * distance : at })
+        if (!this.#happens(this.#options.duplicateRate)) continue
+        this.#counts.duplicates++
+        entries.push({ call: -1, index: 0, message, at: at + this.#random() * distance })
+      }
+    }
+    entries.sort((a, b) => a.at - b.at)
     try {
       const report = await this.#inner.send(entries.map((entry) => entry.message))
       for (const failure of report.failures) {
         const entry = entries[failure.index]
-        if (entry !== undefined && entry.call >= 0) failures[entry.call]?.push({ ...failure, index: entry.index })
+        const told = entry === undefined ? undefined : failures[entry.call]
+        if (entry !== undefined && told?.every((other) => other.index !== entry.index) === true) told.push({ ...failure, index: entry.index })
       }
     } catch (error) {
       for (const call of calls) call.reject(error)
       return
     }
-    calls.forEach(({ batch }, call) => batch.forEach((_, index) => {
-      if (failures[call]?.some((failure) => failure.index === index) === true || !this.#happens(this.#options.unknownRate)) return
-      this.#counts.unknown++
-      failures[call]?.push({ index, state: 'unknown', retryable: true, error: new SluiceError('PUBLISH_UNKNOWN', 'chaos kept the confirm') })
-    }))
     await this.#delay()
-    calls.forEach((call, i) => call.resolve({ failures: (failures[i] ?? []).sort((a, b) => a.index - b.index) }))
+    for (const [i, call] of calls.entries()) call.resolve({ failures: (failures[i] ?? []).sort((a, b) => a.index - b.index) })
   }
 
   #happens(rate: number | undefined): boolean {
@@ -196,4 +222,8 @@ class ChaosTransport implements Transport {
 function laneOf(message: OutgoingMessage): string | undefined {
   const key = message.envelope.partitionkey
   return key === undefined ? undefined : `${message.channel}\n${key}`
+}
+
+function unknownConfirm(index: number): SendFailure {
+  return { index, state: 'unknown', retryable: true, error: new SluiceError('PUBLISH_UNKNOWN', 'chaos kept the confirm') }
 }

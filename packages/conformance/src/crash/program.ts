@@ -57,4 +57,8 @@ export interface ProgramContext {
 }
 
 /** Sent by a member to the process that started it. */
-export type MemberReport = { readonly kind: 'ready' } | { readonly kind: 'done' } | { readonly kind: 'stopped' } | { readonly kind: 'failed'; readonly error: string }
+export type MemberReport =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'failed'; readonly error: string }

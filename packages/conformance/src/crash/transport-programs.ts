@@ -25,17 +25,28 @@ export function consumeProgram(context: ProgramContext): Program {
       await work.get(partition)
     },
     lost: (partition) => void gone.add(partition),
-    lostDeliveries: (deliveries) => deliveries.forEach((delivery) => lost.add(delivery)),
+    lostDeliveries: (deliveries) => {
+      for (const delivery of deliveries) lost.add(delivery)
+    },
     lotChanged() {},
     paused() {},
-    settlementLost: (deliveries) => deliveries.forEach((delivery) => lost.add(delivery)),
+    settlementLost: (deliveries) => {
+      for (const delivery of deliveries) lost.add(delivery)
+    },
   }
   const handle = async (deliveries: readonly Delivery[]): Promise<void> => {
     for (const delivery of deliveries) {
       if (stopping || gone.has(delivery.partition) || lost.has(delivery)) return
       const { envelope } = delivery
       const about = { group, channel: 'c', id: envelope.id, ...(envelope.partitionkey === undefined ? {} : { key: envelope.partitionkey }) }
-      recorder.record({ ...about, type: 'invoke', f: 'deliver', sha256: contentHash(envelope.body, envelope.partitionkey, envelope.headers), wallMs: Date.now(), attempt: delivery.attempt + 1 })
+      recorder.record({
+        ...about,
+        type: 'invoke',
+        f: 'deliver',
+        sha256: contentHash(envelope.body, envelope.partitionkey, envelope.headers),
+        wallMs: Date.now(),
+        attempt: delivery.attempt + 1,
+      })
       if (args.workMs !== undefined) await new Promise((resolve) => setTimeout(resolve, args.workMs))
       recorder.record({ ...about, type: 'ok', f: 'deliver' })
       consumer.accept([delivery])
@@ -50,7 +61,10 @@ export function consumeProgram(context: ProgramContext): Program {
       if (deliveries.length === 0) return
       for (const [partition, some] of Map.groupBy(deliveries, (delivery) => delivery.partition)) {
         const before = work.get(partition) ?? Promise.resolve()
-        work.set(partition, before.then(() => handle(some)))
+        work.set(
+          partition,
+          before.then(() => handle(some)),
+        )
       }
     }
   }
@@ -58,7 +72,20 @@ export function consumeProgram(context: ProgramContext): Program {
     done: new Promise(() => {}),
     async start() {
       transport = await openMember(context)
-      consumer = await transport.consume({ channel: 'c', group, from: 'start', order: 'key', ephemeral: false, kind: 'events', types: ['t'], windowCount: args.window ?? 200, windowBytes: 64 * 1024 * 1024 }, observer)
+      consumer = await transport.consume(
+        {
+          channel: 'c',
+          group,
+          from: 'start',
+          order: 'key',
+          ephemeral: false,
+          kind: 'events',
+          types: ['t'],
+          windowCount: args.window ?? 200,
+          windowBytes: 64 * 1024 * 1024,
+        },
+        observer,
+      )
       void pump()
     },
     async stop() {
@@ -80,7 +107,17 @@ export function produceProgram(context: ProgramContext): Program {
     finish = resolve
   })
   const sendAll = async (batch: OutgoingMessage[], first: number): Promise<void> => {
-    batch.forEach((message, i) => recorder.record({ type: 'invoke', f: 'send', channel: 'c', id: message.envelope.id, producer: args.producer ?? proc, seq: first + i, ...keyAndHash(message) }))
+    for (const [i, message] of batch.entries()) {
+      recorder.record({
+        type: 'invoke',
+        f: 'send',
+        channel: 'c',
+        id: message.envelope.id,
+        producer: args.producer ?? proc,
+        seq: first + i,
+        ...keyAndHash(message),
+      })
+    }
     let left = batch
     for (let round = 0; left.length > 0 && !stopping; round++) {
       const { failures } = await transport.send(left, round === 0 ? {} : { resend: true })
@@ -94,7 +131,10 @@ export function produceProgram(context: ProgramContext): Program {
   const run = async (): Promise<void> => {
     const { count = 1_000, batch = 20, keys = 20 } = args
     for (let first = 0; first < count && !stopping; first += batch) {
-      await sendAll(Array.from({ length: Math.min(batch, count - first) }, (_, i) => produced(args.producer ?? proc, first + i, keys)), first)
+      await sendAll(
+        Array.from({ length: Math.min(batch, count - first) }, (_, i) => produced(args.producer ?? proc, first + i, keys)),
+        first,
+      )
       if (args.pauseMs !== undefined) await new Promise((resolve) => setTimeout(resolve, args.pauseMs))
     }
     finish()
@@ -117,11 +157,23 @@ export function produced(producer: string, seq: number, keys: number): OutgoingM
   const body = JSON.stringify({ producer, seq, text: 'x'.repeat(seq % 97) })
   const keyed = seq % 11 !== 10
   return {
-    channel: 'c', sizeBytes: body.length + 200,
-    envelope: { id: newId(), type: 't', source: producer, time: new Date().toISOString(), body, headers: { producer }, ...(keyed ? { partitionkey: `k${seq % keys}` } : {}) },
+    channel: 'c',
+    sizeBytes: body.length + 200,
+    envelope: {
+      id: newId(),
+      type: 't',
+      source: producer,
+      time: new Date().toISOString(),
+      body,
+      headers: { producer },
+      ...(keyed ? { partitionkey: `k${seq % keys}` } : {}),
+    },
   }
 }
 
 function keyAndHash({ envelope }: OutgoingMessage): { sha256: string; key?: string } {
-  return { sha256: contentHash(envelope.body, envelope.partitionkey, envelope.headers), ...(envelope.partitionkey === undefined ? {} : { key: envelope.partitionkey }) }
+  return {
+    sha256: contentHash(envelope.body, envelope.partitionkey, envelope.headers),
+    ...(envelope.partitionkey === undefined ? {} : { key: envelope.partitionkey }),
+  }
 }

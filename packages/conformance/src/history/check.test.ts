@@ -11,7 +11,17 @@ const number = (lines: readonly Line[]): HistoryEvent[] => lines.map((line, i) =
 const scope: HistoryScope = { groups: { c: ['g'], empty: [] }, effects: ['g'] }
 
 // Short words for hand-written histories; `s` is a confirmed send of key k, `d…` deliveries in group g.
-const send = (id: string, seq: number, more: Partial<Line> = {}): Line => ({ type: 'invoke', f: 'send', channel: 'c', id, key: 'k', producer: 'p', seq, sha256: id, ...more })
+const send = (id: string, seq: number, more: Partial<Line> = {}): Line => ({
+  type: 'invoke',
+  f: 'send',
+  channel: 'c',
+  id,
+  key: 'k',
+  producer: 'p',
+  seq,
+  sha256: id,
+  ...more,
+})
 const sent = (id: string, type: 'ok' | 'fail' | 'info' = 'ok'): Line => ({ type, f: 'send', id })
 const s = (id: string, seq: number, more: Partial<Line> = {}): Line[] => [send(id, seq, more), sent(id)]
 const begin = (id: string, more: Partial<Line> = {}): Line => ({ type: 'invoke', f: 'deliver', group: 'g', id, key: 'k', sha256: id, attempt: 1, ...more })
@@ -31,14 +41,42 @@ const good: Record<string, Line[]> = {
   'a dead letter': [...s('a', 0), ...failed('a'), dead('a')],
   'a dead letter, continue': [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), ...done('b')],
   'parked behind it': [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' })],
-  'redriven, then the parked one': [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' }), did('redrive', 'a'), ...done('a'), ...done('b')],
-  'discarded, then the parked one': [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' }), did('discard', 'a'), ...done('b')],
+  'redriven, then the parked one': [
+    ...s('a', 0),
+    ...s('b', 1),
+    ...failed('a'),
+    dead('a'),
+    did('park', 'b', { behind: 'a' }),
+    did('redrive', 'a'),
+    ...done('a'),
+    ...done('b'),
+  ],
+  'discarded, then the parked one': [
+    ...s('a', 0),
+    ...s('b', 1),
+    ...failed('a'),
+    dead('a'),
+    did('park', 'b', { behind: 'a' }),
+    did('discard', 'a'),
+    ...done('b'),
+  ],
   'an unknown send that was not stored': [send('a', 0), sent('a', 'info')],
   'an unknown send that was stored': [send('a', 0), sent('a', 'info'), ...done('a')],
   'delivered before its send was confirmed': [send('a', 0), ...done('a'), sent('a')],
   'a failed send': [send('a', 0), sent('a', 'fail')],
   'nobody asks for it': [...s('a', 0, { channel: 'empty' }), { type: 'ok', f: 'unrouted', id: 'a' }],
-  'a batch of one lane': [...s('a', 0), ...s('b', 1), begin('a', { run: '1' }), begin('b', { run: '1' }), did('effect', 'a'), did('effect', 'b'), end('a'), end('b'), did('accept', 'a'), did('accept', 'b')],
+  'a batch of one lane': [
+    ...s('a', 0),
+    ...s('b', 1),
+    begin('a', { run: '1' }),
+    begin('b', { run: '1' }),
+    did('effect', 'a'),
+    did('effect', 'b'),
+    end('a'),
+    end('b'),
+    did('accept', 'a'),
+    did('accept', 'b'),
+  ],
   'a committed transaction': [tx('t', 'invoke'), send('a', 0, { tx: 't' }), tx('t', 'ok'), ...done('a')],
   'a transaction rolled back': [tx('t', 'invoke'), send('a', 0, { tx: 't' }), tx('t', 'fail')],
   'dead letter, then death, then done by another': [...s('a', 0), ...failed('a'), dead('a'), fault('death'), ...done('a').map((l) => ({ ...l, proc: 'c2' }))],
@@ -53,7 +91,11 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
   ['redriven and forgotten', 'I1', [...s('a', 0), ...failed('a'), dead('a'), did('redrive', 'a')]],
   ['parked behind a message that was done', 'I1', [...s('a', 0), ...s('b', 1), ...done('a'), did('park', 'b', { behind: 'a' })]],
   ['parked behind a discarded one', 'I1', [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' }), did('discard', 'a')]],
-  ['parked behind a redriven one', 'I1', [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' }), did('redrive', 'a'), ...done('a')]],
+  [
+    'parked behind a redriven one',
+    'I1',
+    [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' }), did('redrive', 'a'), ...done('a')],
+  ],
   ['suspended and forgotten', 'I1', [...s('a', 0), ...failed('a'), did('suspend', 'a')]],
   ['no group, not counted', 'I1', [...s('a', 0, { channel: 'empty' })]],
   ['a committed message lost', 'I1', [tx('t', 'invoke'), send('a', 0, { tx: 't' }), tx('t', 'ok')]],
@@ -65,24 +107,73 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
   ['damaged bytes', 'I2', [...s('a', 0), begin('a', { sha256: 'x' }), did('effect', 'a'), end('a'), did('accept', 'a')]],
   ['another key', 'I2', [...s('a', 0), begin('a', { key: 'other' }), did('effect', 'a'), end('a'), did('accept', 'a')]],
   ['damaged on the second delivery only', 'I2', [...s('a', 0), ...failed('a'), begin('a', { sha256: 'x' }), did('effect', 'a'), end('a'), did('accept', 'a')]],
-  ['no hash where one was sent', 'I2', [...s('a', 0), { type: 'invoke', f: 'deliver', group: 'g', id: 'a', key: 'k' }, did('effect', 'a'), end('a'), did('accept', 'a')]],
+  [
+    'no hash where one was sent',
+    'I2',
+    [...s('a', 0), { type: 'invoke', f: 'deliver', group: 'g', id: 'a', key: 'k' }, did('effect', 'a'), end('a'), did('accept', 'a')],
+  ],
   ['a failed send delivered', 'I3', [send('a', 0), sent('a', 'fail'), ...done('a')]],
   ['a rolled-back message delivered', 'I3', [tx('t', 'invoke'), send('a', 0, { tx: 't' }), tx('t', 'fail'), ...done('a')]],
   ['delivered, then its transaction rolled back', 'I3', [tx('t', 'invoke'), send('a', 0, { tx: 't' }), ...done('a'), tx('t', 'fail')]],
   ['delivered, then its send failed', 'I3', [send('a', 0), ...done('a'), sent('a', 'fail')]],
   ['redelivered without a cause', 'I4', [...s('a', 0), begin('a'), did('effect', 'a'), end('a'), begin('a'), end('a'), did('accept', 'a')]],
   ['redelivered while the handler runs', 'I4', [...s('a', 0), begin('a'), begin('a', { proc: 'c2' }), did('effect', 'a'), end('a'), did('accept', 'a')]],
-  ['redelivered after the death of another', 'I4', [...s('a', 0), begin('a'), did('effect', 'a'), end('a'), fault('death', 'x'), begin('a'), end('a'), did('accept', 'a')]],
-  ['one failure, two more deliveries', 'I4', [...s('a', 0), ...failed('a'), begin('a'), end('a'), begin('a'), did('effect', 'a'), end('a'), did('accept', 'a')]],
-  ['one release, two more deliveries', 'I4', [...s('a', 0), begin('a'), did('release', 'a'), begin('a'), end('a'), begin('a'), did('effect', 'a'), end('a'), did('accept', 'a')]],
+  [
+    'redelivered after the death of another',
+    'I4',
+    [...s('a', 0), begin('a'), did('effect', 'a'), end('a'), fault('death', 'x'), begin('a'), end('a'), did('accept', 'a')],
+  ],
+  [
+    'one failure, two more deliveries',
+    'I4',
+    [...s('a', 0), ...failed('a'), begin('a'), end('a'), begin('a'), did('effect', 'a'), end('a'), did('accept', 'a')],
+  ],
+  [
+    'one release, two more deliveries',
+    'I4',
+    [...s('a', 0), begin('a'), did('release', 'a'), begin('a'), end('a'), begin('a'), did('effect', 'a'), end('a'), did('accept', 'a')],
+  ],
   ['a cause after the redelivery', 'I4', [...s('a', 0), begin('a'), end('a'), begin('a'), fault('death'), did('effect', 'a'), end('a'), did('accept', 'a')]],
-  ['a redrive of another message', 'I4', [...s('a', 0), ...s('b', 1, { key: 'l' }), begin('b', { key: 'l' }), end('b', 'fail'), dead('b'), did('redrive', 'b'), begin('b', { key: 'l' }), did('effect', 'b'), end('b'), did('accept', 'b'), begin('a'), end('a'), begin('a'), did('effect', 'a'), end('a'), did('accept', 'a')]],
+  [
+    'a redrive of another message',
+    'I4',
+    [
+      ...s('a', 0),
+      ...s('b', 1, { key: 'l' }),
+      begin('b', { key: 'l' }),
+      end('b', 'fail'),
+      dead('b'),
+      did('redrive', 'b'),
+      begin('b', { key: 'l' }),
+      did('effect', 'b'),
+      end('b'),
+      did('accept', 'b'),
+      begin('a'),
+      end('a'),
+      begin('a'),
+      did('effect', 'a'),
+      end('a'),
+      did('accept', 'a'),
+    ],
+  ],
   ['two effects', 'I5', [...s('a', 0), begin('a'), did('effect', 'a'), did('effect', 'a'), end('a'), did('accept', 'a')]],
-  ['two effects over a death', 'I5', [...s('a', 0), begin('a'), did('effect', 'a'), fault('death'), begin('a'), did('effect', 'a'), end('a'), did('accept', 'a')]],
-  ['an effect for each attempt', 'I5', [...s('a', 0), begin('a'), did('effect', 'a'), end('a', 'fail'), begin('a'), did('effect', 'a'), end('a'), did('accept', 'a')]],
+  [
+    'two effects over a death',
+    'I5',
+    [...s('a', 0), begin('a'), did('effect', 'a'), fault('death'), begin('a'), did('effect', 'a'), end('a'), did('accept', 'a')],
+  ],
+  [
+    'an effect for each attempt',
+    'I5',
+    [...s('a', 0), begin('a'), did('effect', 'a'), end('a', 'fail'), begin('a'), did('effect', 'a'), end('a'), did('accept', 'a')],
+  ],
   ['done without effect', 'I5', [...s('a', 0), begin('a'), end('a'), did('accept', 'a')]],
   ['overtaken', 'I6', [...s('a', 0), ...s('b', 1), ...done('b'), ...done('a')]],
-  ['overtaken in flight', 'I6', [...s('a', 0), ...s('b', 1), begin('a'), begin('b'), did('effect', 'a'), end('a'), did('accept', 'a'), did('effect', 'b'), end('b'), did('accept', 'b')]],
+  [
+    'overtaken in flight',
+    'I6',
+    [...s('a', 0), ...s('b', 1), begin('a'), begin('b'), did('effect', 'a'), end('a'), did('accept', 'a'), did('effect', 'b'), end('b'), did('accept', 'b')],
+  ],
   ['overtaken during a retry', 'I6', [...s('a', 0), ...s('b', 1), ...failed('a'), ...done('b'), ...done('a')]],
   ['overtaken while suspended', 'I6', [...s('a', 0), ...s('b', 1), ...failed('a'), did('suspend', 'a'), ...done('b'), ...done('a')]],
   ['overtaken after a release', 'I6', [...s('a', 0), ...s('b', 1), begin('a'), end('a', 'info'), did('release', 'a'), ...done('b'), ...done('a')]],
@@ -90,16 +181,81 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
   ['the third before the second', 'I6', [...s('a', 0), ...s('b', 1), ...s('d', 2), ...done('a'), ...done('d'), ...done('b')]],
   ['a resend that came late', 'I6', [send('a', 0), ...s('b', 1), ...done('b'), sent('a'), ...done('a')]],
   ['an unknown one that came late', 'I6', [send('a', 0), sent('a', 'info'), ...s('b', 1), ...done('b'), ...done('a')]],
-  ['a batch in the wrong order', 'I6', [...s('a', 0), ...s('b', 1), begin('b', { run: '1' }), begin('a', { run: '1' }), did('effect', 'a'), did('effect', 'b'), end('a'), end('b'), did('accept', 'a'), did('accept', 'b')]],
-  ['two runs are not one batch', 'I6', [...s('a', 0), ...s('b', 1), begin('a', { run: '1' }), begin('b', { run: '2' }), did('effect', 'a'), did('effect', 'b'), end('a'), end('b'), did('accept', 'a'), did('accept', 'b')]],
+  [
+    'a batch in the wrong order',
+    'I6',
+    [
+      ...s('a', 0),
+      ...s('b', 1),
+      begin('b', { run: '1' }),
+      begin('a', { run: '1' }),
+      did('effect', 'a'),
+      did('effect', 'b'),
+      end('a'),
+      end('b'),
+      did('accept', 'a'),
+      did('accept', 'b'),
+    ],
+  ],
+  [
+    'two runs are not one batch',
+    'I6',
+    [
+      ...s('a', 0),
+      ...s('b', 1),
+      begin('a', { run: '1' }),
+      begin('b', { run: '2' }),
+      did('effect', 'a'),
+      did('effect', 'b'),
+      end('a'),
+      end('b'),
+      did('accept', 'a'),
+      did('accept', 'b'),
+    ],
+  ],
   ['parked, and delivered all the same', 'I6', [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' }), ...done('b')]],
-  ['parked, and delivered before the redriven one ended', 'I6', [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' }), did('redrive', 'a'), ...done('b'), ...done('a')]],
-  ['a stale acceptance', 'I7', [...s('a', 0), { type: 'ok', f: 'lease', group: 'g', partition: '0', epoch: 1 }, begin('a'), did('effect', 'a'), end('a'), { type: 'ok', f: 'lease', group: 'g', partition: '0', epoch: 2, proc: 'c2' }, did('accept', 'a', { partition: '0', epoch: 1 })]],
-  ['a stale effect', 'I7', [...s('a', 0), begin('a'), { type: 'ok', f: 'lease', group: 'g', partition: '0', epoch: 2, proc: 'c2' }, did('effect', 'a', { partition: '0', epoch: 1 }), end('a'), did('accept', 'a')]],
-  ['a stale dead letter', 'I7', [...s('a', 0), ...failed('a'), { type: 'ok', f: 'lease', group: 'g', partition: '0', epoch: 5, proc: 'c2' }, dead('a', { partition: '0', epoch: 4 })]],
+  [
+    'parked, and delivered before the redriven one ended',
+    'I6',
+    [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' }), did('redrive', 'a'), ...done('b'), ...done('a')],
+  ],
+  [
+    'a stale acceptance',
+    'I7',
+    [
+      ...s('a', 0),
+      { type: 'ok', f: 'lease', group: 'g', partition: '0', epoch: 1 },
+      begin('a'),
+      did('effect', 'a'),
+      end('a'),
+      { type: 'ok', f: 'lease', group: 'g', partition: '0', epoch: 2, proc: 'c2' },
+      did('accept', 'a', { partition: '0', epoch: 1 }),
+    ],
+  ],
+  [
+    'a stale effect',
+    'I7',
+    [
+      ...s('a', 0),
+      begin('a'),
+      { type: 'ok', f: 'lease', group: 'g', partition: '0', epoch: 2, proc: 'c2' },
+      did('effect', 'a', { partition: '0', epoch: 1 }),
+      end('a'),
+      did('accept', 'a'),
+    ],
+  ],
+  [
+    'a stale dead letter',
+    'I7',
+    [...s('a', 0), ...failed('a'), { type: 'ok', f: 'lease', group: 'g', partition: '0', epoch: 5, proc: 'c2' }, dead('a', { partition: '0', epoch: 4 })],
+  ],
   ['delivered after its acceptance', 'I8', [...s('a', 0), ...done('a'), begin('a'), end('a')]],
   ['delivered after its acceptance and a restart', 'I8', [...s('a', 0), ...done('a'), fault('restart'), begin('a'), end('a')]],
-  ['delivered to another member after its acceptance', 'I8', [...s('a', 0), ...done('a'), fault('death'), begin('a', { proc: 'c2' }), end('a', 'ok', { proc: 'c2' })]],
+  [
+    'delivered to another member after its acceptance',
+    'I8',
+    [...s('a', 0), ...done('a'), fault('death'), begin('a', { proc: 'c2' }), end('a', 'ok', { proc: 'c2' })],
+  ],
   ['a replay of another group', 'I8', [...s('a', 0), ...done('a'), { type: 'ok', f: 'replay', group: 'h', id: 'a' }, begin('a'), end('a')]],
   ['one attempt too many', 'I9', [...s('a', 0), ...failed('a'), ...failed('a'), dead('a', { attempt: 2, attemptsMax: 1 })]],
   ['given up too early', 'I9', [...s('a', 0), ...failed('a'), dead('a', { attempt: 1, attemptsMax: 3 })]],
@@ -108,10 +264,30 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
   ['a dead letter with other bytes', 'I9', [...s('a', 0), ...failed('a'), dead('a', { sha256: 'x' })]],
   ['a dead letter of nothing', 'I9', [dead('z')]],
   ['dead-lettered twice', 'I9', [...s('a', 0), ...failed('a'), dead('a'), dead('a')]],
-  ['commits overtaken', 'I10', [tx('t', 'invoke'), send('a', 0, { tx: 't' }), tx('t', 'ok'), tx('u', 'invoke'), send('b', 1, { tx: 'u' }), tx('u', 'ok'), ...done('b'), ...done('a')]],
-  ['one transaction, out of order', 'I10', [tx('t', 'invoke'), send('a', 0, { tx: 't' }), send('b', 1, { tx: 't' }), tx('t', 'ok'), ...done('b'), ...done('a')]],
+  [
+    'commits overtaken',
+    'I10',
+    [tx('t', 'invoke'), send('a', 0, { tx: 't' }), tx('t', 'ok'), tx('u', 'invoke'), send('b', 1, { tx: 'u' }), tx('u', 'ok'), ...done('b'), ...done('a')],
+  ],
+  [
+    'one transaction, out of order',
+    'I10',
+    [tx('t', 'invoke'), send('a', 0, { tx: 't' }), send('b', 1, { tx: 't' }), tx('t', 'ok'), ...done('b'), ...done('a')],
+  ],
   ['before its time', 'I11', [...s('a', 0, { dueMs: 100 }), begin('a', { wallMs: 99 }), did('effect', 'a'), end('a'), did('accept', 'a')]],
-  ['a retry of a delayed one before its time', 'I11', [...s('a', 0, { dueMs: 100 }), begin('a', { wallMs: 101 }), end('a', 'fail'), begin('a', { wallMs: 50, attempt: 2 }), did('effect', 'a'), end('a'), did('accept', 'a')]],
+  [
+    'a retry of a delayed one before its time',
+    'I11',
+    [
+      ...s('a', 0, { dueMs: 100 }),
+      begin('a', { wallMs: 101 }),
+      end('a', 'fail'),
+      begin('a', { wallMs: 50, attempt: 2 }),
+      did('effect', 'a'),
+      end('a'),
+      did('accept', 'a'),
+    ],
+  ],
   ['sent twice under one id', 'form', [...s('a', 0), ...s('a', 1), ...done('a')]],
   ['an outcome without a beginning', 'form', [sent('a')]],
   ['a handler that ended and never began', 'form', [...s('a', 0), end('a'), ...done('a')]],
@@ -124,7 +300,10 @@ for (const [name, lines] of Object.entries(good)) {
 for (const [name, invariant, lines] of bad) {
   test(`bad history, ${invariant}: ${name}`, () => {
     const found = checkHistory(number(lines), scope)
-    assert.ok(found.some((v) => v.invariant === invariant), `expected ${invariant}, found ${JSON.stringify(found)}`)
+    assert.ok(
+      found.some((v) => v.invariant === invariant),
+      `expected ${invariant}, found ${JSON.stringify(found)}`,
+    )
   })
 }
 
@@ -149,24 +328,32 @@ const only = <T>(random: Random, all: readonly T[]): T | undefined => all[Math.f
 /** Each damages a good history in one way; undefined where it offers no place for it. */
 const mutations: Record<string, (events: readonly HistoryEvent[], random: Random) => HistoryEvent[] | undefined> = {
   drop(events, random) {
-    const victim = only(random, events.filter((e) => e.f === 'send' && e.type === 'ok' && events.some((o) => o.id === e.id && o.f === 'accept')))
+    const victim = only(
+      random,
+      events.filter((e) => e.f === 'send' && e.type === 'ok' && events.some((o) => o.id === e.id && o.f === 'accept')),
+    )
     return victim && events.filter((e) => e.id !== victim.id || e.f === 'send')
   },
   duplicate(events, random) {
-    const victim = only(random, events.filter((e) => e.f === 'accept' && e.type === 'ok'))
+    const victim = only(
+      random,
+      events.filter((e) => e.f === 'accept' && e.type === 'ok'),
+    )
     if (victim === undefined) return undefined
     const run = events.find((e) => e.f === 'deliver' && e.type === 'invoke' && e.id === victim.id && e.group === victim.group) as HistoryEvent
     return [...events, run, { ...run, type: 'ok' }]
   },
   swap(events, random) {
     const firsts = new Map<string, HistoryEvent>()
-    for (const e of events) if (e.f === 'deliver' && e.type === 'invoke' && e.key !== undefined && !firsts.has(`${e.group} ${e.id}`)) firsts.set(`${e.group} ${e.id}`, e)
+    for (const e of events)
+      if (e.f === 'deliver' && e.type === 'invoke' && e.key !== undefined && !firsts.has(`${e.group} ${e.id}`)) firsts.set(`${e.group} ${e.id}`, e)
     const sends = new Map(events.filter((e) => e.f === 'send' && e.type === 'invoke').map((e) => [e.id, e]))
     const pairs: [HistoryEvent, HistoryEvent][] = []
-    for (const a of firsts.values()) for (const b of firsts.values()) {
-      const [x, y] = [sends.get(a.id), sends.get(b.id)]
-      if (a.group === b.group && a.key === b.key && x?.producer === y?.producer && (x?.seq ?? 0) < (y?.seq ?? 0)) pairs.push([a, b])
-    }
+    for (const a of firsts.values())
+      for (const b of firsts.values()) {
+        const [x, y] = [sends.get(a.id), sends.get(b.id)]
+        if (a.group === b.group && a.key === b.key && x?.producer === y?.producer && (x?.seq ?? 0) < (y?.seq ?? 0)) pairs.push([a, b])
+      }
     const pair = only(random, pairs)
     if (pair === undefined) return undefined
     const rename = (e: HistoryEvent): HistoryEvent => {
@@ -178,23 +365,38 @@ const mutations: Record<string, (events: readonly HistoryEvent[], random: Random
   },
   forge: (events) => [...events, { i: 0, monoNs: 0, proc: 'x', type: 'invoke', f: 'deliver', group: 'mail', id: 'forged', sha256: 'f' }],
   early(events, random) {
-    const victim = only(random, events.filter((e) => e.f === 'send' && e.type === 'invoke' && events.some((o) => o.id === e.id && o.f === 'deliver')))
+    const victim = only(
+      random,
+      events.filter((e) => e.f === 'send' && e.type === 'invoke' && events.some((o) => o.id === e.id && o.f === 'deliver')),
+    )
     return victim && events.map((e) => (e === victim ? { ...e, dueMs: 9_000_000 } : e))
   },
   damage(events, random) {
-    const victim = only(random, events.filter((e) => e.f === 'deliver' && e.type === 'invoke'))
+    const victim = only(
+      random,
+      events.filter((e) => e.f === 'deliver' && e.type === 'invoke'),
+    )
     return victim && events.map((e) => (e === victim ? { ...e, sha256: 'damaged' } : e))
   },
   'double effect'(events, random) {
-    const victim = only(random, events.filter((e) => e.f === 'effect'))
+    const victim = only(
+      random,
+      events.filter((e) => e.f === 'effect'),
+    )
     return victim && events.flatMap((e) => (e === victim ? [e, e] : [e]))
   },
   'deny the send'(events, random) {
-    const victim = only(random, events.filter((e) => e.f === 'send' && e.type === 'ok' && events.some((o) => o.id === e.id && o.f === 'deliver')))
+    const victim = only(
+      random,
+      events.filter((e) => e.f === 'send' && e.type === 'ok' && events.some((o) => o.id === e.id && o.f === 'deliver')),
+    )
     return victim && events.map((e) => (e === victim ? { ...e, type: 'fail' } : e))
   },
   'miscount attempts'(events, random) {
-    const victim = only(random, events.filter((e) => e.f === 'deadletter'))
+    const victim = only(
+      random,
+      events.filter((e) => e.f === 'deadletter'),
+    )
     return victim && events.map((e) => (e === victim ? { ...e, attempt: (e.attempt ?? 0) + 1 } : e))
   },
 }

@@ -38,7 +38,8 @@ function checkComplete(model: HistoryModel, message: SentMessage, fate: Fate, fo
     const both = accept ?? fate.accepts.find((a) => a.i < dead.i && !replayed(model, fate, a.i, dead.i))
     if (both === undefined) continue
     const [from, to] = both.i < dead.i ? [both.i, dead.i] : [dead.i, both.i]
-    if (!faultBetween(model, dead.proc, from, to)) found.push({ invariant: 'I1', message: 'done and dead-lettered without a death between the two', at: to, id, group })
+    if (!faultBetween(model, dead.proc, from, to))
+      found.push({ invariant: 'I1', message: 'done and dead-lettered without a death between the two', at: to, id, group })
   }
 }
 
@@ -74,8 +75,10 @@ function checkFate(model: HistoryModel, fate: Fate, found: Violation[]): void {
     else {
       if (event.sha256 !== message.sha256) flag('I2', 'delivered with other bytes, key or headers than were sent', run.at)
       if (event.key !== message.key) flag('I2', 'delivered under another key', run.at)
-      if (message.outcome === 'fail') flag('I3', message.tx === undefined ? 'delivered, although its send had failed' : 'delivered, although its transaction was rolled back', run.at)
-      if (message.dueMs !== undefined && run.wallMs !== undefined && run.wallMs < message.dueMs) flag('I11', `delivered ${message.dueMs - run.wallMs} ms before its time`, run.at)
+      if (message.outcome === 'fail')
+        flag('I3', message.tx === undefined ? 'delivered, although its send had failed' : 'delivered, although its transaction was rolled back', run.at)
+      if (message.dueMs !== undefined && run.wallMs !== undefined && run.wallMs < message.dueMs)
+        flag('I11', `delivered ${message.dueMs - run.wallMs} ms before its time`, run.at)
     }
   }
   checkRedeliveries(model, fate, flag)
@@ -130,7 +133,8 @@ function checkDeadLetter(model: HistoryModel, fate: Fate, message: SentMessage |
   if (attempts > runs + deaths) flag('I9', `says ${attempts} attempts after ${runs} deliveries`, dead.i)
   if (runs - released - deaths > attempts) flag('I9', `says ${attempts} attempts, and ${runs} deliveries were neither released nor cut off`, dead.i)
   const earlier = fate.deadLetters.findLast((d) => d.i < dead.i)
-  if (earlier !== undefined && since < earlier.i && !faultBetween(model, earlier.proc, earlier.i, dead.i)) flag('I9', 'dead-lettered twice without a redrive between', dead.i)
+  if (earlier !== undefined && since < earlier.i && !faultBetween(model, earlier.proc, earlier.i, dead.i))
+    flag('I9', 'dead-lettered twice without a redrive between', dead.i)
 }
 
 /** I7: what a member settles under a lease that was granted anew meanwhile does not count. */
@@ -138,13 +142,22 @@ function checkLeases(model: HistoryModel, found: Violation[]): void {
   for (const fate of model.fates.values()) {
     for (const settled of [...fate.accepts, ...fate.effects, ...fate.deadLetters]) {
       if (settled.type !== 'ok' || settled.epoch === undefined) continue
-      const newer = model.leases.find((l) => l.i < settled.i && l.group === fate.group && l.partition === settled.partition && (l.epoch ?? 0) > (settled.epoch as number))
+      const newer = model.leases.find(
+        (l) => l.i < settled.i && l.group === fate.group && l.partition === settled.partition && (l.epoch ?? 0) > (settled.epoch as number),
+      )
       // The settlement may have been made before the grant and reported after it: only what began after it is stale.
       if (newer === undefined) continue
-      const began = model.events.findLast((e) => e.i < settled.i && e.type === 'invoke' && e.f === settled.f && e.id === settled.id && e.group === settled.group && e.proc === settled.proc)
-      if (began === undefined || began.i > newer.i) found.push({ invariant: 'I7', message: `${settled.f} settled under epoch ${settled.epoch}, after epoch ${newer.epoch} was granted`, at: settled.i, id: fate.id, group: fate.group })
+      const began = model.events.findLast(
+        (e) => e.i < settled.i && e.type === 'invoke' && e.f === settled.f && e.id === settled.id && e.group === settled.group && e.proc === settled.proc,
+      )
+      if (began === undefined || began.i > newer.i)
+        found.push({
+          invariant: 'I7',
+          message: `${settled.f} settled under epoch ${settled.epoch}, after epoch ${newer.epoch} was granted`,
+          at: settled.i,
+          id: fate.id,
+          group: fate.group,
+        })
     }
   }
 }
-
-

@@ -6,7 +6,10 @@ type Draft = Omit<HistoryEvent, 'i' | 'monoNs'>
 /** Scope of the histories that {@link goodHistory} makes. */
 export const goodScope: HistoryScope = { groups: { orders: ['stock', 'mail'], nobody: [] }, effects: ['stock'] }
 
-interface Lane { readonly waiting: Draft[]; parkedBehind: string | undefined }
+interface Lane {
+  readonly waiting: Draft[]
+  parkedBehind: string | undefined
+}
 
 /**
  * A lawful history, made by playing producers, two groups with two members each, failures, releases, deaths, dead
@@ -37,7 +40,16 @@ export function goodHistory(random: Random, messages: number): HistoryEvent[] {
       } else if (luck < 0.3) {
         add({ ...about, proc, type: 'fail', f: 'deliver' })
         if (attempts < attemptsMax) continue
-        add({ ...about, proc, type: 'ok', f: 'deadletter', attempt: attempts, attemptsMax, exhausted: true, ...(sent.sha256 === undefined ? {} : { sha256: sent.sha256 }) })
+        add({
+          ...about,
+          proc,
+          type: 'ok',
+          f: 'deadletter',
+          attempt: attempts,
+          attemptsMax,
+          exhausted: true,
+          ...(sent.sha256 === undefined ? {} : { sha256: sent.sha256 }),
+        })
         if (sent.key !== undefined) lane.parkedBehind = id
         return
       } else {
@@ -74,8 +86,16 @@ export function goodHistory(random: Random, messages: number): HistoryEvent[] {
     const p = pick(2)
     const key = random() < 0.8 ? `k${pick(4)}` : undefined
     const sent: Draft = {
-      proc: `p${p}`, type: 'invoke', f: 'send', channel: random() < 0.05 ? 'nobody' : 'orders', id: `m${n}`, producer: `p${p}`, seq: seqs[p] as number,
-      sha256: `h${n}`, ...(key === undefined ? {} : { key }), ...(random() < 0.05 && key === undefined ? { dueMs: 2_000_000 } : {}),
+      proc: `p${p}`,
+      type: 'invoke',
+      f: 'send',
+      channel: random() < 0.05 ? 'nobody' : 'orders',
+      id: `m${n}`,
+      producer: `p${p}`,
+      seq: seqs[p] as number,
+      sha256: `h${n}`,
+      ...(key === undefined ? {} : { key }),
+      ...(random() < 0.05 && key === undefined ? { dueMs: 2_000_000 } : {}),
     }
     seqs[p] = (seqs[p] as number) + 1
     add(sent)

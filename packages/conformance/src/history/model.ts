@@ -61,7 +61,7 @@ export class HistoryModel {
       this.#read(event)
     }
     for (const message of this.messages.values()) {
-      const outcome = message.tx === undefined ? undefined : this.transactions.get(message.tx)?.outcome ?? 'info'
+      const outcome = message.tx === undefined ? undefined : (this.transactions.get(message.tx)?.outcome ?? 'info')
       if (outcome !== undefined) message.outcome = outcome
     }
   }

@@ -13,10 +13,22 @@ export function checkOrder(model: HistoryModel, found: Violation[]): void {
     if (members === undefined) lane.set(name, [message])
     else members.push(message)
   }
-  for (const lane of lanes.values()) checkLane(model, lane.sort((a, b) => a.seq - b.seq), 'I6', found)
+  for (const lane of lanes.values())
+    checkLane(
+      model,
+      lane.sort((a, b) => a.seq - b.seq),
+      'I6',
+      found,
+    )
   for (const lane of committed.values()) {
     const inCommitOrder = lane.filter((m) => m.outcome === 'ok').sort((a, b) => commitAt(model, a) - commitAt(model, b) || a.seq - b.seq)
-    checkLane(model, inCommitOrder, 'I10', found, (earlier, later) => commitAt(model, earlier) < (model.transactions.get(later.tx as string)?.invokedAt ?? 0) || earlier.tx === later.tx)
+    checkLane(
+      model,
+      inCommitOrder,
+      'I10',
+      found,
+      (earlier, later) => commitAt(model, earlier) < (model.transactions.get(later.tx as string)?.invokedAt ?? 0) || earlier.tx === later.tx,
+    )
   }
   checkParked(model, found)
 }
@@ -42,21 +54,31 @@ function checkLane(
       if (message.dueMs !== undefined) continue
       const fate = model.fate(group, message.id)
       const first = fate.runs[0]
-      if (previous !== undefined && first !== undefined && comparable(previous.message, message)) checkPair(previous, { message, fate }, invariant, group, found)
+      if (previous !== undefined && first !== undefined && comparable(previous.message, message))
+        checkPair(previous, { message, fate }, invariant, group, found)
       // A message that never came to a handler here holds nobody back.
       if (first !== undefined || message.outcome === 'ok') previous = { message, fate }
     }
   }
 }
 
-function checkPair(earlier: { message: SentMessage; fate: Fate }, later: { message: SentMessage; fate: Fate }, invariant: 'I6' | 'I10', group: string, found: Violation[]): void {
+function checkPair(
+  earlier: { message: SentMessage; fate: Fate },
+  later: { message: SentMessage; fate: Fate },
+  invariant: 'I6' | 'I10',
+  group: string,
+  found: Violation[],
+): void {
   const begin = later.fate.runs[0]
   if (begin === undefined) return
   const before = earlier.fate.runs[0]
   const together = before !== undefined && before.run !== undefined && before.run === begin.run && before.at < begin.at
   const outOfTheWay = Math.min(doneAt(earlier.fate), ...earlier.fate.deadLetters.map((d) => d.i), ...earlier.fate.discards)
   if (together || outOfTheWay < begin.at) return
-  const text = before === undefined || before.at > begin.at ? `first delivered before ${earlier.message.id}, which was sent before it` : `first delivered while ${earlier.message.id}, sent before it, had no outcome`
+  const text =
+    before === undefined || before.at > begin.at
+      ? `first delivered before ${earlier.message.id}, which was sent before it`
+      : `first delivered while ${earlier.message.id}, sent before it, had no outcome`
   found.push({ invariant, message: text, at: begin.at, id: later.message.id, group })
 }
 
@@ -69,9 +91,20 @@ function checkParked(model: HistoryModel, found: Violation[]): void {
       if (next === undefined) continue
       const before = model.fate(fate.group, park.behind)
       const redriven = before.redrives.find((r) => r > park.i)
-      const ended = redriven !== undefined && (before.runs.some((run) => run.at > redriven && run.outcome === 'ok' && run.outcomeAt < next.at) || before.ends.some((end) => end > redriven && end < next.at) || before.deadLetters.some((d) => d.i > redriven && d.i < next.at))
+      const ended =
+        redriven !== undefined &&
+        (before.runs.some((run) => run.at > redriven && run.outcome === 'ok' && run.outcomeAt < next.at) ||
+          before.ends.some((end) => end > redriven && end < next.at) ||
+          before.deadLetters.some((d) => d.i > redriven && d.i < next.at))
       const discarded = before.discards.some((d) => d < next.at)
-      if (!ended && !discarded) found.push({ invariant: 'I6', message: `delivered although ${park.behind}, which it is parked behind, is still a dead letter`, at: next.at, id: fate.id, group: fate.group })
+      if (!ended && !discarded)
+        found.push({
+          invariant: 'I6',
+          message: `delivered although ${park.behind}, which it is parked behind, is still a dead letter`,
+          at: next.at,
+          id: fate.id,
+          group: fate.group,
+        })
     }
   }
 }

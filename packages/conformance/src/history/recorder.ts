@@ -7,7 +7,9 @@ export type HistoryEntry = Omit<HistoryEvent, 'i' | 'monoNs' | 'proc'> & { reado
 
 /** Hash of what must arrive as it was sent: body, key and headers (in any order). */
 export function contentHash(body: string | Uint8Array, key: string | undefined, headers: Readonly<Record<string, string>> = {}): string {
-  const hash = createHash('sha256').update(body).update(`\0${key === undefined ? '' : `k${key}`}\0`)
+  const hash = createHash('sha256')
+    .update(body)
+    .update(`\0${key === undefined ? '' : `k${key}`}\0`)
   for (const name of Object.keys(headers).sort()) hash.update(`${name}\0${headers[name]}\0`)
   return hash.digest('base64url').slice(0, 22)
 }

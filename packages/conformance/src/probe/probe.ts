@@ -22,11 +22,12 @@ export class Probe {
 
   constructor(override: Partial<ConsumerObserver>) {
     this.#observer = {
-      assigned: (partition, lanes) => this.#note(() => {
-        this.owned.add(partition)
-        for (const lane of lanes) this.lanes.set(lane.lane, lane)
-        override.assigned?.(partition, lanes)
-      }),
+      assigned: (partition, lanes) =>
+        this.#note(() => {
+          this.owned.add(partition)
+          for (const lane of lanes) this.lanes.set(lane.lane, lane)
+          override.assigned?.(partition, lanes)
+        }),
       revoking: async (partition) => {
         this.#revoking.add(partition)
         this.#note(() => this.revoked.push(partition))
@@ -34,18 +35,21 @@ export class Probe {
         this.#revoking.delete(partition)
         this.#note(() => this.owned.delete(partition))
       },
-      lost: (partition) => this.#note(() => {
-        this.owned.delete(partition)
-        this.lost.push(partition)
-      }),
+      lost: (partition) =>
+        this.#note(() => {
+          this.owned.delete(partition)
+          this.lost.push(partition)
+        }),
       lostDeliveries: (deliveries) => this.#note(() => this.lostDeliveries.push(...deliveries)),
-      lotChanged: (partition, lanes) => this.#note(() => {
-        for (const lane of lanes) this.lanes.set(lane.lane, lane)
-        override.lotChanged?.(partition, lanes)
-      }),
-      paused: (paused) => this.#note(() => {
-        this.isPaused = paused
-      }),
+      lotChanged: (partition, lanes) =>
+        this.#note(() => {
+          for (const lane of lanes) this.lanes.set(lane.lane, lane)
+          override.lotChanged?.(partition, lanes)
+        }),
+      paused: (paused) =>
+        this.#note(() => {
+          this.isPaused = paused
+        }),
       settlementLost: (deliveries) => this.#note(() => this.settlementsLost.push(...deliveries)),
     }
   }
@@ -118,14 +122,17 @@ export class Probe {
   /** Resolves when `condition` holds, looked at after each call of the observer and whenever {@link look} is called. */
   async until(condition: () => boolean, what: string): Promise<void> {
     if (condition()) return
-    await within(new Promise<void>((resolve) => {
-      const check = (): void => {
-        if (!condition()) return
-        this.#waiting.delete(check)
-        resolve()
-      }
-      this.#waiting.add(check)
-    }), () => `waited for: ${what}`)
+    await within(
+      new Promise<void>((resolve) => {
+        const check = (): void => {
+          if (!condition()) return
+          this.#waiting.delete(check)
+          resolve()
+        }
+        this.#waiting.add(check)
+      }),
+      () => `waited for: ${what}`,
+    )
   }
 
   look(): void {
@@ -170,7 +177,18 @@ export function bodies(deliveries: readonly Delivery[]): string[] {
 
 /** A reason with every field set. */
 export function reasonOf(delivery: Delivery): DeadLetterReason {
-  return { code: 'HANDLER_FAILED', message: 'it failed', stack: 'Error: it failed\n    at handler', attempts: delivery.attempt + 1, deliveries: delivery.deliveries + 1, firstDeliveredAtMs: 1, deadLetteredAtMs: 2, service: 'conformance', instanceId: 'i', fingerprint: 'f' }
+  return {
+    code: 'HANDLER_FAILED',
+    message: 'it failed',
+    stack: 'Error: it failed\n    at handler',
+    attempts: delivery.attempt + 1,
+    deliveries: delivery.deliveries + 1,
+    firstDeliveredAtMs: 1,
+    deadLetteredAtMs: 2,
+    service: 'conformance',
+    instanceId: 'i',
+    fingerprint: 'f',
+  }
 }
 
 /** Rejects with `what` if the promise takes too long. */

@@ -1,4 +1,16 @@
-import { type Clock, type ConsumerObserver, type Envelope, newId, type OutgoingMessage, systemClock, type Subscription, type Transport, type TransportFacts, type TransportFactory, type TransportReport } from '@sluice/core/transport'
+import {
+  type Clock,
+  type ConsumerObserver,
+  type Envelope,
+  newId,
+  type OutgoingMessage,
+  type Subscription,
+  systemClock,
+  type Transport,
+  type TransportFactory,
+  type TransportFacts,
+  type TransportReport,
+} from '@sluice/core/transport'
 import type { MemberModule } from '../crash/index.ts'
 import { Probe } from '../probe/probe.ts'
 
@@ -17,7 +29,9 @@ export interface Place {
 }
 
 /** What a message of a case has of its own. */
-export interface MessageSpec extends Partial<Omit<OutgoingMessage, 'envelope'>>, Partial<Pick<Envelope, 'id' | 'type' | 'body' | 'headers' | 'subject' | 'tags'>> {
+export interface MessageSpec
+  extends Partial<Omit<OutgoingMessage, 'envelope'>>,
+    Partial<Pick<Envelope, 'id' | 'type' | 'body' | 'headers' | 'subject' | 'tags'>> {
   readonly key?: string
   readonly envelope?: Partial<Envelope>
 }
@@ -57,7 +71,14 @@ export class Rig {
   }
 
   /** Opens a connection and declares channel `c` on it (events and 8 partitions, unless said), with its groups. */
-  async channel(options: { readonly kind?: 'events' | 'commands'; readonly partitions?: number; readonly groups?: readonly string[]; readonly retention?: { readonly maxBytes?: number; readonly keepForGroups?: boolean } } = {}): Promise<Transport> {
+  async channel(
+    options: {
+      readonly kind?: 'events' | 'commands'
+      readonly partitions?: number
+      readonly groups?: readonly string[]
+      readonly retention?: { readonly maxBytes?: number; readonly keepForGroups?: boolean }
+    } = {},
+  ): Promise<Transport> {
     const transport = await this.open()
     const { partitions = 8, retention } = options
     await transport.declare({
@@ -70,7 +91,18 @@ export class Rig {
   /** Joins group `g` of channel `c`, unless said otherwise, with an observer that writes everything down. */
   async join(transport: Transport, subscription: Partial<Subscription> = {}, observer: Partial<ConsumerObserver> = {}): Promise<Probe> {
     const probe = new Probe(observer)
-    await probe.join(transport, { channel: 'c', group: 'g', from: 'start', order: 'key', ephemeral: false, kind: 'events', types: ['t'], windowCount: 1_000, windowBytes: 64 * 1024 * 1024, ...subscription })
+    await probe.join(transport, {
+      channel: 'c',
+      group: 'g',
+      from: 'start',
+      order: 'key',
+      ephemeral: false,
+      kind: 'events',
+      types: ['t'],
+      windowCount: 1_000,
+      windowBytes: 64 * 1024 * 1024,
+      ...subscription,
+    })
     return probe
   }
 
@@ -105,9 +137,16 @@ export class Rig {
 export function message(spec: MessageSpec = {}): OutgoingMessage {
   const { key, id, type, body, headers, subject, tags, envelope, ...rest } = spec
   const made: Envelope = {
-    id: id ?? newId(), type: type ?? 't', source: 'conformance', time: '2026-01-01T00:00:00.000Z', body: body ?? '{}',
-    ...(key === undefined ? {} : { partitionkey: key }), ...(headers === undefined ? {} : { headers }), ...(subject === undefined ? {} : { subject }),
-    ...(tags === undefined ? {} : { tags }), ...envelope,
+    id: id ?? newId(),
+    type: type ?? 't',
+    source: 'conformance',
+    time: '2026-01-01T00:00:00.000Z',
+    body: body ?? '{}',
+    ...(key === undefined ? {} : { partitionkey: key }),
+    ...(headers === undefined ? {} : { headers }),
+    ...(subject === undefined ? {} : { subject }),
+    ...(tags === undefined ? {} : { tags }),
+    ...envelope,
   }
   return { channel: 'c', sizeBytes: made.body.length + 200, ...rest, envelope: made }
 }

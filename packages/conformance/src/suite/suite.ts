@@ -1,5 +1,5 @@
 import { describe, type TestContext, test } from 'node:test'
-import type { Transport, TransportFacts, TransportFactory } from '@sluice/core/transport'
+import type { Transport, TransportFactory, TransportFacts } from '@sluice/core/transport'
 import type { MemberModule } from '../crash/index.ts'
 import type { ConformanceCase, Subject } from './case.ts'
 import { type Place, Rig } from './rig.ts'
@@ -41,11 +41,21 @@ async function runCase(options: ConformanceOptions, each: ConformanceCase, t: Te
   const skipped = options.skip?.[each.name]
   if (skipped !== undefined) return t.skip(skipped)
   const { url, dispose } = await options.url()
-  const place: Place = { factory: options.transport, url, crash: options.crash, member: options.member, ...(options.options === undefined ? {} : { options: options.options }) }
+  const place: Place = {
+    factory: options.transport,
+    url,
+    crash: options.crash,
+    member: options.member,
+    ...(options.options === undefined ? {} : { options: options.options }),
+  }
   const rig = new Rig(place)
   try {
     const { facts } = await rig.open()
-    const lacking = each.needs?.(facts) ?? (each.crashes === true && options.crash === undefined ? 'a death cannot be simulated inside one process here; the runs with several processes kill real ones' : undefined)
+    const lacking =
+      each.needs?.(facts) ??
+      (each.crashes === true && options.crash === undefined
+        ? 'a death cannot be simulated inside one process here; the runs with several processes kill real ones'
+        : undefined)
     if (lacking === undefined) await each.run(rig)
     else if (each.refused === undefined) t.skip(lacking)
     else {

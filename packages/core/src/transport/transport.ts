@@ -344,7 +344,12 @@ export interface ParkingLot {
    * then accepts the originals; atomic where the transport can. A lane that exists keeps its state, its due time and
    * its head. Entries keep what was recorded for them; `first`: newer progress of the first entry.
    */
-  move(lane: string, deliveries: readonly Delivery[], state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number }, first?: AttemptRecord): Promise<void>
+  move(
+    lane: string,
+    deliveries: readonly Delivery[],
+    state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number },
+    first?: AttemptRecord,
+  ): Promise<void>
   /**
    * The lane's first `countMax` messages in order, from the first that is not read and unsettled. Fewer than `countMax`
    * mean that the lane holds no more ([]: nothing at all); undefined: it is parked. They count as delivered until settled.
@@ -441,7 +446,10 @@ export interface TransportAdmin {
   /** Drops dead letters; parked successors follow as if it had been handled. */
   discard(channel: string, group: string, query: DeadLetterQuery): Promise<number>
   /** Reads without consuming, oldest first. `after` is the cursor of the previous page. */
-  browse(channel: string, options: { readonly after?: string; readonly limit: number }): Promise<{ readonly messages: readonly Envelope[]; readonly next: string | undefined }>
+  browse(
+    channel: string,
+    options: { readonly after?: string; readonly limit: number },
+  ): Promise<{ readonly messages: readonly Envelope[]; readonly next: string | undefined }>
   /** Delayed messages not yet due: removes one by id; false if it is not there (any more). */
   cancel(channel: string, id: string): Promise<boolean>
   /** Recurring schedules (facts.schedules). `putSchedule` keeps `nextAtMs` of one that exists with the same cron and zone. */

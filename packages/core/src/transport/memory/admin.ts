@@ -14,7 +14,9 @@ export function memoryAdmin(broker: Broker, mustBeOpen: () => void): TransportAd
   return {
     groups: async (channel) => {
       mustBeOpen()
-      return [...broker.channels.values()].filter((each) => channel === undefined || each.name === channel).flatMap((each) => [...each.groups.values()].map((group) => group.status()))
+      return [...broker.channels.values()]
+        .filter((each) => channel === undefined || each.name === channel)
+        .flatMap((each) => [...each.groups.values()].map((group) => group.status()))
     },
     channels: async () => {
       mustBeOpen()
@@ -22,13 +24,14 @@ export function memoryAdmin(broker: Broker, mustBeOpen: () => void): TransportAd
     },
     removeGroup: async (channel, name) => {
       const group = find(channel, name)
-      if (group.members.size > 0) throw new SluiceError('INVALID_OPTION', `group "${name}" of channel "${channel}" has ${group.members.size} live consumers`, { fix: 'Stop them first' })
-      group.channel.removeGroup(group)
+      if (group.members.size > 0)
+        throw new SluiceError('INVALID_OPTION', `group "${name}" of channel "${channel}" has ${group.members.size} live consumers`, { fix: 'Stop them first' })
+      group.channel.removeGroup(name)
     },
     setPaused: async (channel, name, paused) => find(channel, name).setPaused(paused),
     replay: async (channel, name, fromMs, toMs) => {
       const group = find(channel, name)
-      return group.replay(group.channel.stored(fromMs, toMs))
+      return group.replay(broker.channels.get(channel)?.stored(fromMs, toMs) ?? [])
     },
     purge: async (channel, name) => find(channel, name).purge(),
     deadLetters: async (channel, name, query) => find(channel, name).lot.list(query),

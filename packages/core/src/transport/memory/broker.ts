@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../clock/index.ts'
 import { type ErrorCode, SluiceError } from '../../errors/index.ts'
 import type { ChannelDeclaration, GroupDeclaration, OutgoingMessage, ScheduleRecord, SendFailure, SendOptions, SendReport, Topology } from '../transport.ts'
-import { Channel } from './channel.ts'
+import { Channel, type ChannelHome } from './channel.ts'
 import type { Group } from './group.ts'
 
 /** Largest message, bytes. The core's own limit is lower by default. */
@@ -12,7 +12,7 @@ const channelBytesMax = 512 * 1024 * 1024
 const wakeMsMax = 1_000
 
 /** Everything that lives under one `memory:` name. */
-export class Broker {
+export class Broker implements ChannelHome {
   clock: Clock
   readonly channels: Map<string, Channel> = new Map()
   readonly schedules: Map<string, ScheduleRecord> = new Map()
@@ -48,7 +48,9 @@ export class Broker {
       return channel
     }
     if (known.kind !== declaration.kind) {
-      throw new SluiceError('CONTRACT_CONFLICT', `channel "${known.name}" carries ${known.kind}, and is declared to carry ${declaration.kind}`, { fix: 'Give one of the contracts another channel' })
+      throw new SluiceError('CONTRACT_CONFLICT', `channel "${known.name}" carries ${known.kind}, and is declared to carry ${declaration.kind}`, {
+        fix: 'Give one of the contracts another channel',
+      })
     }
     known.configure(declaration)
     return known
@@ -56,12 +58,21 @@ export class Broker {
 
   group(declaration: GroupDeclaration): Group {
     const channel = this.channels.get(declaration.channel)
-    if (channel === undefined) throw new SluiceError('INVALID_OPTION', `group "${declaration.group}" belongs to channel "${declaration.channel}", which was not declared`)
+    if (channel === undefined)
+      throw new SluiceError('INVALID_OPTION', `group "${declaration.group}" belongs to channel "${declaration.channel}", which was not declared`)
     const group = channel.group(declaration)
     if (group.order !== declaration.order) {
-      throw new SluiceError('CONTRACT_CONFLICT', `group "${group.name}" of channel "${channel.name}" is ordered by ${group.order}, and is declared with order ${declaration.order}`, { fix: 'Use the same order in all members, or remove the group first' })
+      throw new SluiceError(
+        'CONTRACT_CONFLICT',
+        `group "${group.name}" of channel "${channel.name}" is ordered by ${group.order}, and is declared with order ${declaration.order}`,
+        { fix: 'Use the same order in all members, or remove the group first' },
+      )
     }
     return group
+  }
+
+  removeChannel(name: string): void {
+    this.channels.delete(name)
   }
 
   send(batch: readonly OutgoingMessage[], options: SendOptions): SendReport {
@@ -70,7 +81,10 @@ export class Broker {
     const duplicates = new Map<number, string>()
     batch.forEach((message, index) => {
       const lane = message.envelope.partitionkey === undefined ? undefined : `${message.channel}\n${message.envelope.partitionkey}`
-      const failure = lane !== undefined && failedKeys.has(lane) ? refuse(index, 'NOT_SENT', 'an earlier message of the same key failed', true) : this.#refusal(message, index)
+      const failure =
+        lane !== undefined && failedKeys.has(lane)
+          ? refuse(index, 'NOT_SENT', 'an earlier message of the same key failed', true)
+          : this.#refusal(message, index)
       if (failure !== undefined) {
         failures.push(failure)
         if (lane !== undefined) failedKeys.add(lane)
@@ -96,9 +110,12 @@ export class Broker {
   #refusal(message: OutgoingMessage, index: number): SendFailure | undefined {
     const channel = this.channels.get(message.channel)
     if (channel === undefined) return refuse(index, 'UNROUTED', `there is no channel "${message.channel}"`, false)
-    if (message.rejectUnrouted === true && channel.groups.size === 0) return refuse(index, 'UNROUTED', `no group asks for the events of channel "${message.channel}"`, false)
-    if (message.sizeBytes > messageBytesMax) return refuse(index, 'MESSAGE_TOO_LARGE', `the message has ${message.sizeBytes} bytes, and ${messageBytesMax} are allowed`, false)
-    if (channel.fullBytes + message.sizeBytes > channelBytesMax) return refuse(index, 'BACKPRESSURE', `channel "${message.channel}" holds ${channelBytesMax} bytes that no group has accepted`, true)
+    if (message.rejectUnrouted === true && channel.groups.size === 0)
+      return refuse(index, 'UNROUTED', `no group asks for the events of channel "${message.channel}"`, false)
+    if (message.sizeBytes > messageBytesMax)
+      return refuse(index, 'MESSAGE_TOO_LARGE', `the message has ${message.sizeBytes} bytes, and ${messageBytesMax} are allowed`, false)
+    if (channel.fullBytes + message.sizeBytes > channelBytesMax)
+      return refuse(index, 'BACKPRESSURE', `channel "${message.channel}" holds ${channelBytesMax} bytes that no group has accepted`, true)
     return undefined
   }
 }

@@ -1,22 +1,33 @@
+import type { Clock } from '../../clock/index.ts'
 import type { ChannelDeclaration, ChannelStatus, GroupDeclaration, OutgoingMessage, Retention } from '../transport.ts'
-import type { Broker } from './broker.ts'
 import { Group } from './group.ts'
-import type { StoredMessage } from './queue.ts'
+import type { GroupHome, StoredMessage } from './model.ts'
 
 /** Partitions of a channel that names none. */
 const partitionsDefault = 8
 /** Accepted messages kept for replay by a channel that names no retention, bytes. */
 const keptBytesDefault = 16 * 1024 * 1024
 
-interface Delayed { readonly message: OutgoingMessage; readonly dueMs: number }
+interface Delayed {
+  readonly message: OutgoingMessage
+  readonly dueMs: number
+}
+
+/** A broker, as its channels see it. */
+export interface ChannelHome {
+  readonly clock: Clock
+  /** A delayed message came: look when the next one is due. */
+  arm(): void
+  removeChannel(name: string): void
+}
 
 /** A log with its groups, its delayed messages and its deduplication window. */
-export class Channel {
+export class Channel implements GroupHome {
   readonly name: string
   readonly kind: ChannelDeclaration['kind']
   partitions: number
   readonly groups: Map<string, Group> = new Map()
-  readonly #broker: Broker
+  readonly #broker: ChannelHome
   #retention: Retention
   #log: StoredMessage[] = []
   #bytes = 0
@@ -25,7 +36,7 @@ export class Channel {
   readonly #delayed: Delayed[] = []
   readonly #seen: Map<string, { readonly id: string; readonly untilMs: number }> = new Map()
 
-  constructor(broker: Broker, declaration: ChannelDeclaration) {
+  constructor(broker: ChannelHome, declaration: ChannelDeclaration) {
     this.#broker = broker
     this.name = declaration.name
     this.kind = declaration.kind
@@ -47,23 +58,31 @@ export class Channel {
       known.concurrencyMax = declaration.groupConcurrency
       return known
     }
-    const group = new Group(this.#broker, this, declaration)
+    const group = new Group(this, declaration)
     this.groups.set(group.name, group)
     const { from } = declaration
     if (from !== 'end') for (const message of this.#log) if (from === 'start' || message.storedAtMs >= from) group.append(message)
     return group
   }
 
-  removeGroup(group: Group): void {
-    this.groups.delete(group.name)
-    if (this.kind === 'reply' && this.groups.size === 0) this.#broker.channels.delete(this.name)
+  get clock(): Clock {
+    return this.#broker.clock
+  }
+
+  removeGroup(name: string): void {
+    this.groups.delete(name)
+    if (this.kind === 'reply' && this.groups.size === 0) this.#broker.removeChannel(this.name)
   }
 
   /** Stores one message now or when it is due. Returns the id that is kept instead, if it is a duplicate. */
   accept(message: OutgoingMessage, resend: boolean): string | undefined {
     const nowMs = this.#broker.clock.nowMs()
     const { deduplicate, envelope } = message
-    if (resend && (this.#log.some((stored) => stored.envelope.id === envelope.id) || this.#delayed.some((delayed) => delayed.message.envelope.id === envelope.id))) return undefined
+    if (
+      resend &&
+      (this.#log.some((stored) => stored.envelope.id === envelope.id) || this.#delayed.some((delayed) => delayed.message.envelope.id === envelope.id))
+    )
+      return undefined
     if (deduplicate !== undefined) {
       for (const [key, seen] of this.#seen) if (seen.untilMs <= nowMs) this.#seen.delete(key)
       const seen = this.#seen.get(deduplicate.key)

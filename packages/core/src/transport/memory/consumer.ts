@@ -1,18 +1,21 @@
 import type { AttemptRecord, Consumer, ConsumerObserver, DeadLetterRecord, Delivery, ParkingLot, Subscription } from '../transport.ts'
 import { type Group, leaseLost } from './group.ts'
-import { type Lane, remember } from './lot.ts'
-import type { MemoryDelivery } from './queue.ts'
+import { remember } from './lot.ts'
+import type { Lane, Member, MemoryDelivery } from './model.ts'
 
-interface Waiter { readonly countMax: number; readonly bytesMax: number; readonly resolve: (deliveries: readonly Delivery[]) => void }
+interface Waiter {
+  readonly countMax: number
+  readonly bytesMax: number
+  readonly resolve: (deliveries: readonly Delivery[]) => void
+}
 
 /** A member of a group. Settling is immediate, so `flush` has nothing to wait for. */
-export class MemoryConsumer implements Consumer {
+export class MemoryConsumer implements Consumer, Member {
   readonly id: string
   readonly observer: ConsumerObserver
   readonly types: ReadonlySet<string>
   readonly owned: Set<string> = new Set()
   readonly lot: ParkingLot
-  /** Its process is dead, though nobody knows yet. */
   crashed = false
   readonly #group: Group
   readonly #windowCount: number
@@ -62,7 +65,7 @@ export class MemoryConsumer implements Consumer {
 
   async record(records: readonly AttemptRecord[]): Promise<void> {
     const held = this.#mustHold(records.map((record) => record.delivery))
-    held.forEach((delivery, i) => remember(delivery.entry, records[i] as AttemptRecord))
+    for (const [i, delivery] of held.entries()) remember(delivery.entry, records[i] as AttemptRecord)
   }
 
   async deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
@@ -92,10 +95,15 @@ export class MemoryConsumer implements Consumer {
 
   // ------------------------------------------------------------ for the group
 
-  /** Answers a pending `receive` if there is something for it. */
   serve(): void {
     const waiter = this.#waiter
-    if (waiter === undefined || this.#group.paused || this.#windowUsed >= this.#windowCount || (this.#windowUsed > 0 && this.#windowUsedBytes >= this.#windowBytes)) return
+    if (
+      waiter === undefined ||
+      this.#group.paused ||
+      this.#windowUsed >= this.#windowCount ||
+      (this.#windowUsed > 0 && this.#windowUsedBytes >= this.#windowBytes)
+    )
+      return
     const bytesLeft = this.#windowUsed === 0 ? waiter.bytesMax : Math.min(waiter.bytesMax, this.#windowBytes - this.#windowUsedBytes)
     const deliveries = this.#group.take(this, Math.min(waiter.countMax, this.#windowCount - this.#windowUsed), bytesLeft)
     if (deliveries.length === 0) return
@@ -103,7 +111,6 @@ export class MemoryConsumer implements Consumer {
     waiter.resolve(deliveries)
   }
 
-  /** Where to begin among `count` queues, another one each time, so that none starves. */
   nextTurn(count: number): number {
     this.#turn = (this.#turn + 1) % count
     return this.#turn
@@ -122,7 +129,6 @@ export class MemoryConsumer implements Consumer {
     this.#windowUsedBytes -= delivery.sizeBytes
   }
 
-  /** What it holds, of one partition or in all, oldest first. */
   heldOf(partition?: string): MemoryDelivery[] {
     return [...this.#held].filter((delivery) => partition === undefined || delivery.partition === partition)
   }
@@ -132,7 +138,7 @@ export class MemoryConsumer implements Consumer {
     if (this.#closed) return
     this.crashed = true
     this.#stop()
-    this.#group.broker.clock.setTimer(takeOverMs, () => this.#group.leave(this, true))
+    this.#group.channel.clock.setTimer(takeOverMs, () => this.#group.leave(this, true))
   }
 
   fence(): void {

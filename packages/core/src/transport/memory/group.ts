@@ -1,11 +1,9 @@
 import { SluiceError } from '../../errors/index.ts'
 import { assignPartitions, partitionIndex, partitionName, placementKey } from '../partition/index.ts'
 import type { GroupDeclaration, GroupStatus } from '../transport.ts'
-import type { Broker } from './broker.ts'
-import type { Channel } from './channel.ts'
-import type { MemoryConsumer } from './consumer.ts'
 import { Lot } from './lot.ts'
-import { type Entry, EntryQueue, type MemoryDelivery, newEntry, type StoredMessage } from './queue.ts'
+import { type Entry, type GroupHome, type Member, type MemoryDelivery, newEntry, type StoredMessage } from './model.ts'
+import { EntryQueue } from './queue.ts'
 
 /** A type that no live member has announced for this long is forgotten. */
 const typeKeptMs = 24 * 3_600_000
@@ -13,7 +11,7 @@ const typeKeptMs = 24 * 3_600_000
 interface Partition {
   readonly name: string
   readonly queue: EntryQueue
-  owner: MemoryConsumer | undefined
+  owner: Member | undefined
   revoking: boolean
   /** Type that its last owner could not handle. */
   wants: string | undefined
@@ -26,8 +24,7 @@ interface Partition {
  * fenced. Unkeyed messages are in the shared queue, which nobody owns.
  */
 export class Group {
-  readonly broker: Broker
-  readonly channel: Channel
+  readonly channel: GroupHome
   readonly name: string
   readonly ephemeral: boolean
   readonly lot: Lot = new Lot(this)
@@ -36,7 +33,7 @@ export class Group {
   paused = false
   /** Everything not accepted, in the lot or not. */
   readonly pending: Set<Entry> = new Set()
-  readonly members: Set<MemoryConsumer> = new Set()
+  readonly members: Set<Member> = new Set()
   readonly shared: EntryQueue = new EntryQueue()
   inFlight = 0
   #partitions: Map<string, Partition> = new Map()
@@ -45,8 +42,7 @@ export class Group {
   readonly #waitingForRoom: (() => void)[] = []
   #dispatching = false
 
-  constructor(broker: Broker, channel: Channel, declaration: GroupDeclaration) {
-    this.broker = broker
+  constructor(channel: GroupHome, declaration: GroupDeclaration) {
     this.channel = channel
     this.name = declaration.group
     this.ephemeral = declaration.ephemeral
@@ -59,7 +55,7 @@ export class Group {
     return this.#partitionCount
   }
 
-  ownerOf(partition: string): MemoryConsumer | undefined {
+  ownerOf(partition: string): Member | undefined {
     return this.#partitions.get(partition)?.owner
   }
 
@@ -73,7 +69,7 @@ export class Group {
   }
 
   /** Up to `countMax` ready entries of a consumer's partitions and of the shared queue, in order within each. */
-  take(consumer: MemoryConsumer, countMax: number, bytesMax: number): MemoryDelivery[] {
+  take(consumer: Member, countMax: number, bytesMax: number): MemoryDelivery[] {
     const deliveries: MemoryDelivery[] = []
     let bytes = 0
     const lacks = this.#lackedTypes(consumer)
@@ -98,16 +94,27 @@ export class Group {
     return deliveries
   }
 
-  deliver(entry: Entry, consumer: MemoryConsumer, partition: string): MemoryDelivery {
+  deliver(entry: Entry, consumer: Member, partition: string): MemoryDelivery {
     const { message } = entry
     const delivery: MemoryDelivery = {
-      envelope: message.envelope, partition, attempt: entry.attempt, deliveries: entry.deliveries, firstDeliveredAtMs: entry.firstDeliveredAtMs,
-      notBeforeMs: entry.notBeforeMs, suspect: entry.suspect, storedAtMs: message.storedAtMs, sizeBytes: message.sizeBytes, fromLot: entry.lane !== undefined,
-      note: entry.note, entry, consumer, state: 'held',
+      envelope: message.envelope,
+      partition,
+      attempt: entry.attempt,
+      deliveries: entry.deliveries,
+      firstDeliveredAtMs: entry.firstDeliveredAtMs,
+      notBeforeMs: entry.notBeforeMs,
+      suspect: entry.suspect,
+      storedAtMs: message.storedAtMs,
+      sizeBytes: message.sizeBytes,
+      fromLot: entry.lane !== undefined,
+      note: entry.note,
+      entry,
+      member: consumer,
+      state: 'held',
     }
     entry.holder = delivery
     entry.deliveries++
-    entry.firstDeliveredAtMs ??= this.broker.clock.nowMs()
+    entry.firstDeliveredAtMs ??= this.channel.clock.nowMs()
     this.inFlight++
     consumer.hold(delivery)
     return delivery
@@ -118,7 +125,7 @@ export class Group {
     if (delivery.state !== 'held') return
     delivery.state = state
     delivery.entry.holder = undefined
-    delivery.consumer.letGo(delivery)
+    delivery.member.letGo(delivery)
     this.inFlight--
     this.#waitingForRoom.shift()?.()
     this.wake()
@@ -162,12 +169,13 @@ export class Group {
 
   /** Retention that does not wait: gives up what is below `position` and not held. */
   trim(position: number): void {
-    for (const queue of [this.shared, ...[...this.#partitions.values()].map((partition) => partition.queue)]) for (const entry of queue.dropBelow(position)) this.pending.delete(entry)
+    for (const queue of [this.shared, ...[...this.#partitions.values()].map((partition) => partition.queue)])
+      for (const entry of queue.dropBelow(position)) this.pending.delete(entry)
   }
 
   // ------------------------------------------------------------ members
 
-  join(consumer: MemoryConsumer): void {
+  join(consumer: Member): void {
     this.members.add(consumer)
     this.#announceTypes()
     if (this.paused) consumer.observer.paused(true)
@@ -175,16 +183,16 @@ export class Group {
   }
 
   /** A member is gone, by itself or because its lease ran out: what it held is ready again. */
-  leave(consumer: MemoryConsumer, suspect: boolean): void {
+  leave(consumer: Member, suspect: boolean): void {
     this.#announceTypes()
     if (!this.members.delete(consumer)) return
     this.#disown(consumer, suspect)
-    if (this.ephemeral && this.members.size === 0) this.channel.removeGroup(this)
+    if (this.ephemeral && this.members.size === 0) this.channel.removeGroup(this.name)
     this.rebalance()
   }
 
   /** The member lives, but everything it holds is taken from it, as when a lease runs out under a frozen process. */
-  fence(consumer: MemoryConsumer): void {
+  fence(consumer: Member): void {
     const names = [...consumer.owned]
     const unowned = this.#disown(consumer, true).filter((delivery) => delivery.partition === '')
     for (const name of names) consumer.observer.lost(name)
@@ -199,7 +207,7 @@ export class Group {
     this.wake()
   }
 
-  yieldPartition(consumer: MemoryConsumer, name: string, type: string): void {
+  yieldPartition(consumer: Member, name: string, type: string): void {
     const partition = this.#partitions.get(name)
     if (partition === undefined || partition.owner !== consumer) return
     partition.wants = type
@@ -244,24 +252,31 @@ export class Group {
   }
 
   status(): GroupStatus {
-    const nowMs = this.broker.clock.nowMs()
+    const nowMs = this.channel.clock.nowMs()
     let oldestMs = nowMs
     for (const entry of this.pending) oldestMs = Math.min(oldestMs, entry.message.storedAtMs)
     const lanes = this.lot.lanes()
     return {
-      channel: this.channel.name, group: this.name, backlog: this.pending.size, oldestAgeMs: nowMs - oldestMs, inFlight: this.inFlight,
-      deadLetters: this.lot.deadLetterCount, parkedLanes: lanes.filter((lane) => lane.state === 'parked').length,
-      suspendedLanes: lanes.filter((lane) => lane.state === 'suspended').length, consumers: this.members.size, paused: this.paused,
+      channel: this.channel.name,
+      group: this.name,
+      backlog: this.pending.size,
+      oldestAgeMs: nowMs - oldestMs,
+      inFlight: this.inFlight,
+      deadLetters: this.lot.deadLetterCount,
+      parkedLanes: lanes.filter((lane) => lane.state === 'parked').length,
+      suspendedLanes: lanes.filter((lane) => lane.state === 'suspended').length,
+      consumers: this.members.size,
+      paused: this.paused,
     }
   }
 
-  #assign(partition: Partition, owner: MemoryConsumer): void {
+  #assign(partition: Partition, owner: Member): void {
     partition.owner = owner
     owner.owned.add(partition.name)
     owner.observer.assigned(partition.name, this.lot.lanes(partition.name))
   }
 
-  #revoke(partition: Partition, owner: MemoryConsumer): void {
+  #revoke(partition: Partition, owner: Member): void {
     // A dead owner cannot drain: its lease must run out first.
     if (partition.revoking || owner.crashed) return
     partition.revoking = true
@@ -280,7 +295,7 @@ export class Group {
     partition.revoking = false
   }
 
-  #disown(consumer: MemoryConsumer, suspect: boolean): MemoryDelivery[] {
+  #disown(consumer: Member, suspect: boolean): MemoryDelivery[] {
     const held = consumer.heldOf()
     for (const delivery of held) {
       delivery.entry.suspect ||= suspect
@@ -305,10 +320,12 @@ export class Group {
   #rebuild(): void {
     const count = this.#partitionsWanted()
     this.#partitionCount = count
-    this.#partitions = new Map(Array.from({ length: count }, (_, index) => {
-      const name = partitionName(index, count)
-      return [name, { name, queue: new EntryQueue(), owner: undefined, revoking: false, wants: undefined }]
-    }))
+    this.#partitions = new Map(
+      Array.from({ length: count }, (_, index) => {
+        const name = partitionName(index, count)
+        return [name, { name, queue: new EntryQueue(), owner: undefined, revoking: false, wants: undefined }]
+      }),
+    )
     this.shared.dropBelow(Infinity)
     const entries = [...this.pending].filter((entry) => entry.lane === undefined && entry.holder === undefined)
     for (const entry of entries.sort((a, b) => a.message.position - b.message.position)) this.#enqueue(entry)
@@ -331,14 +348,15 @@ export class Group {
   }
 
   /** Types that other live members handle and this one does not: their unkeyed messages are not for it. */
-  #lackedTypes(consumer: MemoryConsumer): ReadonlySet<string> {
+  #lackedTypes(consumer: Member): ReadonlySet<string> {
     const lacked = new Set<string>()
-    for (const member of this.members) if (member !== consumer && !member.crashed) for (const type of member.types) if (!consumer.types.has(type)) lacked.add(type)
+    for (const member of this.members)
+      if (member !== consumer && !member.crashed) for (const type of member.types) if (!consumer.types.has(type)) lacked.add(type)
     return lacked
   }
 
   #announceTypes(): void {
-    const nowMs = this.broker.clock.nowMs()
+    const nowMs = this.channel.clock.nowMs()
     for (const member of this.members) for (const type of member.types) this.#types.set(type, nowMs)
     for (const [type, seenMs] of this.#types) if (nowMs - seenMs > typeKeptMs) this.#types.delete(type)
   }
@@ -346,5 +364,7 @@ export class Group {
 
 /** The error of whoever settles what it no longer holds. */
 export function leaseLost(): SluiceError {
-  return new SluiceError('LEASE_LOST', 'the delivery was taken away before it was settled', { fix: 'It will be delivered again; an inbox makes its effects happen once' })
+  return new SluiceError('LEASE_LOST', 'the delivery was taken away before it was settled', {
+    fix: 'It will be delivered again; an inbox makes its effects happen once',
+  })
 }

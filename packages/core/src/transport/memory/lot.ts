@@ -1,31 +1,25 @@
+import type { Envelope } from '../../message/envelope.ts'
 import { partitionIndex, partitionName, placementKey } from '../partition/index.ts'
 import type { AttemptRecord, DeadLetter, DeadLetterQuery, DeadLetterRecord, LotLane } from '../transport.ts'
-import type { Envelope } from '../../message/envelope.ts'
-import type { Group } from './group.ts'
-import { type Entry, type MemoryDelivery, newEntry } from './queue.ts'
+import { type Entry, type Lane, type Member, type MemoryDelivery, newEntry } from './model.ts'
 
-/** A lane that waits outside the log. */
-export interface Lane {
-  readonly name: string
-  /** What places it in a partition: the key of its messages, or the id of an unkeyed one. */
-  readonly place: string
-  /** Changes when the channel's partitions grow. */
-  partition: string
-  state: 'suspended' | 'parked'
-  dueAtMs: number
-  readonly entries: Entry[]
-  /** Dead letter that a parked lane waits for. */
-  parkedBy: string | undefined
+/** What the lot asks of its group. */
+export interface LotGroup {
+  readonly order: 'key' | 'channel' | 'none'
+  readonly partitionCount: number
+  /** The delivery is over; what becomes of its entry is the lot's. */
+  settle(delivery: MemoryDelivery): void
+  ownerOf(partition: string): Member | undefined
 }
 
 /** A group's parking lot and its dead letters. Callers have checked that deliveries are still held. */
 export class Lot {
-  readonly #group: Group
+  readonly #group: LotGroup
   readonly #lanes: Map<string, Lane> = new Map()
   readonly #deadLetters: Map<string, { readonly entry: Entry; readonly lane: string; readonly letter: DeadLetter }> = new Map()
   #nextDeadLetter = 1
 
-  constructor(group: Group) {
+  constructor(group: LotGroup) {
     this.#group = group
   }
 
@@ -47,7 +41,12 @@ export class Lot {
   }
 
   /** Moves what consumers hold to the end of a lane. */
-  move(name: string, deliveries: readonly MemoryDelivery[], state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number }, first: AttemptRecord | undefined): void {
+  move(
+    name: string,
+    deliveries: readonly MemoryDelivery[],
+    state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number },
+    first: AttemptRecord | undefined,
+  ): void {
     const head = deliveries[0]
     if (head === undefined) return
     const known = this.#lanes.get(name)
@@ -88,7 +87,11 @@ export class Lot {
       this.#void(lane)
     }
     if (entry.lane !== undefined) this.remove(entry)
-    this.#deadLetters.set(deadLetterId, { entry, lane: record.lane, letter: { deadLetterId, envelope, reason: record.reason, parkedBehind: 0, redrives: entry.redrives } })
+    this.#deadLetters.set(deadLetterId, {
+      entry,
+      lane: record.lane,
+      letter: { deadLetterId, envelope, reason: record.reason, parkedBehind: 0, redrives: entry.redrives },
+    })
   }
 
   list(query: DeadLetterQuery): DeadLetter[] {
@@ -139,7 +142,15 @@ export class Lot {
   #make(name: string, head: Envelope, state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number }): Lane {
     const partitions = this.#group.partitionCount
     const place = placementKey(head, this.#group.order) ?? head.id
-    const lane: Lane = { name, place, partition: partitionName(partitionIndex(place, partitions), partitions), state: state.state, dueAtMs: state.dueAtMs, entries: [], parkedBy: undefined }
+    const lane: Lane = {
+      name,
+      place,
+      partition: partitionName(partitionIndex(place, partitions), partitions),
+      state: state.state,
+      dueAtMs: state.dueAtMs,
+      entries: [],
+      parkedBy: undefined,
+    }
     this.#lanes.set(name, lane)
     return lane
   }

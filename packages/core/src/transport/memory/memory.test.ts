@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { ManualClock } from '../../clock/index.ts'
 import type { Envelope } from '../../message/envelope.ts'
 import type { Consumer, ConsumerObserver, Delivery, LotLane, OutgoingMessage, Subscription } from '../transport.ts'
-import { MemoryTransport, memoryTransport } from './index.ts'
+import { type MemoryTransport, memoryTransport } from './index.ts'
 
 // The conformance suite judges this transport as a whole; here is what only it has: names, crash() and fence().
 
@@ -18,7 +18,17 @@ function message(key: string | undefined, body: string, channel = 'c'): Outgoing
   return { channel, envelope, sizeBytes: body.length }
 }
 
-const subscription = (from: 'start' | 'end' = 'start'): Subscription => ({ channel: 'c', group: 'g', from, order: 'key', ephemeral: false, kind: 'events', types: ['t'], windowCount: 100, windowBytes: 1e6 })
+const subscription = (from: 'start' | 'end' = 'start'): Subscription => ({
+  channel: 'c',
+  group: 'g',
+  from,
+  order: 'key',
+  ephemeral: false,
+  kind: 'events',
+  types: ['t'],
+  windowCount: 100,
+  windowBytes: 1e6,
+})
 
 class Log implements ConsumerObserver {
   readonly owned: Set<string> = new Set()
@@ -91,7 +101,10 @@ test('two consumers own each partition exclusively, and a crashed one is taken o
   assert.ok(taken.every((delivery) => delivery.suspect && delivery.deliveries === 1))
   for (const key of new Set(taken.map((delivery) => delivery.envelope.partitionkey))) {
     const of = taken.filter((delivery) => delivery.envelope.partitionkey === key).map((delivery) => Number(delivery.envelope.body))
-    assert.deepEqual(of, of.toSorted((x, y) => x - y))
+    assert.deepEqual(
+      of,
+      of.toSorted((x, y) => x - y),
+    )
   }
 })
 
@@ -116,12 +129,33 @@ test('the lot: moved in order, parked behind a dead letter, redriven at the head
   const consumer: Consumer = await transport.consume(subscription(), log)
   await transport.send(['1', '2', '3'].map((body) => message('k', body)))
   const [one, two, three] = (await consumer.receive(10, 1e6)) as [Delivery, Delivery, Delivery]
-  const reason = { code: 'X', message: '', attempts: 1, deliveries: 1, firstDeliveredAtMs: 0, deadLetteredAtMs: 0, service: '', instanceId: '', fingerprint: 'f' }
+  const reason = {
+    code: 'X',
+    message: '',
+    attempts: 1,
+    deliveries: 1,
+    firstDeliveredAtMs: 0,
+    deadLetteredAtMs: 0,
+    service: '',
+    instanceId: '',
+    fingerprint: 'f',
+  }
   await consumer.deadLetter([{ delivery: one, lane: 'key:k', reason, mode: 'park' }])
   await consumer.lot?.move('key:k', [two, three], { state: 'parked', dueAtMs: 0 })
   const [dead] = await transport.admin.deadLetters('c', 'g', {})
   assert.equal(dead?.parkedBehind, 2)
-  assert.deepEqual((await transport.admin.groups())[0], { channel: 'c', group: 'g', backlog: 2, oldestAgeMs: 0, inFlight: 0, deadLetters: 1, parkedLanes: 1, suspendedLanes: 0, consumers: 1, paused: false })
+  assert.deepEqual((await transport.admin.groups())[0], {
+    channel: 'c',
+    group: 'g',
+    backlog: 2,
+    oldestAgeMs: 0,
+    inFlight: 0,
+    deadLetters: 1,
+    parkedLanes: 1,
+    suspendedLanes: 0,
+    consumers: 1,
+    paused: false,
+  })
   assert.equal(await transport.admin.redrive('c', 'g', {}), 1)
   const lane = log.lanes.at(-1) as LotLane
   assert.deepEqual({ ...lane, partition: '' }, { lane: 'key:k', partition: '', state: 'suspended', dueAtMs: 0, count: 3 })

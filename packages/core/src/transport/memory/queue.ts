@@ -1,44 +1,4 @@
-import type { Delivery } from '../transport.ts'
-import type { Envelope } from '../../message/envelope.ts'
-import type { MemoryConsumer } from './consumer.ts'
-import type { Lane } from './lot.ts'
-
-/** A message as a channel keeps it. */
-export interface StoredMessage {
-  /** Grows by one a message of the channel. */
-  readonly position: number
-  readonly envelope: Envelope
-  readonly storedAtMs: number
-  readonly sizeBytes: number
-}
-
-/** One group's view of a stored message, from storing to its outcome. */
-export interface Entry {
-  readonly message: StoredMessage
-  /** Set while it is in the parking lot. */
-  lane: Lane | undefined
-  /** Set while a consumer holds it. */
-  holder: MemoryDelivery | undefined
-  attempt: number
-  deliveries: number
-  firstDeliveredAtMs: number | undefined
-  notBeforeMs: number
-  suspect: boolean
-  note: string | undefined
-  redrives: number
-}
-
-/** A delivery of this transport: knows its entry, its consumer and whether it can still be settled. */
-export interface MemoryDelivery extends Delivery {
-  readonly entry: Entry
-  readonly consumer: MemoryConsumer
-  state: 'held' | 'settled' | 'lost'
-}
-
-/** A fresh entry for a message that the group has not seen (or sees again from the start). */
-export function newEntry(message: StoredMessage, redrives = 0): Entry {
-  return { message, lane: undefined, holder: undefined, attempt: 0, deliveries: 0, firstDeliveredAtMs: undefined, notBeforeMs: 0, suspect: false, note: undefined, redrives }
-}
+import type { Entry } from './model.ts'
 
 /** Entries ready to be delivered, by position; those given back come before those never delivered. */
 export class EntryQueue {

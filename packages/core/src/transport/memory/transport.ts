@@ -1,6 +1,18 @@
 import { SluiceError } from '../../errors/index.ts'
 import type { TransportFacts } from '../facts.ts'
-import type { Consumer, ConsumerObserver, OutgoingMessage, SendOptions, SendReport, Subscription, Topology, Transport, TransportAdmin, TransportContext, TransportFactory } from '../transport.ts'
+import type {
+  Consumer,
+  ConsumerObserver,
+  OutgoingMessage,
+  SendOptions,
+  SendReport,
+  Subscription,
+  Topology,
+  Transport,
+  TransportAdmin,
+  TransportContext,
+  TransportFactory,
+} from '../transport.ts'
 import { memoryAdmin } from './admin.ts'
 import { Broker, messageBytesMax } from './broker.ts'
 import { MemoryConsumer } from './consumer.ts'
@@ -9,10 +21,31 @@ import { MemoryConsumer } from './consumer.ts'
 const takeOverMs = 200
 
 const facts: TransportFacts = {
-  name: 'memory', serverVersion: '1', confirm: 'process', settlement: 'lease', settlementConfirmed: true, handlingMsMax: Infinity, takeOverMs,
-  keyOrder: 'key', publishOrder: 'kept', parkingLot: 'process', attempts: 'floor', delayedSend: { delayMsMax: Number.MAX_SAFE_INTEGER, keyed: true }, schedules: true,
-  fanOut: 'transport', broadcast: true, lateGroup: 'start', replay: true, filter: 'client', deduplicationMsMax: Number.MAX_SAFE_INTEGER, backlog: 'exact',
-  presence: true, priority: false, groupConcurrency: true, transaction: 'none', messageBytesMax,
+  name: 'memory',
+  serverVersion: '1',
+  confirm: 'process',
+  settlement: 'lease',
+  settlementConfirmed: true,
+  handlingMsMax: Infinity,
+  takeOverMs,
+  keyOrder: 'key',
+  publishOrder: 'kept',
+  parkingLot: 'process',
+  attempts: 'floor',
+  delayedSend: { delayMsMax: Number.MAX_SAFE_INTEGER, keyed: true },
+  schedules: true,
+  fanOut: 'transport',
+  broadcast: true,
+  lateGroup: 'start',
+  replay: true,
+  filter: 'client',
+  deduplicationMsMax: Number.MAX_SAFE_INTEGER,
+  backlog: 'exact',
+  presence: true,
+  priority: false,
+  groupConcurrency: true,
+  transaction: 'none',
+  messageBytesMax,
   notes: ['Everything is gone with the process.'],
 }
 
@@ -43,7 +76,8 @@ export class MemoryTransport implements Transport {
 
   async send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {
     this.#mustBeOpen()
-    if (options.transaction !== undefined) throw new SluiceError('UNSUPPORTED', 'memory: cannot join a transaction', { fix: 'Use a file: URL, or leave out tx' })
+    if (options.transaction !== undefined)
+      throw new SluiceError('UNSUPPORTED', 'memory: cannot join a transaction', { fix: 'Use a file: URL, or leave out tx' })
     return this.#broker.send(batch, options)
   }
 

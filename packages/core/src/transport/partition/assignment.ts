@@ -20,7 +20,11 @@ export function partitionName(index: number, partitions: number): string {
  * `mayOwn` excludes pairs (a member that lacks a type found in the partition); a partition that nobody may own is left
  * out, and the bound gives way where it must.
  */
-export function assignPartitions<M extends PartitionMember>(partitions: readonly string[], members: readonly M[], mayOwn?: (partition: string, member: M) => boolean): ReadonlyMap<string, M> {
+export function assignPartitions<M extends PartitionMember>(
+  partitions: readonly string[],
+  members: readonly M[],
+  mayOwn?: (partition: string, member: M) => boolean,
+): ReadonlyMap<string, M> {
   const plan = new Map<string, M>()
   if (members.length === 0) return plan
   const loadMax = Math.ceil(partitions.length / members.length)

@@ -6,8 +6,18 @@ const names = (count: number): string[] => Array.from({ length: count }, (_, ind
 const members = (...ids: string[]): { id: string }[] => ids.map((id) => ({ id }))
 
 test('the hash never changes: other languages and files on disk depend on it', () => {
-  const expected = [['', 2872998923], ['a', 444641715], ['order-1', 2449496732], ['订单', 3288088400], ['\u{1f600}', 855877642], ['\ud83d', 1205388858]] as const
-  assert.deepEqual(expected.map(([key]) => [key, keyHash(key)]), expected)
+  const expected = [
+    ['', 2872998923],
+    ['a', 444641715],
+    ['order-1', 2449496732],
+    ['订单', 3288088400],
+    ['\u{1f600}', 855877642],
+    ['\ud83d', 1205388858],
+  ] as const
+  assert.deepEqual(
+    expected.map(([key]) => [key, keyHash(key)]),
+    expected,
+  )
   assert.equal(keyHash('\ud83d'), keyHash('\ufffd'))
 })
 
@@ -16,7 +26,10 @@ test('keys spread evenly, also short and similar ones', () => {
     const load = new Array<number>(count).fill(0)
     for (let i = 0; i < 8_000; i++) load[partitionIndex(`k${i}`, count)] = (load[partitionIndex(`k${i}`, count)] as number) + 1
     const even = 8_000 / count
-    assert.ok(load.every((n) => Math.abs(n - even) < even * 0.15), `${count}: ${load}`)
+    assert.ok(
+      load.every((n) => Math.abs(n - even) < even * 0.15),
+      `${count}: ${load}`,
+    )
   }
 })
 
@@ -30,7 +43,10 @@ test('every partition has one owner, nobody has more than the ceiling, whatever 
       for (const { id } of plan.values()) load.set(id, (load.get(id) ?? 0) + 1)
       assert.ok([...load.values()].every((owned) => owned <= Math.ceil(count / n)))
       const again = assignPartitions(names(count), members(...ids.toReversed()))
-      assert.deepEqual([...again].map(([p, m]) => [p, m.id]), [...plan].map(([p, m]) => [p, m.id]))
+      assert.deepEqual(
+        [...again].map(([p, m]) => [p, m.id]),
+        [...plan].map(([p, m]) => [p, m.id]),
+      )
     }
   }
   assert.equal(assignPartitions(names(8), []).size, 0)
