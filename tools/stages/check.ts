@@ -17,6 +17,11 @@ const checks: readonly Check[] = [
     command: [node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '--colors=off', '--max-diagnostics=40', '.'],
   },
   { name: 'walls', judges: 'which folder may import which, cycles', command: [node, '--import', './tools/walls/typescript-6.mjs', 'tools/walls/walls.ts'] },
+  {
+    name: 'picture',
+    judges: 'the architecture pictures show the code',
+    command: [node, '--import', './tools/walls/typescript-6.mjs', 'tools/walls/picture.ts'],
+  },
   { name: 'unused', judges: 'files, exports and dependencies nobody uses', command: [node, 'node_modules/knip/bin/knip.js', '--no-progress'] },
   { name: 'lockfile', judges: 'complete, without hosts', command: [node, 'tools/workspace/lockfile.mjs'] },
   { name: 'tidy', judges: 'the rules no other tool has', command: [node, 'tools/tidy/tidy.ts'] },
