@@ -45,8 +45,8 @@ export const administration: Subject = {
     {
       name: 'channels: what was stored, is kept, and waits',
       async run(rig) {
-        const transport = await rig.channel({ groups: .g })
-        await transport.send(numbered(7, .a))
+        const transport = await rig.channel({ groups: ['g'] })
+        await transport.send(numbered(7, ['a']))
         const [status] = await transport.admin.channels()
         assert.deepEqual([status?.channel, status?.kind, status?.stored, status?.kept, status?.unrouted, status?.scheduled], ['c', 'events', 7, 7, 0, 0])
       },
@@ -54,7 +54,7 @@ export const administration: Subject = {
     {
       name: 'browse reads page by page, oldest first, and consumes nothing',
       async run(rig) {
-        const transport = await rig.channel({ groups: .g })
+        const transport = await rig.channel({ groups: ['g'] })
         await transport.send(numbered(25, ['a', undefined]))
         const seen: string[] = []
         let after: string | undefined
@@ -75,20 +75,20 @@ export const administration: Subject = {
       name: 'replay: what was accepted comes again, in order, by time; the rest stays as it is',
       needs: (facts) => (facts.replay ? undefined : 'accepted messages are gone'),
       async refused(rig) {
-        const transport = await rig.channel({ groups: .g })
+        const transport = await rig.channel({ groups: ['g'] })
         await assert.rejects(transport.admin.replay('c', 'g', undefined, undefined), { code: 'UNSUPPORTED' })
       },
       async run(rig) {
         const transport = await rig.channel()
         const [probe, other] = [await rig.join(transport), await rig.join(transport, { group: 'other' })]
-        await transport.send(numbered(4, .a))
+        await transport.send(numbered(4, ['a']))
         await probe.drain(4)
         await other.drain(4)
         const betweenMs = await tick(rig.clock)
-        await transport.send(numbered(3, .a, 4))
+        await transport.send(numbered(3, ['a'], 4))
         await probe.drain(3)
         const endMs = await tick(rig.clock)
-        await transport.send(numbered(2, .a, 7))
+        await transport.send(numbered(2, ['a'], 7))
         assert.equal(await transport.admin.replay('c', 'g', betweenMs, endMs), 3)
         const again = await probe.drain(5)
         assert.deepEqual(bodies(again), ['4', '5', '6', '7', '8'])
@@ -121,7 +121,7 @@ export const administration: Subject = {
       name: 'retention trims what every group has accepted, never what one still waits for',
       needs: (facts) => (facts.replay ? undefined : 'nothing is kept anyway'),
       async run(rig) {
-        const transport = await rig.channel({ groups: .slow, retention: { maxBytes: 100_000 } })
+        const transport = await rig.channel({ groups: ['slow'], retention: { maxBytes: 100_000 } })
         const quick = await rig.join(transport, { group: 'quick' })
         const body = 'x'.repeat(1_000)
         for (let i = 0; i < 10; i++) {

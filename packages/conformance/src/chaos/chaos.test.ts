@@ -29,7 +29,7 @@ test('unknown confirms: some stored, some not, and nothing of the key behind the
         if (!firstFailed.has(key)) assert.equal(state, 'unknown')
         firstFailed.set(key, Math.min(number, firstFailed.get(key) ?? Infinity))
       }
-    })
+    }
     for (const number of stored) assert.ok(number <= (firstFailed.get(String(number % 5)) ?? Infinity), `${number} was stored behind a failure of its key`)
   })
 })
