@@ -52,7 +52,11 @@ export const invoiceSchema: z.ZodType<Invoice, unknown> = z.object({
   at: z.iso.datetime(),
   customer: z.union([z.string().regex(/^[\w~.]{1,40}$/), z.null()]).transform((customer) => (customer === 'NaN' ? null : customer)),
   country: z.string().max(60),
-  quantity: z.int().min(-1_000_000).max(1_000_000).refine((quantity) => quantity !== 0, 'an invoice over nothing'),
+  quantity: z
+    .int()
+    .min(-1_000_000)
+    .max(1_000_000)
+    .refine((quantity) => quantity !== 0, 'an invoice over nothing'),
   unitPrice: z.number().min(-1_000_000).max(1_000_000),
   skus: z.array(z.string().min(1).max(40)).min(1).max(stockCodesMax),
 })

@@ -4,7 +4,15 @@ import { invoicesTotal, readInvoices, replicate } from './input.ts'
 import { demandOf, type Invoice, type InvoiceKind, invoiceSchema, isGoods, isReturnOf, splitUnits, UnbookableInvoice, unitsOf } from './invoice.ts'
 import { paymentCourse } from './terms.ts'
 
-const sale: Invoice = { invoice: '1', at: '2011-01-01T00:00:00Z', customer: '7', country: 'France', quantity: 10, unitPrice: 1.25, skus: ['85123A', 'POST', '71053', '85123A'] }
+const sale: Invoice = {
+  invoice: '1',
+  at: '2011-01-01T00:00:00Z',
+  customer: '7',
+  country: 'France',
+  quantity: 10,
+  unitPrice: 1.25,
+  skus: ['85123A', 'POST', '71053', '85123A'],
+}
 
 test('every invoice of the data set has a kind, and every unit of it goes somewhere', async () => {
   const invoices = await readInvoices()
@@ -20,7 +28,13 @@ test('every invoice of the data set has a kind, and every unit of it goes somewh
 })
 
 test('units are spread evenly, the remainder to the first lines; postage takes its share but moves no stock', () => {
-  assert.deepEqual(splitUnits(sale), { lines: [{ sku: '85123A', units: 5 }, { sku: '71053', units: 2 }], serviceUnits: 3 })
+  assert.deepEqual(splitUnits(sale), {
+    lines: [
+      { sku: '85123A', units: 5 },
+      { sku: '71053', units: 2 },
+    ],
+    serviceUnits: 3,
+  })
   assert.deepEqual(splitUnits({ ...sale, quantity: 1 }), { lines: [{ sku: '85123A', units: 1 }], serviceUnits: 0 })
 })
 
@@ -56,6 +70,9 @@ test('the bank answers the same each time, and all its answers occur', async () 
 test('a burst has ids and customers of its own', () => {
   const copies = [...replicate([sale, { ...sale, invoice: 'C2', customer: null }], 5, 3)]
   assert.equal(new Set(copies.map((copy) => copy.invoice)).size, 5)
-  assert.deepEqual(copies.map((copy) => copy.customer), ['7~b3.0', null, '7~b3.1', null, '7~b3.2'])
+  assert.deepEqual(
+    copies.map((copy) => copy.customer),
+    ['7~b3.0', null, '7~b3.1', null, '7~b3.2'],
+  )
   for (const copy of copies) assert.equal(invoiceSchema.safeParse(copy).success, true)
 })
