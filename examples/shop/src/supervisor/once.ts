@@ -76,7 +76,10 @@ export async function runOnce(options: OnceOptions): Promise<OnceResult> {
         else quotations.unanswered++
       }
       if (index === 0 || index === Math.floor(invoices.length / 2)) {
-        if ((await shop.changePriceList(index === 0 ? 0 : 5).catch(() => 0)) === 202) published++
+        published += await shop.changePriceList(index === 0 ? 0 : 5).then(
+          () => 1,
+          () => 0,
+        )
       }
       terminal.progress('orders posted', shop.client.accepted, invoices.length)
     }

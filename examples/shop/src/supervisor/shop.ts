@@ -51,6 +51,7 @@ export class Shop {
   mode: Mode
   readonly #bus: Bus
   readonly #abort: AbortController = new AbortController()
+  #closed = false
 
   private constructor(folder: string, bus: Bus, children: Children, options: ShopOptions) {
     this.folder = folder
@@ -128,10 +129,14 @@ export class Shop {
     return true
   }
 
-  /** Tells every instance a new price list. Resolves to the status of the order API. */
-  async changePriceList(surchargePercent: number): Promise<number> {
-    const response = await fetch(`http://127.0.0.1:${this.children.orderPort}/price-list`, { method: 'POST', body: JSON.stringify({ surchargePercent }) })
-    return response.status
+  /** Tells every instance a new price list. Resolves to its version; rejects with what a person should know. */
+  async changePriceList(surchargePercent: number): Promise<{ readonly version: number }> {
+    const port = this.children.orderPort
+    if (port === undefined) throw new Error('the order service is away, and it publishes the price list')
+    const response = await fetch(`http://127.0.0.1:${port}/price-list`, { method: 'POST', body: JSON.stringify({ surchargePercent }) })
+    const body = (await response.json()) as { readonly version: number; readonly error?: string }
+    if (response.status !== 202) throw new Error(body.error ?? `the order API answered ${response.status}`)
+    return body
   }
 
   /** Asks for a price over the bus, through the order API. */
@@ -147,6 +152,8 @@ export class Shop {
 
   /** Stops the processes and the bus; resolves to what they drained. */
   async close(deadlineMs: number): Promise<readonly Drained[]> {
+    if (this.#closed) return []
+    this.#closed = true
     this.closeDoor()
     await this.client.settled()
     this.client.close()
