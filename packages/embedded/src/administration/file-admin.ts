@@ -1,0 +1,144 @@
+import {
+  type ChannelStatus,
+  type DeadLetter,
+  type DeadLetterQuery,
+  type Envelope,
+  type GroupStatus,
+  type OutgoingMessage,
+  type ScheduleRecord,
+  SluiceError,
+  type TransportAdmin,
+} from '@sluice/core/transport'
+import type { BusFile } from '../bus-file.ts'
+import { cancelDelayed } from '../delay/delayed-rows.ts'
+import { type ChannelRow, channelByName, type GroupRow, groupByName, positionAtTime } from '../group/declare.ts'
+import { ChannelReader } from '../log/reader.ts'
+import { advanceSchedule, putSchedule, removeSchedule, schedules } from '../schedule/schedule-rows.ts'
+import { storeOutgoing } from '../send/store-outgoing.ts'
+import type { Database } from '../sqlite/connection.ts'
+import { discardDeadLetters, listDeadLetters, redriveDeadLetters } from './dead-letters.ts'
+import { purgeGroup, removeGroup, replayGroup } from './move-group.ts'
+import { channelStatus, groupStatus } from './status.ts'
+
+/** Administration of a bus file. Every change is on the disk when it resolves, and every process is told. */
+export class FileAdmin implements TransportAdmin {
+  readonly #bus: BusFile
+
+  constructor(bus: BusFile) {
+    this.#bus = bus
+  }
+
+  async #change<T>(work: (db: Database, seq: number) => T): Promise<T> {
+    let result: { readonly value: T } | undefined
+    await this.#bus.writer.write(
+      (db, seq) => {
+        result = { value: work(db, seq) }
+        this.#bus.markChanged(db)
+      },
+      { announce: true },
+    )
+    // This process hears no doorbell of its own.
+    this.#bus.look()
+    return (result as { readonly value: T }).value
+  }
+
+  async groups(channel?: string): Promise<readonly GroupStatus[]> {
+    return groupStatus(this.#bus.db, this.#bus.clock.nowMs(), channel)
+  }
+
+  async channels(): Promise<readonly ChannelStatus[]> {
+    return channelStatus(this.#bus.db)
+  }
+
+  async removeGroup(channel: string, group: string): Promise<void> {
+    await this.#change((db) => removeGroup(db, this.#group(db, channel, group)))
+  }
+
+  async setPaused(channel: string, group: string, paused: boolean): Promise<void> {
+    await this.#change((db) => db.run('UPDATE consumer_group SET paused = ? WHERE id = ?', paused ? 1 : 0, this.#group(db, channel, group).id))
+  }
+
+  replay(channel: string, group: string, fromMs: number | undefined, toMs: number | undefined): Promise<number> {
+    return this.#change((db) => {
+      const where = this.#channel(db, channel)
+      const from = fromMs === undefined ? where.first_position : positionAtTime(db, where, fromMs)
+      const to = toMs === undefined ? where.next_position : positionAtTime(db, where, toMs)
+      return replayGroup(db, where, this.#group(db, channel, group), from, to)
+    })
+  }
+
+  purge(channel: string, group: string): Promise<number> {
+    return this.#change((db) => purgeGroup(db, this.#channel(db, channel), this.#group(db, channel, group)))
+  }
+
+  async deadLetters(channel: string, group: string, query: DeadLetterQuery): Promise<readonly DeadLetter[]> {
+    return listDeadLetters(this.#bus.db, this.#group(this.#bus.db, channel, group).id, query, this.#bus.path)
+  }
+
+  redrive(channel: string, group: string, query: DeadLetterQuery): Promise<number> {
+    return this.#change((db) => redriveDeadLetters(db, this.#group(db, channel, group).id, query))
+  }
+
+  discard(channel: string, group: string, query: DeadLetterQuery): Promise<number> {
+    return this.#change((db) => discardDeadLetters(db, this.#group(db, channel, group).id, query))
+  }
+
+  async browse(
+    channel: string,
+    options: { readonly after?: string; readonly limit: number },
+  ): Promise<{ readonly messages: readonly Envelope[]; readonly next: string | undefined }> {
+    const where = this.#channel(this.#bus.db, channel)
+    const reader = new ChannelReader(this.#bus.db, where.id, 0)
+    const messages: Envelope[] = []
+    let position = Math.max(where.first_position, options.after === undefined ? 1 : Number(options.after) + 1)
+    while (messages.length < options.limit) {
+      const block = reader.next(position, 0)
+      if (block === undefined) return { messages, next: undefined }
+      for (let index = Math.max(0, position - block.first); index < block.count && messages.length < options.limit; index++) {
+        messages.push(block.envelopeAt(index))
+        position = block.first + index + 1
+      }
+    }
+    return { messages, next: position < where.next_position ? String(position - 1) : undefined }
+  }
+
+  cancel(channel: string, id: string): Promise<boolean> {
+    return this.#change((db) => {
+      const where = channelByName(db, channel)
+      return where !== undefined && cancelDelayed(db, where.id, id)
+    })
+  }
+
+  putSchedule(schedule: ScheduleRecord): Promise<ScheduleRecord> {
+    return this.#change((db) => putSchedule(db, schedule))
+  }
+
+  removeSchedule(name: string): Promise<boolean> {
+    return this.#change((db) => removeSchedule(db, name))
+  }
+
+  async schedules(): Promise<readonly ScheduleRecord[]> {
+    return schedules(this.#bus.db)
+  }
+
+  async fireSchedule(name: string, expectedAtMs: number, message: OutgoingMessage, nextAtMs: number): Promise<boolean> {
+    return this.#change((db, seq) => {
+      if (!advanceSchedule(db, name, expectedAtMs, nextAtMs)) return false
+      const { failures } = storeOutgoing(db, [message], seq, this.#bus.clock.nowMs(), false, () => false)
+      if (failures[0] !== undefined) throw failures[0].error
+      return true
+    })
+  }
+
+  #channel(db: Database, name: string): ChannelRow {
+    const row = channelByName(db, name)
+    if (row === undefined) throw new SluiceError('INVALID_OPTION', `there is no channel ${name} on this bus`)
+    return row
+  }
+
+  #group(db: Database, channel: string, group: string): GroupRow {
+    const row = groupByName(db, channel, group)
+    if (row === undefined) throw new SluiceError('INVALID_OPTION', `channel ${channel} has no group ${group}`)
+    return row
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * An open bus file: the connection, the group commit, the doorbell and what this process knows of the file's state.
+ * Everything of the engine that reads or writes goes through one of these; it knows no groups and no messages.
+ */
+import type { Clock, SluiceError, TransportContext } from '@sluice/core/transport'
+import { Checkpointer } from './checkpoint/checkpointer.ts'
+import { type SyncCalls, systemSyncCalls, WalSync } from './commit/wal-sync.ts'
+import { Writer } from './commit/writer.ts'
+import { Doorbell } from './doorbell/doorbell.ts'
+import { openFile, openWithNode } from './file/open.ts'
+import { ChannelReader } from './log/reader.ts'
+import type { EmbeddedOptions } from './options.ts'
+import type { Database } from './sqlite/connection.ts'
+import { storeError } from './sqlite/errors.ts'
+
+/** How long rows beyond the last sync wait for their writer to ring before this process syncs them itself, ms. */
+const foreignSyncGraceMs = 3
+const cacheBytesMax: number = 8 * 1024 * 1024
+
+interface StateRow {
+  readonly commit_seq: number
+  readonly change_seq: number
+  readonly next_due_ms: number | null
+}
+
+/** Told when something may have changed. */
+export interface BusListener {
+  /** New commits are readable. */
+  woken(): void
+  /** Members, groups, lots or pauses changed (state.change_seq). */
+  changed(): void
+}
+
+export class BusFile {
+  readonly db: Database
+  readonly path: string
+  readonly busId: string
+  readonly clock: Clock
+  readonly context: TransportContext
+  readonly options: EmbeddedOptions
+  readonly sync: WalSync
+  readonly writer: Writer
+  readonly checkpointer: Checkpointer
+  readonly #doorbell: Doorbell
+  readonly #listeners: Set<BusListener> = new Set()
+  readonly #readers: Map<number, ChannelReader> = new Map()
+  #seenSeq = 0
+  #changeSeq = 0
+  #foreignSync: NodeJS.Timeout | undefined
+  #recovery: NodeJS.Timeout | undefined
+  #looking = false
+  #closed = false
+  /** Time of the next delayed message, ms since the epoch, as last read; null: none. */
+  nextDueMs: number | null = null
+
+  private constructor(db: Database, path: string, busId: string, context: TransportContext, options: EmbeddedOptions, calls: SyncCalls) {
+    this.db = db
+    this.path = path
+    this.busId = busId
+    this.context = context
+    this.clock = context.clock
+    this.options = options
+    this.sync = new WalSync(
+      path,
+      calls,
+      (seq) => this.writer.onSynced(seq),
+      (error) => this.#syncFailed(error),
+    )
+    this.writer = new Writer(db, path, this.sync, {
+      synced: (seq, announce) => {
+        if (seq > this.#seenSeq) this.#seenSeq = seq
+        if (announce && !this.#closed) this.#doorbell.ring(seq)
+        this.#wake()
+      },
+      committed: () => this.checkpointer.committed(),
+    })
+    const state = this.#state()
+    this.#doorbell = new Doorbell(path, state.commit_seq, () => this.look())
+    this.sync.open()
+    this.#take(state)
+    this.checkpointer = new Checkpointer(this)
+  }
+
+  static async open(path: string, context: TransportContext, options: EmbeddedOptions, calls: SyncCalls = systemSyncCalls): Promise<BusFile> {
+    const opened = await openFile(path, options.sqlite ?? openWithNode)
+    try {
+      return new BusFile(opened.db, opened.path, opened.busId, context, options, calls)
+    } catch (error) {
+      opened.db.close()
+      throw storeError(error, path)
+    }
+  }
+
+  #state(): StateRow {
+    return this.db.one<StateRow>('SELECT commit_seq, change_seq, next_due_ms FROM state')
+  }
+
+  #take(state: StateRow): boolean {
+    const changed = state.change_seq !== this.#changeSeq
+    this.#changeSeq = state.change_seq
+    this.nextDueMs = state.next_due_ms
+    if (state.commit_seq > this.#seenSeq) this.#seenSeq = state.commit_seq
+    this.sync.known(state.commit_seq)
+    return changed
+  }
+
+  /** Latest commit known here; whatever it wrote can be read. */
+  get seenSeq(): number {
+    return this.#seenSeq
+  }
+
+  /** Reads the file's state, after the doorbell or a timer, and passes on what is new. */
+  look(): void {
+    if (this.#closed || this.#looking) return
+    this.#looking = true
+    try {
+      this.sync.vouched(this.#doorbell.syncedSeq())
+      const changed = this.#take(this.#state())
+      if (changed) for (const listener of this.#listeners) listener.changed()
+      this.#wake()
+    } catch (error) {
+      this.report('error', 'the bus file could not be read', storeError(error, this.path))
+    } finally {
+      this.#looking = false
+    }
+  }
+
+  #wake(): void {
+    for (const listener of this.#listeners) listener.woken()
+  }
+
+  /** Inside a write transaction: tells all processes, this one included, that members, groups or lots changed. */
+  markChanged(db: Database): void {
+    db.run('UPDATE state SET change_seq = change_seq + 1')
+  }
+
+  listen(listener: BusListener): void {
+    this.#listeners.add(listener)
+  }
+
+  unlisten(listener: BusListener): void {
+    this.#listeners.delete(listener)
+  }
+
+  /** Whether a commit may be acted on: it is on the disk. If not, it is synced here unless its writer rings soon. */
+  isSynced(seq: number): boolean {
+    if (seq <= this.sync.syncedSeq) return true
+    this.sync.vouched(this.#doorbell.syncedSeq())
+    if (seq <= this.sync.syncedSeq) return true
+    this.#foreignSync ??= setTimeout(() => {
+      this.#foreignSync = undefined
+      this.sync.request(false)
+    }, foreignSyncGraceMs).unref()
+    return false
+  }
+
+  reader(channelId: number): ChannelReader {
+    let reader = this.#readers.get(channelId)
+    if (reader === undefined) {
+      reader = new ChannelReader(this.db, channelId, cacheBytesMax)
+      this.#readers.set(channelId, reader)
+    }
+    return reader
+  }
+
+  /** A channel is gone or was trimmed. */
+  forgetReader(channelId: number): void {
+    this.#readers.get(channelId)?.forget()
+  }
+
+  report(level: 'info' | 'warn' | 'error', message: string, error?: SluiceError): void {
+    this.context.report({ level, message, ...(error === undefined ? {} : { error }) })
+  }
+
+  // What was committed is in the WAL as the kernel shows it, but perhaps not on the disk: only a checkpoint that moves it
+  // into the database file and syncs that makes later confirms true again.
+  #syncFailed(error: SluiceError): void {
+    this.writer.onSyncFailed(error)
+    this.report('error', 'the disk failed to sync; publishing is refused until a checkpoint succeeds', error)
+    const recover = (): void => {
+      if (this.#closed) return
+      try {
+        const { busy } = this.db.one<{ busy: number }>('PRAGMA wal_checkpoint(TRUNCATE)')
+        if (busy === 0) {
+          const state = this.#state()
+          this.#take(state)
+          this.sync.recovered(state.commit_seq)
+          this.report('info', 'the disk syncs again; publishing goes on')
+          return
+        }
+      } catch {
+        // Still failing: try again below.
+      }
+      this.#recovery = setTimeout(recover, 500).unref()
+    }
+    this.#recovery = setTimeout(recover, 50).unref()
+  }
+
+  /** Waits for what was enqueued, then closes everything: descriptors before the connection. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    await this.writer.drain()
+    this.#closed = true
+    clearTimeout(this.#foreignSync)
+    clearTimeout(this.#recovery)
+    await this.checkpointer.close()
+    await this.sync.close()
+    this.#doorbell.close()
+    this.db.close()
+  }
+}

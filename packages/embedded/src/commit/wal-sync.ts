@@ -1,0 +1,166 @@
+/**
+ * Makes commits durable: `fdatasync` of the `-wal` file, off the loop. A sync covers every commit, of any process, that
+ * was complete before the sync began (all processes write one WAL file), and nothing later.
+ *
+ * - No lock lives on `-wal`: a second descriptor of it is safe (design.md §7). It is opened after the connection's
+ *   first read and closed before the connection; after each sync the path must still lead to it.
+ * - A reset of the WAL by a checkpoint is safe: the checkpoint synced WAL and database before.
+ * - A failed sync is final: the kernel may have dropped the pages. Nothing counts as synced again until a checkpoint has
+ *   moved everything into the database file and synced that.
+ */
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync, statSync } from 'node:fs'
+import { SluiceError, toError } from '@sluice/core/transport'
+
+/** On the loop only while syncs take less than this: two thread hops cost 30 to 60 µs, a stall costs everybody. */
+const onLoopMsMax = 0.5
+
+/** The system calls, so that a test can delay or fail them. */
+export interface SyncCalls {
+  sync(fd: number, done: (error: Error | null) => void): void
+  syncNow(fd: number): void
+}
+
+export const systemSyncCalls: SyncCalls = { sync: fdatasync, syncNow: fdatasyncSync }
+
+export class WalSync {
+  readonly #walPath: string
+  readonly #calls: SyncCalls
+  readonly #onSynced: (seq: number) => void
+  readonly #onFailed: (error: SluiceError) => void
+  #fd: number | undefined
+  #knownSeq = 0
+  #syncedSeq = 0
+  #running = false
+  #wanted = false
+  #failed: SluiceError | undefined
+  // Time of recent syncs, ms; starts pessimistic, so that the first ones run off the loop.
+  #recentMs = 10
+  #idle: (() => void) | undefined
+
+  constructor(path: string, calls: SyncCalls, onSynced: (seq: number) => void, onFailed: (error: SluiceError) => void) {
+    this.#walPath = `${path}-wal`
+    this.#calls = calls
+    this.#onSynced = onSynced
+    this.#onFailed = onFailed
+  }
+
+  /** Highest commit known to be on the disk. */
+  get syncedSeq(): number {
+    return this.#syncedSeq
+  }
+
+  /** Set while syncs cannot be trusted. */
+  get failure(): SluiceError | undefined {
+    return this.#failed
+  }
+
+  get running(): boolean {
+    return this.#running
+  }
+
+  /** Opens the WAL; the connection must have read before (that creates the file). */
+  open(): void {
+    this.#fd = openSync(this.#walPath, 'r')
+  }
+
+  /** A commit is known to be complete, ours or one that was read. */
+  known(seq: number): void {
+    if (seq > this.#knownSeq) this.#knownSeq = seq
+  }
+
+  /** Somebody else (the doorbell, a checkpoint) vouches for all commits up to `seq`. */
+  vouched(seq: number): void {
+    if (seq > this.#knownSeq) this.#knownSeq = seq
+    if (seq <= this.#syncedSeq || this.#failed !== undefined) return
+    this.#syncedSeq = seq
+    this.#onSynced(seq)
+  }
+
+  /**
+   * Syncs everything known, soon. `alone`: one caller waits and nothing else goes on, so the fastest way is wanted: on
+   * the loop, if the disk has been fast lately.
+   */
+  request(alone: boolean): void {
+    if (this.#failed !== undefined || this.#fd === undefined || this.#knownSeq <= this.#syncedSeq) return
+    if (this.#running) {
+      this.#wanted = true
+      return
+    }
+    if (alone && this.#recentMs < onLoopMsMax) this.#syncOnLoop(this.#fd)
+    else this.#syncOffLoop(this.#fd)
+  }
+
+  #syncOnLoop(fd: number): void {
+    const seq = this.#knownSeq
+    const startMs = performance.now()
+    let failure: Error | null = null
+    try {
+      this.#calls.syncNow(fd)
+    } catch (error) {
+      failure = toError(error)
+    }
+    this.#finished(fd, seq, performance.now() - startMs, failure)
+  }
+
+  #syncOffLoop(fd: number): void {
+    const seq = this.#knownSeq
+    const startMs = performance.now()
+    this.#running = true
+    this.#wanted = false
+    this.#calls.sync(fd, (error) => {
+      this.#running = false
+      this.#finished(fd, seq, performance.now() - startMs, error)
+      if (this.#wanted) this.request(false)
+      if (!this.#running) this.#idle?.()
+    })
+  }
+
+  #finished(fd: number, seq: number, tookMs: number, error: Error | null): void {
+    this.#recentMs += (tookMs - this.#recentMs) / 8
+    const failure = error ?? this.#moved(fd)
+    if (failure !== null) {
+      this.#failed = new SluiceError('STORE_SYNC_FAILED', `the bus file's log could not be written to the disk: ${failure.message}`, {
+        cause: failure,
+        fix: 'Check the disk and its free space; publishing goes on by itself once a checkpoint succeeds',
+      })
+      this.#onFailed(this.#failed)
+      return
+    }
+    if (seq <= this.#syncedSeq) return
+    this.#syncedSeq = seq
+    this.#onSynced(seq)
+  }
+
+  // Deleting the files of a live bus is outside the promise, but must not be taken for durable.
+  #moved(fd: number): Error | null {
+    try {
+      return statSync(this.#walPath).ino === fstatSync(fd).ino ? null : new Error('the -wal file was replaced while in use')
+    } catch (error) {
+      return toError(error)
+    }
+  }
+
+  /** After a checkpoint moved everything into the database file and synced it: syncs count again. */
+  recovered(seq: number): void {
+    this.#failed = undefined
+    if (this.#fd !== undefined) closeSync(this.#fd)
+    this.open()
+    this.vouched(seq)
+  }
+
+  /** Bytes of the WAL file now. */
+  walBytes(): number {
+    return this.#fd === undefined ? 0 : fstatSync(this.#fd).size
+  }
+
+  /** Waits for a sync under way, then closes the descriptor. Before the connection is closed. */
+  async close(): Promise<void> {
+    if (this.#running)
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+      })
+    this.#idle = undefined
+    if (this.#fd !== undefined) closeSync(this.#fd)
+    this.#fd = undefined
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * Group commit: everything that wants to write waits in one queue, in order; one transaction takes what is there, one
+ * sync acknowledges all transactions that were complete before it began. Commits go on while a sync is under way.
+ *
+ *   queued → committed (visible to other processes) → synced (acknowledged)
+ *      └→ failed (certainly not stored)     └→ unknown (the sync failed)
+ *
+ * The write lock is taken without waiting (busy_timeout 0): a lock held elsewhere costs a retry, never the event loop.
+ */
+import { SluiceError } from '@sluice/core/transport'
+import type { Database } from '../sqlite/connection.ts'
+import { sqliteFailure, storeError } from '../sqlite/errors.ts'
+import type { WalSync } from './wal-sync.ts'
+import type { WriteJob } from './write-job.ts'
+
+/** Messages in one transaction: bounds how long the loop and the write lock are held. */
+const weightMax = 4096
+/** How long a job waits for the write lock before it fails with STORE_BUSY. */
+const busyMsMax = 30_000
+/** How long a settlement may wait for its sync when nobody asked for it. */
+const soonMs = 5
+
+interface Committed {
+  readonly seq: number
+  readonly job: WriteJob
+}
+
+export interface WriterEvents {
+  /** A commit of this process is synced; `announce`: others want to know. */
+  synced(seq: number, announce: boolean): void
+  /** After each commit, for the checkpointer. */
+  committed(): void
+}
+
+export class Writer {
+  readonly #db: Database
+  readonly #path: string
+  readonly #sync: WalSync
+  readonly #events: WriterEvents
+  #queue: WriteJob[] = []
+  #committed: Committed[] = []
+  #scheduled = false
+  #gates = 0
+  #retry: NodeJS.Timeout | undefined
+  #busySinceMs = 0
+  #soon: NodeJS.Timeout | undefined
+  #idle: (() => void)[] = []
+
+  constructor(db: Database, path: string, sync: WalSync, events: WriterEvents) {
+    this.#db = db
+    this.#path = path
+    this.#sync = sync
+    this.#events = events
+  }
+
+  enqueue(job: WriteJob): void {
+    this.#queue.push(job)
+    this.#schedule()
+  }
+
+  /** Runs one job and resolves when it is synced. */
+  write(run: (db: Database, seq: number) => void, options: { readonly announce?: boolean; readonly sync?: 'now' | 'soon' | 'committed' } = {}): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const early = options.sync === 'committed'
+      this.enqueue({
+        weight: 1,
+        sync: options.sync === 'soon' || early ? 'soon' : 'now',
+        announce: options.announce ?? false,
+        ordered: false,
+        run,
+        ...(early ? { committed: () => resolve() } : { synced: resolve }),
+        failed: reject,
+      })
+    })
+  }
+
+  /** No transaction is begun while a gate is closed (a checkpoint restarts the WAL). */
+  closeGate(): void {
+    this.#gates++
+  }
+
+  openGate(): void {
+    this.#gates--
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#gates > 0 || this.#retry !== undefined || this.#queue.length === 0) return
+    this.#scheduled = true
+    // Idle: at once, after the caller's own synchronous work. Busy: let more calls join.
+    if (this.#sync.running) setImmediate(() => this.#flush())
+    else queueMicrotask(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#scheduled = false
+    if (this.#gates > 0 || this.#queue.length === 0) return
+    if (this.#sync.failure !== undefined) {
+      this.#failAll(this.#sync.failure)
+      return
+    }
+    const jobs = this.#take()
+    try {
+      const seq = this.#transact(jobs)
+      if (seq !== undefined) this.#afterCommit(jobs, seq)
+    } catch (error) {
+      if (jobs.length === 1) this.#failFirst(jobs, error)
+      else this.#flushEach(jobs)
+    }
+    this.#schedule()
+    this.#settleIdle()
+  }
+
+  #take(): WriteJob[] {
+    let weight = 0
+    let count = 0
+    while (count < this.#queue.length && (count === 0 || weight < weightMax)) weight += (this.#queue[count++] as WriteJob).weight
+    const jobs = count === this.#queue.length ? this.#queue : this.#queue.slice(0, count)
+    this.#queue = count === this.#queue.length ? [] : this.#queue.slice(count)
+    return jobs
+  }
+
+  /** Commits all of them and returns the commit's number; undefined: the lock is taken, they wait in the queue again. */
+  #transact(jobs: readonly WriteJob[]): number | undefined {
+    const db = this.#db
+    try {
+      db.run('BEGIN IMMEDIATE')
+    } catch (error) {
+      if (sqliteFailure(error) !== 'busy') throw error
+      this.#waitForLock(jobs)
+      return undefined
+    }
+    this.#busySinceMs = 0
+    try {
+      const { commit_seq: seq } = db.one<{ commit_seq: number }>('UPDATE state SET commit_seq = commit_seq + 1 RETURNING commit_seq')
+      for (const job of jobs) job.run(db, seq)
+      db.run('COMMIT')
+      return seq
+    } catch (error) {
+      if (db.inTransaction) db.run('ROLLBACK')
+      throw error
+    }
+  }
+
+  #waitForLock(jobs: readonly WriteJob[]): void {
+    this.#queue = [...jobs, ...this.#queue]
+    const nowMs = performance.now()
+    if (this.#busySinceMs === 0) this.#busySinceMs = nowMs
+    if (nowMs - this.#busySinceMs > busyMsMax) {
+      this.#busySinceMs = 0
+      this.#failAll(
+        new SluiceError('STORE_BUSY', `another process has held the write lock of ${this.#path} for ${busyMsMax} ms`, {
+          fix: 'Find the transaction that stays open on this file, and end it',
+        }),
+      )
+      return
+    }
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined
+      this.#schedule()
+    }, 1)
+  }
+
+  // One of several failed: each alone, in order, so that only the culprit pays.
+  #flushEach(jobs: readonly WriteJob[]): void {
+    for (let i = 0; i < jobs.length; i++) {
+      const job = jobs[i] as WriteJob
+      try {
+        const seq = this.#transact([job])
+        if (seq === undefined) {
+          this.#queue = [...this.#queue.slice(0, 1), ...jobs.slice(i + 1), ...this.#queue.slice(1)]
+          return
+        }
+        this.#afterCommit([job], seq)
+      } catch (error) {
+        this.#failFirst(jobs.slice(i), error)
+        if (job.ordered) {
+          this.#queue = [...jobs.slice(i + 1).filter((other) => !other.ordered), ...this.#queue]
+          return
+        }
+      }
+    }
+  }
+
+  /** Fails the first job; producers' jobs behind an ordered one must be sent again behind it. */
+  #failFirst(jobs: readonly WriteJob[], error: unknown): void {
+    const first = jobs[0] as WriteJob
+    const failure = storeError(error, this.#path)
+    first.failed(failure, 'failed')
+    if (!first.ordered) return
+    const behind = [...jobs.slice(1), ...this.#queue].filter((job) => job.ordered)
+    this.#queue = this.#queue.filter((job) => !job.ordered)
+    for (const job of behind) job.failed(new SluiceError('NOT_SENT', 'an earlier message could not be stored', { cause: failure }), 'failed')
+  }
+
+  #failAll(error: SluiceError): void {
+    const jobs = this.#queue
+    this.#queue = []
+    for (const job of jobs) job.failed(error, 'failed')
+  }
+
+  #afterCommit(jobs: readonly WriteJob[], seq: number): void {
+    this.#sync.known(seq)
+    let now = false
+    for (const job of jobs) {
+      job.committed?.(seq)
+      this.#committed.push({ seq, job })
+      if (job.sync === 'now') now = true
+    }
+    if (now) this.#sync.request(jobs.length === 1 && this.#queue.length === 0)
+    else
+      this.#soon ??= setTimeout(() => {
+        this.#soon = undefined
+        this.#sync.request(false)
+      }, soonMs)
+    this.#events.committed()
+  }
+
+  /** Called by WalSync. */
+  onSynced(seq: number): void {
+    let count = 0
+    let announce = false
+    while (count < this.#committed.length && (this.#committed[count] as Committed).seq <= seq) {
+      if ((this.#committed[count] as Committed).job.announce) announce = true
+      count++
+    }
+    const done = this.#committed
+    this.#committed = count === done.length ? [] : done.slice(count)
+    // The doorbell first: another process wakes while this one tells its callers.
+    this.#events.synced(seq, announce)
+    for (let i = 0; i < count; i++) (done[i] as Committed).job.synced?.()
+    this.#settleIdle()
+  }
+
+  /** Called by WalSync: nothing that was committed and not synced may be called durable. */
+  onSyncFailed(error: SluiceError): void {
+    const jobs = this.#committed
+    this.#committed = []
+    for (const { job } of jobs) job.failed(error, 'unknown')
+    this.#failAll(error)
+    this.#settleIdle()
+  }
+
+  /** Syncs what is committed without waiting for the timer. */
+  syncNow(): void {
+    this.#sync.request(false)
+  }
+
+  /** Resolves when everything enqueued so far is synced or failed. */
+  async drain(): Promise<void> {
+    while (this.#queue.length > 0 || this.#committed.length > 0) {
+      this.#sync.request(false)
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
+    }
+    clearTimeout(this.#soon)
+    this.#soon = undefined
+  }
+
+  #settleIdle(): void {
+    if (this.#idle.length === 0 || this.#queue.length > 0 || this.#committed.length > 0) return
+    const waiting = this.#idle
+    this.#idle = []
+    for (const resolve of waiting) resolve()
+  }
+}

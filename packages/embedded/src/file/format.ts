@@ -1,0 +1,191 @@
+/**
+ * The file format, version 1. docs/internals/embedded-engine.md explains it; test/format-1.db is a frozen copy that
+ * every later version must migrate. Never edit a shipped version: add the next one and a step in migrate.ts.
+ *
+ * Positions are dense per channel, from 1. A block's row id is `channel << 44 | first position`: reading a channel in
+ * order is a walk along the primary key, with no index to keep.
+ */
+
+/** "Sluc" in the SQLite header (PRAGMA application_id): how a bus file is told from any other database. */
+export const applicationId: number = 0x536c7563
+
+/** PRAGMA user_version. */
+export const formatVersion: number = 1
+
+/** Bits of a block's row id that hold the position: 17 × 10¹² messages a channel, 524,287 channels. */
+export const positionBits = 44
+
+/** 2 ** positionBits - 1, for `id & mask` in SQL. */
+export const positionMask: number = 2 ** positionBits - 1
+
+export const schema: string = `
+CREATE TABLE state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  commit_seq INTEGER NOT NULL,
+  change_seq INTEGER NOT NULL,
+  next_due_ms INTEGER,
+  checkpoints INTEGER NOT NULL,
+  bus_id TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL
+);
+CREATE TABLE channel (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL,
+  partitions INTEGER NOT NULL,
+  next_position INTEGER NOT NULL DEFAULT 1,
+  first_position INTEGER NOT NULL DEFAULT 1,
+  last_stored_at_ms INTEGER NOT NULL DEFAULT 0,
+  kept_bytes INTEGER NOT NULL DEFAULT 0,
+  group_count INTEGER NOT NULL DEFAULT 0,
+  unrouted INTEGER NOT NULL DEFAULT 0,
+  trimmed_unread INTEGER NOT NULL DEFAULT 0,
+  retention_age_ms INTEGER,
+  retention_bytes INTEGER,
+  retention_keeps INTEGER NOT NULL DEFAULT 1
+);
+CREATE TABLE block (
+  id INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  stored_at_ms INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  hashes BLOB NOT NULL,
+  attributes TEXT NOT NULL,
+  bodies TEXT NOT NULL,
+  binaries BLOB
+);
+CREATE TABLE consumer_group (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  channel_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  order_by TEXT NOT NULL,
+  concurrency INTEGER,
+  ephemeral INTEGER NOT NULL,
+  paused INTEGER NOT NULL DEFAULT 0,
+  start_position INTEGER NOT NULL,
+  UNIQUE (channel_id, name)
+);
+CREATE TABLE partition (
+  group_id INTEGER NOT NULL,
+  modulus INTEGER NOT NULL,
+  residue INTEGER NOT NULL,
+  owner INTEGER,
+  epoch INTEGER NOT NULL,
+  cursor INTEGER NOT NULL,
+  done TEXT NOT NULL,
+  done_count INTEGER NOT NULL,
+  claimed INTEGER NOT NULL,
+  suspect_before INTEGER NOT NULL,
+  deaths INTEGER NOT NULL,
+  needs_type TEXT,
+  PRIMARY KEY (group_id, modulus, residue)
+) WITHOUT ROWID;
+CREATE TABLE process (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  instance TEXT NOT NULL,
+  service TEXT NOT NULL,
+  boot_id TEXT NOT NULL,
+  pid_namespace TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  pid_started TEXT NOT NULL,
+  deadline_ms REAL NOT NULL
+);
+CREATE TABLE member (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  process_id INTEGER NOT NULL,
+  group_id INTEGER NOT NULL,
+  types TEXT NOT NULL,
+  in_flight INTEGER NOT NULL
+);
+CREATE INDEX member_by_group ON member (group_id);
+CREATE TABLE group_type (
+  group_id INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  announced_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (group_id, type)
+) WITHOUT ROWID;
+CREATE TABLE attempt (
+  group_id INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  deliveries INTEGER NOT NULL,
+  not_before_ms INTEGER NOT NULL,
+  first_delivered_at_ms INTEGER NOT NULL,
+  note TEXT,
+  PRIMARY KEY (group_id, position)
+) WITHOUT ROWID;
+CREATE TABLE lot_lane (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  group_id INTEGER NOT NULL,
+  lane TEXT NOT NULL,
+  hash INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  due_at_ms INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  UNIQUE (group_id, lane)
+);
+CREATE TABLE lot_entry (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  lane_id INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  stored_at_ms INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  deliveries INTEGER NOT NULL,
+  not_before_ms INTEGER NOT NULL,
+  first_delivered_at_ms INTEGER,
+  note TEXT,
+  redrives INTEGER NOT NULL,
+  attributes TEXT NOT NULL,
+  body NOT NULL,
+  size_bytes INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX lot_entry_in_order ON lot_entry (lane_id, seq);
+CREATE TABLE dead_letter (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  group_id INTEGER NOT NULL,
+  lane TEXT NOT NULL,
+  parks INTEGER NOT NULL,
+  hash INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  key TEXT,
+  fingerprint TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  stored_at_ms INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  redrives INTEGER NOT NULL,
+  attributes TEXT NOT NULL,
+  body NOT NULL,
+  size_bytes INTEGER NOT NULL
+);
+CREATE INDEX dead_letter_by_group ON dead_letter (group_id, id);
+CREATE INDEX dead_letter_by_lane ON dead_letter (group_id, lane) WHERE parks = 1;
+CREATE TABLE delayed (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  channel_id INTEGER NOT NULL,
+  due_at_ms INTEGER NOT NULL,
+  message_id TEXT NOT NULL,
+  attributes TEXT NOT NULL,
+  body NOT NULL,
+  size_bytes INTEGER NOT NULL
+);
+CREATE INDEX delayed_by_due ON delayed (due_at_ms, id);
+CREATE INDEX delayed_by_message ON delayed (channel_id, message_id);
+CREATE TABLE deduplication (
+  channel_id INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  message_id TEXT NOT NULL,
+  expires_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (channel_id, key)
+) WITHOUT ROWID;
+CREATE INDEX deduplication_by_expiry ON deduplication (expires_at_ms);
+CREATE TABLE schedule (
+  name TEXT PRIMARY KEY,
+  cron TEXT NOT NULL,
+  time_zone TEXT NOT NULL,
+  next_at_ms INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  body NOT NULL
+) WITHOUT ROWID;
+`

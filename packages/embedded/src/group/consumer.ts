@@ -1,0 +1,139 @@
+import type { AttemptRecord, Consumer, ConsumerObserver, DeadLetterRecord, Delivery, ParkingLot, Subscription } from '@sluice/core/transport'
+import type { BusFile, BusListener } from '../bus-file.ts'
+import type { ProcessLease } from '../lease/process-lease.ts'
+import { FileParkingLot } from '../lot/parking-lot.ts'
+import { collect } from './collect.ts'
+import type { LogDelivery } from './log-delivery.ts'
+import { Member } from './member.ts'
+import { Membership } from './membership.ts'
+import { Settlement } from './settlement.ts'
+
+/** A member of a group on the bus file. */
+export class FileConsumer implements Consumer, BusListener {
+  readonly lot: ParkingLot
+  readonly #member: Member
+  readonly #settlement: Settlement
+  readonly #membership: Membership
+  readonly #left: (consumer: FileConsumer) => void
+  #waiter: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(bus: BusFile, lease: ProcessLease, subscription: Subscription, observer: ConsumerObserver, left: (consumer: FileConsumer) => void) {
+    this.#member = new Member(bus, lease, subscription, observer)
+    this.#settlement = new Settlement(this.#member)
+    this.#membership = new Membership(this.#member, this.#settlement)
+    this.lot = new FileParkingLot(this.#member, this.#settlement)
+    this.#left = left
+    this.#member.wake = () => this.#wake()
+  }
+
+  async join(): Promise<void> {
+    await this.#membership.join()
+    this.#member.bus.listen(this)
+  }
+
+  async receive(countMax: number, bytesMax: number): Promise<readonly Delivery[]> {
+    const member = this.#member
+    while (!member.closing) {
+      if (!member.paused && !member.lease.overdue) {
+        const { deliveries, more } = collect(member, countMax, bytesMax)
+        if (deliveries.length > 0) {
+          const claimed = deliveries.every(({ owner }) => owner.deliveredEnd <= owner.claimed)
+          if (claimed) return deliveries
+          await this.#settlement.claim()
+          const held = deliveries.filter(stillHeld)
+          if (held.length > 0) return held
+          continue
+        }
+        if (more) {
+          await new Promise<void>((resolve) => setImmediate(resolve))
+          continue
+        }
+      }
+      await new Promise<void>((resolve) => {
+        this.#waiter = resolve
+      })
+    }
+    return []
+  }
+
+  #wake(): void {
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.()
+  }
+
+  woken(): void {
+    if (this.#waiter !== undefined) this.#wake()
+  }
+
+  changed(): void {
+    this.#membership.changed()
+  }
+
+  accept(deliveries: readonly Delivery[]): void {
+    this.#settlement.accept(deliveries)
+  }
+
+  release(deliveries: readonly Delivery[]): void {
+    this.#settlement.release(deliveries)
+  }
+
+  record(records: readonly AttemptRecord[]): Promise<void> {
+    return this.#settlement.record(records)
+  }
+
+  deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
+    return this.#settlement.deadLetter(records)
+  }
+
+  flush(): Promise<void> {
+    return this.#settlement.flush()
+  }
+
+  groupTypes(): ReadonlyMap<string, number> {
+    return this.#membership.types
+  }
+
+  yieldPartition(partition: string, type: string): void {
+    this.#membership.yield(partition, type)
+  }
+
+  /** Heartbeat: cursors, figures, types. */
+  tick(): void {
+    this.#settlement.touch()
+    this.#membership.tick()
+  }
+
+  /** Looks for members that are gone. */
+  rebalance(): void {
+    void this.#membership.rebalance()
+  }
+
+  /** Others removed this process while it was silent. */
+  expired(): void {
+    void this.#membership.rebalance()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#member.closing = true
+    this.#member.bus.unlisten(this)
+    this.#wake()
+    this.#settlement.close()
+    try {
+      await this.#membership.leave()
+    } finally {
+      this.#settlement.close()
+      this.#left(this)
+    }
+  }
+}
+
+function stillHeld(delivery: LogDelivery): boolean {
+  return delivery.state === 'delivered' && delivery.owner.state !== 'lost'
+}

@@ -1,0 +1,157 @@
+/** Creating channels and groups, inside a write transaction. */
+import { type ChannelDeclaration, type GroupDeclaration, SluiceError, type Topology } from '@sluice/core/transport'
+import type { Database } from '../sqlite/connection.ts'
+
+export interface ChannelRow {
+  readonly id: number
+  readonly name: string
+  readonly kind: 'events' | 'commands' | 'reply'
+  readonly partitions: number
+  readonly next_position: number
+  readonly first_position: number
+}
+export interface GroupRow {
+  readonly id: number
+  readonly channel_id: number
+  readonly name: string
+  readonly order_by: 'key' | 'channel' | 'none'
+  readonly concurrency: number | null
+  readonly ephemeral: number
+  readonly paused: number
+  readonly start_position: number
+}
+
+export const groupColumns = 'id, channel_id, name, order_by, concurrency, ephemeral, paused, start_position'
+const channelColumns = 'id, name, kind, partitions, next_position, first_position'
+
+export function channelByName(db: Database, name: string): ChannelRow | undefined {
+  return db.get<ChannelRow>(`SELECT ${channelColumns} FROM channel WHERE name = ?`, name)
+}
+
+export function groupByName(db: Database, channel: string, group: string): GroupRow | undefined {
+  return db.get<GroupRow>('SELECT g.* FROM consumer_group g JOIN channel c ON c.id = g.channel_id WHERE c.name = ? AND g.name = ?', channel, group)
+}
+
+/** Creates what is missing. Ephemeral groups are left to `consume`: they must not outlive a member that never came. */
+export function declareTopology(db: Database, topology: Topology, defaultPartitions: number): void {
+  for (const channel of topology.channels) declareChannel(db, channel, defaultPartitions)
+  for (const group of topology.groups) if (!group.ephemeral) declareGroup(db, group)
+}
+
+export function declareChannel(db: Database, channel: ChannelDeclaration, defaultPartitions: number): ChannelRow {
+  const { maxAgeMs = null, maxBytes = null, keepForGroups } = channel.retention ?? {}
+  const known = channelByName(db, channel.name)
+  if (known !== undefined) {
+    if (known.kind !== channel.kind) {
+      throw new SluiceError('CONTRACT_CONFLICT', `channel ${channel.name} carries ${known.kind}, not ${channel.kind}`, {
+        fix: 'Give the contract another channel name',
+      })
+    }
+    // Partitions only grow; a retention that is stated replaces an older one.
+    if ((channel.partitions ?? 0) > known.partitions) db.run('UPDATE channel SET partitions = ? WHERE id = ?', channel.partitions ?? 0, known.id)
+    if (channel.retention !== undefined) {
+      db.run(
+        'UPDATE channel SET retention_age_ms = ?, retention_bytes = ?, retention_keeps = ? WHERE id = ?',
+        maxAgeMs,
+        maxBytes,
+        keepForGroups === false ? 0 : 1,
+        known.id,
+      )
+    }
+    return known
+  }
+  return db.one<ChannelRow>(
+    // The smallest free id: reply channels come and go with every instance.
+    `INSERT INTO channel (id, name, kind, partitions, retention_age_ms, retention_bytes, retention_keeps)
+     VALUES (coalesce((SELECT min(id) + 1 FROM channel WHERE id + 1 NOT IN (SELECT id FROM channel)), 1), ?, ?, ?, ?, ?, ?) RETURNING ${channelColumns}`,
+    channel.name,
+    channel.kind,
+    channel.partitions ?? defaultPartitions,
+    maxAgeMs,
+    maxBytes,
+    keepForGroups === false ? 0 : 1,
+  )
+}
+
+export function declareGroup(db: Database, group: GroupDeclaration): GroupRow {
+  const channel = channelByName(db, group.channel)
+  if (channel === undefined) throw new SluiceError('INVALID_OPTION', `group ${group.group} names the channel ${group.channel}, which nobody declared`)
+  const known = db.get<GroupRow>(`SELECT ${groupColumns} FROM consumer_group WHERE channel_id = ? AND name = ?`, channel.id, group.group)
+  if (known !== undefined) {
+    checkGroup(known, group)
+    return known
+  }
+  const start = startPosition(db, channel, group.from)
+  const made = db.one<GroupRow>(
+    `INSERT INTO consumer_group (channel_id, name, order_by, concurrency, ephemeral, start_position) VALUES (?, ?, ?, ?, ?, ?) RETURNING ${groupColumns}`,
+    channel.id,
+    group.group,
+    group.order,
+    group.groupConcurrency ?? null,
+    group.ephemeral ? 1 : 0,
+    start,
+  )
+  db.run('UPDATE channel SET group_count = group_count + 1 WHERE id = ?', channel.id)
+  const modulus = group.order === 'channel' ? 1 : (group.groupConcurrency ?? channel.partitions)
+  for (let residue = 0; residue < modulus; residue++) {
+    db.run(
+      `INSERT INTO partition (group_id, modulus, residue, owner, epoch, cursor, done, done_count, claimed, suspect_before, deaths)
+       VALUES (?, ?, ?, NULL, 0, ?, '', 0, ?, 0, 0)`,
+      made.id,
+      modulus,
+      residue,
+      start,
+      start,
+    )
+  }
+  return made
+}
+
+function checkGroup(known: GroupRow, group: GroupDeclaration): void {
+  const conflict = (what: string): SluiceError =>
+    new SluiceError('CONTRACT_CONFLICT', `group ${group.group} of ${group.channel} has ${what}`, {
+      fix: 'Use the same settings in all members, or give the group another name',
+    })
+  if (known.order_by !== group.order) throw conflict(`order '${known.order_by}', not '${group.order}'`)
+  if ((known.concurrency ?? undefined) !== group.groupConcurrency)
+    throw conflict(`group concurrency ${known.concurrency ?? 'unbounded'}, not ${group.groupConcurrency ?? 'unbounded'}`)
+}
+
+/** First position of the messages stored at or after a time; the end if there is none. */
+export function positionAtTime(db: Database, channel: ChannelRow, timeMs: number): number {
+  // Stored times never go back within a channel: halve.
+  let low = channel.first_position
+  let high = channel.next_position
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const block = db.get<{ first: number; count: number; stored_at_ms: number }>(
+      'SELECT id & 17592186044415 AS first, count, stored_at_ms FROM block WHERE id <= ((?1 << 44) | ?2) AND id >= (?1 << 44) ORDER BY id DESC LIMIT 1',
+      channel.id,
+      middle,
+    )
+    if (block === undefined || block.first + block.count <= low) low = middle + 1
+    else if (block.stored_at_ms < timeMs) low = block.first + block.count
+    else high = block.first
+  }
+  return low
+}
+
+function startPosition(db: Database, channel: ChannelRow, from: GroupDeclaration['from']): number {
+  if (from === 'end') return channel.next_position
+  return from === 'start' ? channel.first_position : positionAtTime(db, channel, from)
+}
+
+/** Removes a group with everything it has; a reply channel goes with it. */
+export function dropGroup(db: Database, groupId: number): void {
+  const group = db.get<GroupRow>(`SELECT ${groupColumns} FROM consumer_group WHERE id = ?`, groupId)
+  if (group === undefined) return
+  db.run('DELETE FROM lot_entry WHERE lane_id IN (SELECT id FROM lot_lane WHERE group_id = ?)', groupId)
+  for (const table of ['lot_lane', 'dead_letter', 'attempt', 'partition', 'group_type', 'member']) db.run(`DELETE FROM ${table} WHERE group_id = ?`, groupId)
+  db.run('DELETE FROM consumer_group WHERE id = ?', groupId)
+  const { kind } = db.one<{ kind: string }>('UPDATE channel SET group_count = group_count - 1 WHERE id = ? RETURNING kind', group.channel_id)
+  if (kind !== 'reply') return
+  db.run('DELETE FROM block WHERE id >= (?1 << 44) AND id < ((?1 + 1) << 44)', group.channel_id)
+  db.run('DELETE FROM delayed WHERE channel_id = ?', group.channel_id)
+  db.run('DELETE FROM deduplication WHERE channel_id = ?', group.channel_id)
+  db.run('DELETE FROM channel WHERE id = ?', group.channel_id)
+}

@@ -1,0 +1,76 @@
+import type { Delivery, Envelope } from '@sluice/core/transport'
+import type { Block } from '../log/block.ts'
+import type { OwnedPartition } from './owned-partition.ts'
+
+/** Progress of one message in one group, as recorded by `Consumer.record`. */
+export interface AttemptRow {
+  readonly position: number
+  readonly attempt: number
+  readonly deliveries: number
+  readonly not_before_ms: number
+  readonly first_delivered_at_ms: number
+  readonly note: string | null
+}
+
+/** A message of the log in a consumer's hands. The envelope is made when it is first looked at. */
+export class LogDelivery implements Delivery {
+  readonly fromLot = false as const
+  readonly owner: OwnedPartition
+  readonly block: Block
+  readonly index: number
+  readonly position: number
+  readonly suspect: boolean
+  readonly deliveries: number
+  readonly sizeBytes: number
+  record: AttemptRow | undefined
+  /** `released`: waits in its partition for the next receive. */
+  state: 'delivered' | 'settled' | 'released' = 'delivered'
+  /** Whether something between the previous unsettled delivery of the partition and this one is settled. */
+  afterSettled: boolean
+  #envelope: Envelope | undefined
+
+  constructor(owner: OwnedPartition, block: Block, index: number, deliveries: number, record: AttemptRow | undefined, afterSettled: boolean) {
+    this.owner = owner
+    this.block = block
+    this.index = index
+    this.position = block.first + index
+    this.suspect = this.position < owner.suspectBefore
+    this.deliveries = deliveries
+    this.sizeBytes = block.sizeAt(index)
+    this.record = record
+    this.afterSettled = afterSettled
+  }
+
+  get envelope(): Envelope {
+    this.#envelope ??= this.block.envelopeAt(this.index)
+    return this.#envelope
+  }
+
+  get partition(): string {
+    return this.owner.name
+  }
+
+  get hash(): number {
+    return this.block.hashAt(this.index)
+  }
+
+  get storedAtMs(): number {
+    return this.block.storedAtMs
+  }
+
+  get attempt(): number {
+    return this.record?.attempt ?? 0
+  }
+
+  get firstDeliveredAtMs(): number | undefined {
+    return this.record === undefined || this.record.first_delivered_at_ms === 0 ? undefined : this.record.first_delivered_at_ms
+  }
+
+  get notBeforeMs(): number {
+    return this.record?.not_before_ms ?? 0
+  }
+
+  get note(): string | undefined {
+    return this.record?.note ?? undefined
+  }
+}

@@ -1,0 +1,63 @@
+import type { ConsumerObserver, Subscription } from '@sluice/core/transport'
+import type { BusFile } from '../bus-file.ts'
+import type { ProcessLease } from '../lease/process-lease.ts'
+import type { OwnedPartition } from './owned-partition.ts'
+
+/** What the parts of one consumer share: who it is, and what it owns. */
+export class Member {
+  readonly bus: BusFile
+  readonly lease: ProcessLease
+  readonly subscription: Subscription
+  readonly observer: ConsumerObserver
+  readonly types: ReadonlySet<string>
+  channelId = 0
+  groupId = 0
+  memberId = 0
+  paused = false
+  closing = false
+  /** By name. */
+  readonly partitions: Map<string, OwnedPartition> = new Map()
+  /** Owner by key hash % table length; undefined: not ours. */
+  table: readonly (OwnedPartition | undefined)[] = [undefined]
+  /** Deliveries of the log that are with the core, and their bytes. */
+  inHand = 0
+  inHandBytes = 0
+  /** Answers a waiting `receive` if there is something now. Set by the consumer. */
+  wake: () => void = () => {}
+
+  constructor(bus: BusFile, lease: ProcessLease, subscription: Subscription, observer: ConsumerObserver) {
+    this.bus = bus
+    this.lease = lease
+    this.subscription = subscription
+    this.observer = observer
+    this.types = new Set(subscription.types)
+  }
+
+  /** After partitions came or went. Moduli differ only by powers of two, so the largest serves all. */
+  rebuildTable(): void {
+    let size = 1
+    for (const { modulus } of this.partitions.values()) size = Math.max(size, modulus)
+    const table: (OwnedPartition | undefined)[] = new Array(size).fill(undefined)
+    for (const partition of this.partitions.values()) for (let i = partition.residue; i < size; i += partition.modulus) table[i] = partition
+    this.table = table
+  }
+
+  /** Somebody else owns it now: what is unsettled of it can no longer be settled. */
+  lose(partition: OwnedPartition): void {
+    if (partition.state === 'lost') return
+    this.drop(partition)
+    this.observer.lost(partition.name)
+  }
+
+  /** Forgets a partition, with what is in hand of it. */
+  drop(partition: OwnedPartition): void {
+    partition.state = 'lost'
+    for (const delivery of partition.unsettledDeliveries()) {
+      if (delivery.state !== 'delivered') continue
+      this.inHand--
+      this.inHandBytes -= delivery.sizeBytes
+    }
+    if (this.partitions.get(partition.name) === partition) this.partitions.delete(partition.name)
+    this.rebuildTable()
+  }
+}

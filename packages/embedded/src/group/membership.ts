@@ -1,0 +1,322 @@
+/**
+ * Who owns which partition. Every member computes the same plan from the same members (rendezvous hashing with bounded
+ * load) and acts only on its own behalf: it takes what is free or whose owner is gone, hands over what another should
+ * have, and splits free partitions when the channel asks for more of them. A wrong view costs balance, never order: a
+ * partition is taken by one UPDATE that names the epoch it was seen with.
+ */
+import { assignPartitions } from '@sluice/core/transport'
+import { lanesOf } from '../lot/lot-rows.ts'
+import type { Database } from '../sqlite/connection.ts'
+import { declareChannel, declareGroup, dropGroup, type GroupRow, groupColumns } from './declare.ts'
+import type { Member } from './member.ts'
+import { OwnedPartition, type PartitionRow } from './owned-partition.ts'
+import { freePartition, type OwnedPartitionRow, partitionRows, splitPartition, takePartition } from './ownership.ts'
+import { afterWrite, type Settlement, writePartition } from './settlement.ts'
+
+interface MemberRow {
+  readonly id: number
+  readonly process_id: number
+  readonly types: string
+}
+
+/** A type that no live member has announced for this long is forgotten. */
+const typeKeptMs = 24 * 3_600_000
+
+export class Membership {
+  readonly #member: Member
+  readonly #settlement: Settlement
+  #rebalancing = false
+  #again = false
+  #types: ReadonlyMap<string, number> = new Map()
+  #announcedAtMs = 0
+  // Partitions to be given up because this member lacks a type found in them.
+  readonly #yielding: Map<string, string> = new Map()
+
+  constructor(member: Member, settlement: Settlement) {
+    this.#member = member
+    this.#settlement = settlement
+  }
+
+  /** Creates what is missing, announces this member and takes its first partitions. Resolves when that is durable. */
+  async join(): Promise<void> {
+    const member = this.#member
+    const { bus, subscription } = member
+    await bus.writer.write(
+      (db) => {
+        const known = db.get<{ kind: 'events' | 'commands' | 'reply' }>('SELECT kind FROM channel WHERE name = ?', subscription.channel)
+        const channel = declareChannel(db, { name: subscription.channel, kind: subscription.kind }, bus.options.partitions)
+        if (known === undefined) bus.markChanged(db)
+        const group = declareGroup(db, subscription)
+        member.channelId = channel.id
+        member.groupId = group.id
+        member.paused = group.paused === 1
+        this.#insertMember(db)
+      },
+      { announce: true },
+    )
+    if (member.paused) member.observer.paused(true)
+    this.#refreshTypes()
+    await this.rebalance()
+  }
+
+  #insertMember(db: Database): void {
+    const member = this.#member
+    const processId = member.lease.ensure(db)
+    const { id } = db.one<{ id: number }>(
+      'INSERT INTO member (process_id, group_id, types, in_flight) VALUES (?, ?, ?, 0) RETURNING id',
+      processId,
+      member.groupId,
+      JSON.stringify(member.subscription.types),
+    )
+    member.memberId = id
+    this.#announceTypes(db)
+    member.bus.markChanged(db)
+  }
+
+  #announceTypes(db: Database): void {
+    const { groupId, subscription, bus } = this.#member
+    const nowMs = bus.clock.nowMs()
+    for (const type of subscription.types) db.run('INSERT OR REPLACE INTO group_type (group_id, type, announced_at_ms) VALUES (?, ?, ?)', groupId, type, nowMs)
+    db.run('DELETE FROM group_type WHERE group_id = ? AND announced_at_ms < ?', groupId, nowMs - typeKeptMs)
+    this.#announcedAtMs = nowMs
+  }
+
+  #members(): MemberRow[] {
+    return this.#member.bus.db.all<MemberRow>('SELECT id, process_id, types FROM member WHERE group_id = ? ORDER BY id', this.#member.groupId)
+  }
+
+  #refreshTypes(): void {
+    const { bus, groupId } = this.#member
+    const types = new Map<string, number>(bus.db.all<{ type: string }>('SELECT type FROM group_type WHERE group_id = ?', groupId).map(({ type }) => [type, 0]))
+    for (const member of this.#members()) for (const type of JSON.parse(member.types) as string[]) types.set(type, (types.get(type) ?? 0) + 1)
+    this.#types = types
+  }
+
+  get types(): ReadonlyMap<string, number> {
+    return this.#types
+  }
+
+  /** Members, pauses or lots changed somewhere. */
+  changed(): void {
+    const member = this.#member
+    if (member.closing) return
+    const group = member.bus.db.get<GroupRow>(`SELECT ${groupColumns} FROM consumer_group WHERE id = ?`, member.groupId)
+    if (group !== undefined && (group.paused === 1) !== member.paused) {
+      member.paused = !member.paused
+      member.observer.paused(member.paused)
+      member.wake()
+    }
+    this.#refreshTypes()
+    this.#showLots()
+    void this.rebalance()
+  }
+
+  // The core compares with what it knows; lanes that are gone are told as empty.
+  #showLots(): void {
+    const { bus, groupId, partitions, observer } = this.#member
+    for (const partition of partitions.values()) {
+      const lanes = lanesOf(bus.db, groupId, partition.modulus, partition.residue)
+      const changed = partition.lotChanges(lanes)
+      if (changed.length > 0) observer.lotChanged(partition.name, changed)
+    }
+  }
+
+  /** Looks at members and partitions and does what is this member's to do. */
+  async rebalance(): Promise<void> {
+    if (this.#rebalancing) {
+      this.#again = true
+      return
+    }
+    this.#rebalancing = true
+    try {
+      do {
+        this.#again = false
+        await this.#rebalanceOnce()
+      } while (this.#again && !this.#member.closing)
+    } catch (error) {
+      if (!this.#member.closing)
+        this.#member.bus.report(
+          'warn',
+          `group ${this.#member.subscription.group}: partitions could not be balanced: ${error instanceof Error ? error.message : String(error)}`,
+        )
+    } finally {
+      this.#rebalancing = false
+    }
+  }
+
+  async #rebalanceOnce(): Promise<void> {
+    const member = this.#member
+    const { bus, groupId, lease } = member
+    if (member.closing) return
+    const gone = lease.gone()
+    const live = this.#members().filter((row) => !gone.includes(row.process_id))
+    if (!live.some((row) => row.id === member.memberId)) {
+      await this.#rejoin()
+      return
+    }
+    const rows = partitionRows(bus.db, groupId)
+    this.#dropForeign(rows)
+    const wanted = this.#modulusWanted()
+    const growing = rows.some((row) => row.modulus < wanted)
+    const plan = this.#plan(rows, live)
+    const ids = new Set(live.map((row) => row.id))
+    const free = rows.filter((row) => row.owner === null || !ids.has(row.owner))
+    const take = free.filter((row) => row.modulus >= wanted && plan.get(nameOf(row)) === member.memberId)
+    const split = free.filter((row) => row.modulus < wanted && row.owner === null)
+    if (gone.length > 0 || take.length > 0 || split.length > 0) await this.#apply(gone, take, split)
+    for (const partition of [...member.partitions.values()]) {
+      const owner = plan.get(partition.name)
+      if (partition.state === 'owned' && ((growing && partition.modulus < wanted) || (owner !== undefined && owner !== member.memberId)))
+        void this.#revoke(partition)
+    }
+  }
+
+  #modulusWanted(): number {
+    const { bus, channelId, subscription } = this.#member
+    if (subscription.order === 'channel' || subscription.groupConcurrency !== undefined) return 1
+    return bus.db.get<{ partitions: number }>('SELECT partitions FROM channel WHERE id = ?', channelId)?.partitions ?? 1
+  }
+
+  #plan(rows: readonly PartitionRow[], live: readonly MemberRow[]): ReadonlyMap<string, number> {
+    const needs = new Map(rows.map((row) => [nameOf(row), row.needs_type]))
+    const members = live.map((row) => ({ id: String(row.id), number: row.id, types: new Set(JSON.parse(row.types) as string[]) }))
+    const mayOwn = (partition: string, one: { readonly types: ReadonlySet<string> }): boolean => {
+      const type = needs.get(partition)
+      return type === undefined || type === null || one.types.has(type) || !members.some((other) => other.types.has(type))
+    }
+    const plan = assignPartitions(rows.map(nameOf), members, mayOwn)
+    return new Map([...plan].map(([name, { number }]) => [name, number]))
+  }
+
+  /** Partitions that the file gives to somebody else, or to nobody: an administrator or another member was there. */
+  #dropForeign(rows: readonly PartitionRow[]): void {
+    const member = this.#member
+    const mine = new Map(rows.filter((row) => row.owner === member.memberId).map((row) => [nameOf(row), row.epoch]))
+    for (const partition of [...member.partitions.values()]) if (mine.get(partition.name) !== partition.epoch) member.lose(partition)
+  }
+
+  async #apply(gone: readonly number[], take: readonly PartitionRow[], split: readonly PartitionRow[]): Promise<void> {
+    const member = this.#member
+    const { bus, groupId, lease } = member
+    let taken: OwnedPartitionRow[] = []
+    await bus.writer.write(
+      (db) => {
+        taken = []
+        if (gone.length > 0) {
+          dropAbandonedGroups(db, lease.expire(db, gone))
+          bus.markChanged(db)
+        }
+        for (const row of split) splitPartition(db, groupId, row)
+        if (split.length > 0) bus.markChanged(db)
+        for (const row of take) {
+          const one = takePartition(db, groupId, row, member.memberId)
+          if (one !== undefined) taken.push(one)
+        }
+      },
+      { sync: 'committed', announce: gone.length > 0 || split.length > 0 },
+    )
+    if (member.closing) return
+    for (const { row, attempts } of taken) this.#own(row, new OwnedPartition(row, row.epoch, attempts))
+    if (split.length > 0 || gone.length > 0) this.#again = true
+  }
+
+  #own(row: PartitionRow, partition: OwnedPartition): void {
+    const member = this.#member
+    const lanes = lanesOf(member.bus.db, member.groupId, row.modulus, row.residue)
+    partition.lotChanges(lanes)
+    member.partitions.set(partition.name, partition)
+    member.rebuildTable()
+    member.observer.assigned(partition.name, lanes)
+    member.wake()
+  }
+
+  /** Lets the core drain a partition, then frees it for the member that should have it. */
+  async #revoke(partition: OwnedPartition): Promise<void> {
+    partition.state = 'revoking'
+    await this.#member.observer.revoking(partition.name)
+    if (partition.state !== 'revoking' || this.#member.closing) return
+    await this.#free([partition]).catch(() => undefined)
+  }
+
+  async #free(partitions: readonly OwnedPartition[], leave?: (db: Database) => void): Promise<void> {
+    const member = this.#member
+    const { bus, groupId, memberId } = member
+    await this.#settlement.settled()
+    await bus.writer.write(
+      (db) => {
+        for (const partition of partitions) {
+          if (partition.state !== 'lost' && writePartition(db, member, partition))
+            freePartition(db, groupId, memberId, partition, this.#yielding.get(partition.name))
+        }
+        leave?.(db)
+        bus.markChanged(db)
+      },
+      { announce: true },
+    )
+    for (const partition of partitions) {
+      this.#yielding.delete(partition.name)
+      if (partition.state !== 'lost') afterWrite(partition)
+      member.drop(partition)
+    }
+    if (!member.closing) void this.rebalance()
+  }
+
+  // Others removed this member: its lease ran out while the process was frozen or the loop blocked.
+  async #rejoin(): Promise<void> {
+    const member = this.#member
+    for (const partition of [...member.partitions.values()]) member.lose(partition)
+    const { bus } = member
+    if (bus.db.get('SELECT 1 FROM consumer_group WHERE id = ?', member.groupId) === undefined) return
+    bus.report(
+      'warn',
+      `group ${member.subscription.group} of ${member.subscription.channel}: this process was silent for longer than its lease and lost its partitions; it joins again`,
+    )
+    await bus.writer.write((db) => this.#insertMember(db), { announce: true, sync: 'committed' })
+    this.#again = true
+  }
+
+  /** The core met a type that another member handles. */
+  yield(name: string, type: string): void {
+    const partition = this.#member.partitions.get(name)
+    if (partition === undefined || partition.state !== 'owned') return
+    this.#yielding.set(name, type)
+    void this.#revoke(partition)
+  }
+
+  /** Once per heartbeat. */
+  tick(): void {
+    const { bus, groupId, memberId, closing, inHand } = this.#member
+    if (closing) return
+    const announce = bus.clock.nowMs() - this.#announcedAtMs > typeKeptMs / 24
+    bus.writer
+      .write(
+        (db) => {
+          db.run('UPDATE member SET in_flight = ? WHERE id = ?', inHand, memberId)
+          if (announce && groupId !== 0) this.#announceTypes(db)
+        },
+        { sync: 'soon' },
+      )
+      .catch(() => undefined)
+  }
+
+  /** Gives everything up at once and leaves. */
+  async leave(): Promise<void> {
+    const member = this.#member
+    await this.#free([...member.partitions.values()], (db) => {
+      db.run('DELETE FROM member WHERE id = ?', member.memberId)
+      dropAbandonedGroups(db, [member.groupId])
+    })
+  }
+}
+
+function nameOf(row: { readonly residue: number; readonly modulus: number }): string {
+  return `${row.residue}/${row.modulus}`
+}
+
+/** Ephemeral groups among these that have no member any more. */
+export function dropAbandonedGroups(db: Database, groupIds: readonly number[]): void {
+  for (const groupId of groupIds) {
+    const left = db.get('SELECT 1 FROM consumer_group WHERE id = ?1 AND ephemeral = 1 AND NOT EXISTS (SELECT 1 FROM member WHERE group_id = ?1)', groupId)
+    if (left !== undefined) dropGroup(db, groupId)
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * A partition in this member's hands: what was delivered and not settled, what is to be read next, and the fence (epoch)
+ * under which its progress is written. No I/O.
+ *
+ *   owned → revoking (nothing new; the core drains) → given up
+ *      └→ lost (fenced, expired): nothing of it can be settled any more
+ */
+import type { LotLane } from '@sluice/core/transport'
+import type { LotDelivery } from '../lot/lot-delivery.ts'
+import type { AttemptRow, LogDelivery } from './log-delivery.ts'
+import { decodeRanges, type Progress } from './progress.ts'
+
+/** A row of the table `partition`. */
+export interface PartitionRow {
+  readonly modulus: number
+  readonly residue: number
+  readonly owner: number | null
+  readonly epoch: number
+  readonly cursor: number
+  readonly done: string
+  readonly done_count: number
+  readonly claimed: number
+  readonly suspect_before: number
+  readonly deaths: number
+  readonly needs_type: string | null
+}
+
+export class OwnedPartition {
+  readonly name: string
+  readonly modulus: number
+  readonly residue: number
+  readonly epoch: number
+  /** Messages before it may have been in the hands of a member that died. */
+  readonly suspectBefore: number
+  readonly deaths: number
+  state: 'owned' | 'revoking' | 'lost' = 'owned'
+  /** Next position to look at in the log. */
+  readFrom: number
+  /** Position after the last one that was delivered. */
+  deliveredEnd = 0
+  /** Deliveries before this position are recorded as possibly begun. */
+  claimed: number
+  /** Log deliveries not settled, the released ones included. */
+  unsettled = 0
+  /** With serial delivery: one is out, nothing more until it is settled. */
+  blocked = false
+  /** Released deliveries, to be received again, by position. */
+  readonly released: LogDelivery[] = []
+  readonly attempts: Map<number, AttemptRow>
+  /** Lot deliveries that were read and not settled, by entry id. */
+  readonly lotReads: Map<number, LotDelivery> = new Map()
+  /** `readFrom` when its progress was last written. */
+  writtenReadFrom: number
+  /** Something is settled that the file does not know yet. */
+  dirty = false
+  /** Settled since the last flush. */
+  doneDelta = 0
+  finishedAttempts: number[] = []
+  // Lanes as the core was told last.
+  #lanes: ReadonlyMap<string, LotLane> = new Map()
+  // Deliveries in order of position; settled ones stay until the next compaction.
+  #entries: LogDelivery[] = []
+  #head = 0
+  // Ranges done by an earlier owner, beyond what was read so far.
+  #skip: number[]
+  #skipAt = 0
+  // Something settled (or skipped) after the last entry; and the position after it.
+  #settledAfterLast = false
+  #settledEnd = 0
+
+  constructor(row: PartitionRow, epoch: number, attempts: readonly AttemptRow[]) {
+    this.name = `${row.residue}/${row.modulus}`
+    this.modulus = row.modulus
+    this.residue = row.residue
+    this.epoch = epoch
+    this.suspectBefore = row.suspect_before
+    this.deaths = row.deaths
+    this.readFrom = row.cursor
+    this.writtenReadFrom = row.cursor
+    this.claimed = row.claimed
+    this.#skip = decodeRanges(row.done)
+    this.attempts = new Map(attempts.map((attempt) => [attempt.position, attempt]))
+  }
+
+  /** Whether an earlier owner finished this position; asked once for each position, in order. */
+  skips(position: number): boolean {
+    while (this.#skipAt < this.#skip.length && position >= (this.#skip[this.#skipAt + 1] as number)) this.#skipAt += 2
+    if (this.#skipAt >= this.#skip.length || position < (this.#skip[this.#skipAt] as number)) return false
+    this.#settledAfterLast = true
+    this.#settledEnd = position + 1
+    return true
+  }
+
+  get settledAfterLast(): boolean {
+    return this.#settledAfterLast
+  }
+
+  /** A delivery goes out, in order of position. */
+  add(delivery: LogDelivery): void {
+    this.#entries.push(delivery)
+    this.#settledAfterLast = false
+    this.unsettled++
+  }
+
+  settle(delivery: LogDelivery): void {
+    delivery.state = 'settled'
+    this.unsettled--
+    this.doneDelta++
+    this.dirty = true
+    this.blocked = false
+    if (delivery.record !== undefined) this.finishedAttempts.push(delivery.position)
+  }
+
+  /** Takes a settlement back: its transaction failed. */
+  unsettle(delivery: LogDelivery): void {
+    delivery.state = 'delivered'
+    this.unsettled++
+    this.doneDelta--
+    if (delivery.record !== undefined) this.finishedAttempts = this.finishedAttempts.filter((position) => position !== delivery.position)
+  }
+
+  /** Replaces a released delivery by the one that is handed out again. */
+  replace(old: LogDelivery, again: LogDelivery): void {
+    const entries = this.#entries
+    let low = this.#head
+    let high = entries.length - 1
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((entries[middle] as LogDelivery).position < old.position) low = middle + 1
+      else high = middle
+    }
+    again.afterSettled = old.afterSettled
+    entries[low] = again
+  }
+
+  /** Compares the lot's lanes with what the core was told last; returns those it must hear of. */
+  lotChanges(lanes: readonly LotLane[]): LotLane[] {
+    const known = this.#lanes
+    this.#lanes = new Map(lanes.map((lane) => [lane.lane, lane]))
+    const changed = lanes.filter((lane) => {
+      const before = known.get(lane.lane)
+      return before === undefined || before.state !== lane.state || before.dueAtMs !== lane.dueAtMs
+    })
+    for (const lane of known.values()) if (!this.#lanes.has(lane.lane)) changed.push({ ...lane, state: 'suspended', dueAtMs: 0, count: 0 })
+    return changed
+  }
+
+  /** What the file is to know now. */
+  progress(): Progress {
+    const entries = this.#entries
+    let at = this.#head
+    while (at < entries.length && (entries[at] as LogDelivery).state === 'settled') at++
+    if (at === entries.length) return { cursor: this.readFrom, ranges: this.#skip.slice(this.#skipAt) }
+    const cursor = (entries[at] as LogDelivery).position
+    const ranges: number[] = []
+    let open = cursor
+    let settled = false
+    let end = cursor + 1
+    for (let i = at + 1; i < entries.length; i++) {
+      const entry = entries[i] as LogDelivery
+      if (entry.afterSettled) settled = true
+      if (entry.state === 'settled') {
+        settled = true
+        end = entry.position + 1
+        continue
+      }
+      if (settled) ranges.push(open + 1, entry.position)
+      open = entry.position
+      settled = false
+      end = open + 1
+    }
+    if (settled || this.#settledAfterLast) ranges.push(open + 1, Math.max(end, this.#settledAfterLast ? this.#settledEnd : 0))
+    for (let i = this.#skipAt; i < this.#skip.length; i += 2) {
+      const from = this.#skip[i] as number
+      const to = this.#skip[i + 1] as number
+      const last = ranges[ranges.length - 1]
+      if (last !== undefined && from <= last) ranges[ranges.length - 1] = Math.max(last, to)
+      else ranges.push(from, to)
+    }
+    return { cursor, ranges }
+  }
+
+  /** After a flush: forgets settled deliveries; the gaps they leave are marked on the next unsettled one. */
+  compact(): void {
+    const entries = this.#entries
+    while (this.#head < entries.length && (entries[this.#head] as LogDelivery).state === 'settled') this.#head++
+    if (this.#head === entries.length) {
+      this.#entries = []
+      this.#head = 0
+      return
+    }
+    if (entries.length - this.#head <= 2 * this.unsettled + 64 && this.#head < 4096) return
+    const kept: LogDelivery[] = []
+    let settled = false
+    let settledEnd = 0
+    for (let i = this.#head; i < entries.length; i++) {
+      const entry = entries[i] as LogDelivery
+      if (entry.afterSettled) settled = true
+      if (entry.state === 'settled') {
+        settled = true
+        settledEnd = entry.position + 1
+        continue
+      }
+      entry.afterSettled = settled
+      settled = false
+      kept.push(entry)
+    }
+    if (settled) {
+      this.#settledAfterLast = true
+      this.#settledEnd = Math.max(this.#settledEnd, settledEnd)
+    }
+    this.#entries = kept
+    this.#head = 0
+  }
+
+  /** Deliveries of the log not settled, in order. */
+  unsettledDeliveries(): LogDelivery[] {
+    return this.#entries.slice(this.#head).filter((entry) => entry.state !== 'settled')
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * One lease a process: a row with a deadline in machine-wide monotonic time, renewed by heartbeat. Members of groups hang
+ * on it, partitions hang on members. This is where a lease expires: `expire()` removes processes that are past their
+ * deadline (or certainly dead), with their members; a partition whose owner is no member any more may be taken over.
+ *
+ * A wrong verdict costs a redelivery, never order or a lost message: settlement is fenced by (owner, epoch).
+ */
+import type { BusFile } from '../bus-file.ts'
+import type { Database } from '../sqlite/connection.ts'
+import { currentProcess, isCertainlyDead, machineTime, type ProcessIdentity } from './machine.ts'
+
+/** How long a silent process (frozen, loop blocked) keeps what it holds. A process that died is told at once. */
+export const leaseMsDefault = 10_000
+
+interface ProcessRow {
+  readonly id: number
+  readonly boot_id: string
+  readonly pid_namespace: string
+  readonly pid: number
+  readonly pid_started: string
+  readonly deadline_ms: number
+}
+
+export class ProcessLease {
+  readonly leaseMs: number
+  readonly #bus: BusFile
+  readonly #identity: ProcessIdentity = currentProcess()
+  readonly #nowMs: () => number
+  #id: number | undefined
+  #deadlineMs = 0
+  #renewing = false
+
+  constructor(bus: BusFile, leaseMs: number) {
+    this.#bus = bus
+    this.leaseMs = leaseMs
+    this.#nowMs = machineTime(bus.clock)
+  }
+
+  /** Row of this process; undefined until the first member joins. */
+  get processId(): number | undefined {
+    return this.#id
+  }
+
+  /** Whether others may have taken over: nothing is handed to handlers then, until a renewal says who owns what. */
+  get overdue(): boolean {
+    return this.#id !== undefined && this.#nowMs() >= this.#deadlineMs
+  }
+
+  /** Inside a write transaction: this process's row, made or made again. */
+  ensure(db: Database): number {
+    const deadlineMs = this.#nowMs() + this.leaseMs
+    if (this.#id !== undefined && db.run('UPDATE process SET deadline_ms = ? WHERE id = ?', deadlineMs, this.#id) === 1) {
+      this.#deadlineMs = deadlineMs
+      return this.#id
+    }
+    const { bootId, pidNamespace, pid, pidStarted } = this.#identity
+    const { id } = db.one<{ id: number }>(
+      'INSERT INTO process (instance, service, boot_id, pid_namespace, pid, pid_started, deadline_ms) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id',
+      this.#bus.context.instanceId,
+      this.#bus.context.service,
+      bootId,
+      pidNamespace,
+      pid,
+      pidStarted,
+      deadlineMs,
+    )
+    this.#id = id
+    this.#deadlineMs = deadlineMs
+    return id
+  }
+
+  /** Renews the lease. `lost`: others removed this process; its members and partitions are gone. */
+  renew(lost: () => void): void {
+    const id = this.#id
+    if (id === undefined || this.#renewing) return
+    this.#renewing = true
+    let found = false
+    const deadlineMs = this.#nowMs() + this.leaseMs
+    this.#bus.writer
+      .write(
+        (db) => {
+          found = db.run('UPDATE process SET deadline_ms = ? WHERE id = ?', deadlineMs, id) === 1
+        },
+        { sync: 'committed' },
+      )
+      .then(
+        () => {
+          this.#renewing = false
+          if (found) this.#deadlineMs = deadlineMs
+          else {
+            this.#id = undefined
+            lost()
+          }
+        },
+        () => {
+          this.#renewing = false
+        },
+      )
+  }
+
+  /** Processes that are gone: past their deadline, certainly dead, or of an earlier boot (a deadline too far ahead). */
+  gone(): readonly number[] {
+    const nowMs = this.#nowMs()
+    return this.#bus.db
+      .all<ProcessRow>('SELECT id, boot_id, pid_namespace, pid, pid_started, deadline_ms FROM process')
+      .filter((row) => row.id !== this.#id && this.#isGone(row, nowMs))
+      .map((row) => row.id)
+  }
+
+  #isGone(row: ProcessRow, nowMs: number): boolean {
+    // A lease may be longer in another version's settings; an hour ahead can only be another boot's clock.
+    if (row.deadline_ms <= nowMs || row.deadline_ms > nowMs + 3_600_000) return true
+    return isCertainlyDead({ bootId: row.boot_id, pidNamespace: row.pid_namespace, pid: row.pid, pidStarted: row.pid_started }, this.#identity)
+  }
+
+  /** Inside a write transaction: removes what `gone` found, unless it renewed meanwhile, with its members. Returns their groups. */
+  expire(db: Database, processIds: readonly number[]): readonly number[] {
+    const nowMs = this.#nowMs()
+    const groups = new Set<number>()
+    for (const id of processIds) {
+      const row = db.get<ProcessRow>('SELECT id, boot_id, pid_namespace, pid, pid_started, deadline_ms FROM process WHERE id = ?', id)
+      if (row === undefined || !this.#isGone(row, nowMs)) continue
+      for (const member of db.all<{ group_id: number }>('DELETE FROM member WHERE process_id = ? RETURNING group_id', id)) groups.add(member.group_id)
+      db.run('DELETE FROM process WHERE id = ?', id)
+    }
+    return [...groups]
+  }
+
+  /** Inside a write transaction: this process leaves. */
+  leave(db: Database): void {
+    if (this.#id === undefined) return
+    db.run('DELETE FROM member WHERE process_id = ?', this.#id)
+    db.run('DELETE FROM process WHERE id = ?', this.#id)
+    this.#id = undefined
+  }
+}

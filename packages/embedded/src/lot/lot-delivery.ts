@@ -1,0 +1,80 @@
+import type { Delivery, Envelope } from '@sluice/core/transport'
+import type { OwnedPartition } from '../group/owned-partition.ts'
+import { decodeEnvelope } from '../log/envelope-row.ts'
+
+/** A row of the table `lot_entry`. */
+export interface LotEntryRow {
+  readonly id: number
+  readonly lane_id: number
+  readonly seq: number
+  readonly position: number
+  readonly stored_at_ms: number
+  readonly attempt: number
+  readonly deliveries: number
+  readonly not_before_ms: number
+  readonly first_delivered_at_ms: number | null
+  readonly note: string | null
+  readonly redrives: number
+  readonly attributes: string
+  readonly body: string | Uint8Array
+  readonly size_bytes: number
+}
+
+/** A message of the parking lot in a consumer's hands. */
+export class LotDelivery implements Delivery {
+  readonly fromLot = true as const
+  readonly owner: OwnedPartition
+  readonly lane: string
+  readonly laneHash: number
+  readonly row: LotEntryRow
+  state: 'delivered' | 'settled' | 'void' = 'delivered'
+  /** Progress that was recorded after it was read. */
+  attempt: number
+  firstDeliveredAtMs: number | undefined
+  notBeforeMs: number
+  note: string | undefined
+  readonly #path: string
+  #envelope: Envelope | undefined
+
+  constructor(owner: OwnedPartition, lane: string, laneHash: number, row: LotEntryRow, path: string) {
+    this.owner = owner
+    this.lane = lane
+    this.laneHash = laneHash
+    this.row = row
+    this.attempt = row.attempt
+    this.firstDeliveredAtMs = row.first_delivered_at_ms ?? undefined
+    this.notBeforeMs = row.not_before_ms
+    this.note = row.note ?? undefined
+    this.#path = path
+  }
+
+  get envelope(): Envelope {
+    this.#envelope ??= decodeEnvelope(this.row, this.#path)
+    return this.#envelope
+  }
+
+  get partition(): string {
+    return this.owner.name
+  }
+
+  get hash(): number {
+    return this.laneHash
+  }
+
+  get deliveries(): number {
+    return this.row.deliveries
+  }
+
+  // Reading the lot is not claimed beforehand: after a death every entry at a lane's head may have been begun.
+  get suspect(): boolean {
+    return this.owner.deaths > 0
+  }
+
+  get storedAtMs(): number {
+    return this.row.stored_at_ms
+  }
+
+  get sizeBytes(): number {
+    return this.row.size_bytes
+  }
+}

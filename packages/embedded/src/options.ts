@@ -1,0 +1,48 @@
+import { SluiceError, type TransportContext } from '@sluice/core/transport'
+import { leaseMsDefault } from './lease/process-lease.ts'
+import type { SqliteFactory } from './sqlite/connection.ts'
+
+/** Options of the embedded engine, given as `connect({ sqlite, embedded: { … } })`. */
+export interface EmbeddedOptions {
+  /**
+   * Opens the engine's connections through the application's SQLite library, which must be the only one in the process
+   * that opens this file: `path => new Database(path)` of better-sqlite3. Default: node:sqlite.
+   */
+  readonly sqlite?: SqliteFactory
+  /** How long a frozen process keeps its partitions, ms; a dead one loses them at once. Default 10,000. */
+  readonly leaseMs: number
+  /** Ordered partitions of a channel whose declaration names no number. Default 8. */
+  readonly partitions: number
+  /** Size of the write-ahead log at which publishing waits for the checkpoint, bytes. Default 256 MiB. */
+  readonly walBytesMax: number
+}
+
+interface GivenOptions {
+  readonly leaseMs?: unknown
+  readonly partitions?: unknown
+  readonly walBytesMax?: unknown
+}
+
+function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
+  if (value === undefined) return fallback
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+  throw new SluiceError('INVALID_OPTION', `embedded.${name} must be a whole number from ${min} to ${max}`, { details: { value } })
+}
+
+/** Checks what `connect` was given. Throws INVALID_OPTION. */
+export function embeddedOptions(context: TransportContext): EmbeddedOptions {
+  const { sqlite, embedded } = context.options
+  if (sqlite !== undefined && typeof sqlite !== 'function')
+    throw new SluiceError('INVALID_OPTION', 'sqlite must be a function that opens a connection', {
+      fix: 'Write connect({ sqlite: path => new Database(path) })',
+    })
+  if (embedded !== undefined && (typeof embedded !== 'object' || embedded === null))
+    throw new SluiceError('INVALID_OPTION', 'embedded must be an object of options')
+  const given: GivenOptions = embedded ?? {}
+  return {
+    ...(sqlite === undefined ? {} : { sqlite: sqlite as SqliteFactory }),
+    leaseMs: integer('leaseMs', given.leaseMs, leaseMsDefault, 100, 600_000),
+    partitions: integer('partitions', given.partitions, 8, 1, 4096),
+    walBytesMax: integer('walBytesMax', given.walBytesMax, 256 * 1024 * 1024, 1024 * 1024, Number.MAX_SAFE_INTEGER),
+  }
+}

@@ -1,0 +1,138 @@
+/** Storing a batch inside a write transaction: into the log, or among the delayed messages, or nowhere (duplicates). */
+import { keyHash, type OutgoingMessage, type SendFailure, SluiceError } from '@sluice/core/transport'
+import { storeDelayed } from '../delay/delayed-rows.ts'
+import { appendMessages } from '../log/append.ts'
+import type { BlockEntry } from '../log/block.ts'
+import { unkeyedHash } from '../log/unkeyed-hash.ts'
+import type { Database } from '../sqlite/connection.ts'
+
+/** Largest message, attributes and body: SQLite could hold more, a reader keeps whole blocks in memory. */
+export const messageBytesMax: number = 64 * 1024 * 1024
+
+export interface Stored {
+  readonly failures: readonly SendFailure[]
+  readonly duplicates: ReadonlyMap<number, string> | undefined
+}
+
+interface Target {
+  readonly id: number
+  readonly group_count: number
+  readonly kind: string
+  readonly entries: BlockEntry[]
+}
+
+/**
+ * Stores what can be stored. `isBlocked` (asked only if `someBlocked`): an earlier entry of this channel and key, in a call that overlaps this one,
+ * has failed.
+ */
+export function storeOutgoing(
+  db: Database,
+  messages: readonly OutgoingMessage[],
+  seq: number,
+  nowMs: number,
+  someBlocked: boolean,
+  isBlocked: (laneKey: string) => boolean,
+): Stored {
+  const failures: SendFailure[] = []
+  const targets = new Map<string, Target | undefined>()
+  const failedHere = new Set<string>()
+  let duplicates: Map<number, string> | undefined
+  let target: Target | undefined
+  let channel: string | undefined
+  for (let index = 0; index < messages.length; index++) {
+    const message = messages[index] as OutgoingMessage
+    if (message.channel !== channel) {
+      channel = message.channel
+      target = targets.get(channel)
+      if (target === undefined) {
+        const row = db.get<{ id: number; group_count: number; kind: string }>('SELECT id, group_count, kind FROM channel WHERE name = ?', channel)
+        target = row === undefined ? undefined : { id: row.id, group_count: row.group_count, kind: row.kind, entries: [] }
+        targets.set(channel, target)
+      }
+    }
+    const key = message.envelope.partitionkey
+    const failure = refusal(
+      message,
+      target,
+      key !== undefined && (failedHere.size > 0 || someBlocked) && (failedHere.has(`${channel}\n${key}`) || isBlocked(`${channel}\n${key}`)),
+    )
+    if (failure !== undefined) {
+      failures.push({ index, ...failure })
+      if (key !== undefined) failedHere.add(`${channel}\n${key}`)
+      continue
+    }
+    const { id, entries } = target as Target
+    if (message.deduplicate !== undefined) {
+      const first = deduplicate(db, id, message, message.deduplicate, nowMs)
+      if (first !== undefined) {
+        ;(duplicates ??= new Map()).set(index, first)
+        continue
+      }
+    }
+    if (message.notBeforeMs !== undefined && message.notBeforeMs > nowMs) storeDelayed(db, id, message, message.notBeforeMs)
+    else entries.push({ envelope: message.envelope, hash: key === undefined ? unkeyedHash() : keyHash(key), sizeBytes: message.sizeBytes })
+  }
+  for (const one of targets.values()) if (one !== undefined && one.entries.length > 0) appendMessages(db, one.id, one.entries, seq, nowMs)
+  return { failures, duplicates }
+}
+
+function refusal(
+  message: OutgoingMessage,
+  target: Target | undefined,
+  blocked: boolean,
+): { readonly state: 'failed'; readonly error: SluiceError; readonly retryable: boolean } | undefined {
+  if (blocked) return { state: 'failed', retryable: true, error: new SluiceError('NOT_SENT', 'an earlier message with the same key failed') }
+  if (target === undefined || (message.rejectUnrouted === true && target.group_count === 0)) {
+    return {
+      state: 'failed',
+      retryable: false,
+      error: new SluiceError('UNROUTED', `nobody ${target === undefined ? 'declared the channel' : 'asks for messages of'} ${message.channel}`, {
+        fix: "Start the consumer once, or name its group in the contract's groups",
+      }),
+    }
+  }
+  const { body } = message.envelope
+  if (message.sizeBytes > messageBytesMax) {
+    return {
+      state: 'failed',
+      retryable: false,
+      error: new SluiceError('MESSAGE_TOO_LARGE', `the message has ${message.sizeBytes} bytes; the bus file takes up to ${messageBytesMax}`, {
+        fix: 'Store the data elsewhere and send a reference',
+      }),
+    }
+  }
+  // TEXT is stored as UTF-8: a lone surrogate would come back as another character.
+  if (typeof body === 'string' && !body.isWellFormed()) {
+    return {
+      state: 'failed',
+      retryable: false,
+      error: new SluiceError('NOT_SERIALIZABLE', 'the encoded data holds half a surrogate pair', { fix: 'Send such text as bytes' }),
+    }
+  }
+  return undefined
+}
+
+/** Remembers the key; returns the id that is stored already if the window is open. */
+function deduplicate(
+  db: Database,
+  channelId: number,
+  message: OutgoingMessage,
+  wanted: { readonly key: string; readonly windowMs: number },
+  nowMs: number,
+): string | undefined {
+  const known = db.get<{ message_id: string }>(
+    'SELECT message_id FROM deduplication WHERE channel_id = ? AND key = ? AND expires_at_ms > ?',
+    channelId,
+    wanted.key,
+    nowMs,
+  )
+  if (known !== undefined) return known.message_id
+  db.run(
+    'INSERT OR REPLACE INTO deduplication (channel_id, key, message_id, expires_at_ms) VALUES (?, ?, ?, ?)',
+    channelId,
+    wanted.key,
+    message.envelope.id,
+    nowMs + wanted.windowMs,
+  )
+  return undefined
+}
