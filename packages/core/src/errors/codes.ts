@@ -26,7 +26,6 @@ export const errorCodes = {
   NO_UPCAST: { scope: 'message', summary: 'no upcaster leads from this older version to the current one' },
   UPCAST_FAILED: { scope: 'message', summary: 'an upcaster of the contract threw' },
   UNKNOWN_TYPE: { scope: 'message', summary: 'a command has no handler in its own group' },
-  EXPIRED: { scope: 'message', summary: 'the message passed its own expiry time before it was handled' },
   // publishing
   PUBLISH_FAILED: { scope: 'message', summary: 'the message was certainly not accepted' },
   PUBLISH_UNKNOWN: { scope: 'message', summary: 'the confirm never came: the message may or may not be stored' },

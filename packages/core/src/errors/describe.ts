@@ -15,7 +15,7 @@ const causesMax = 4
 
 /** A thrown value as plain data: bounded, and without credentials of URLs. */
 export interface ErrorRecord {
-  /** Sluice's code, else the error's own (`ECONNREFUSED`), else its name. At most 64 characters. */
+  /** Sluice's code, else the error's own (`ECONNREFUSED`), else its name; `Error` where it has none. At most 64 characters. */
   readonly code: string
   /** At most 128 characters. */
   readonly name: string
@@ -83,7 +83,7 @@ function nameOf(value: unknown): string {
 }
 
 function codeOf(value: unknown): string {
-  const code = text(value, 'code') || nameOf(value)
+  const code = text(value, 'code') || text(value, 'name') || 'Error'
   return bounded(/^[\w.:$ -]+$/.test(code) ? code : 'Error', codeLengthMax)
 }
 

@@ -85,7 +85,7 @@ function hostileValues(): unknown[] {
       },
     },
     { [Symbol.toPrimitive]: () => ({}) },
-    { name: 'SluiceError', code: 'EXPIRED' },
+    { name: 'SluiceError', code: 'UNROUTED' },
     Object.create(SluiceError.prototype),
     vm.runInNewContext('new TypeError("other realm")'),
     '\ud800 lone',
@@ -98,7 +98,7 @@ function hostileValues(): unknown[] {
 test('no thrown value makes the classifiers throw, and what they return is bounded', () => {
   for (const value of hostileValues()) {
     assert.equal(typeof isSluiceError(value), 'boolean')
-    assert.equal(typeof isSluiceError(value, 'EXPIRED'), 'boolean')
+    assert.equal(typeof isSluiceError(value, 'UNROUTED'), 'boolean')
     assert.ok(toError(value) !== undefined)
     const { code, scope } = classifyError(value)
     assert.ok(code.length > 0 && code.length <= 64 && ['call', 'message', 'connection'].includes(scope))
@@ -111,31 +111,31 @@ test('no thrown value makes the classifiers throw, and what they return is bound
 })
 
 test('an error says its code, what happened and what to do; the stack begins with its name', () => {
-  const error = new SluiceError('EXPIRED', 'it is late', { fix: 'Be earlier', details: { id: 'a' }, cause: new RangeError('clock') })
-  assert.equal(error.message, 'EXPIRED: it is late. Be earlier')
-  assert.match(error.stack ?? '', /^SluiceError: EXPIRED: it is late\. Be earlier\n/)
-  assert.match(inspect(error), /^SluiceError: EXPIRED: it is late/)
+  const error = new SluiceError('UNROUTED', 'it is late', { fix: 'Be earlier', details: { id: 'a' }, cause: new RangeError('clock') })
+  assert.equal(error.message, 'UNROUTED: it is late. Be earlier')
+  assert.match(error.stack ?? '', /^SluiceError: UNROUTED: it is late\. Be earlier\n/)
+  assert.match(inspect(error), /^SluiceError: UNROUTED: it is late/)
   assert.equal(error.scope, 'message')
   assert.deepEqual(JSON.parse(JSON.stringify(error)), {
     name: 'SluiceError',
-    code: 'EXPIRED',
+    code: 'UNROUTED',
     message: error.message,
     fix: 'Be earlier',
     details: { id: 'a' },
     cause: { name: 'RangeError', message: 'clock' },
   })
   assert.deepEqual(Object.keys(error), ['code', 'fix', 'details'])
-  assert.equal('cause' in new SluiceError('EXPIRED', 'x'), false)
+  assert.equal('cause' in new SluiceError('UNROUTED', 'x'), false)
 })
 
 test('isSluiceError works across copies of the library, and is not fooled by a name', async () => {
   const copy = (await import(`./error.ts?copy=${Date.now()}`)) as typeof import('./error.ts')
   assert.notEqual(copy.SluiceError, SluiceError)
-  const foreign = new copy.SluiceError('EXPIRED', 'late')
-  assert.ok(isSluiceError(foreign) && isSluiceError(foreign, 'EXPIRED') && !isSluiceError(foreign, 'ABORTED'))
+  const foreign = new copy.SluiceError('UNROUTED', 'late')
+  assert.ok(isSluiceError(foreign) && isSluiceError(foreign, 'UNROUTED') && !isSluiceError(foreign, 'ABORTED'))
   assert.ok(copy.isSluiceError(new SluiceError('ABORTED', 'x')))
-  assert.equal(classifyError(foreign).code, 'EXPIRED')
-  assert.equal(isSluiceError(Object.assign(new Error('x'), { name: 'SluiceError', code: 'EXPIRED' })), false)
+  assert.equal(classifyError(foreign).code, 'UNROUTED')
+  assert.equal(isSluiceError(Object.assign(new Error('x'), { name: 'SluiceError', code: 'UNROUTED' })), false)
 })
 
 test('a code of a newer version of the library has the smallest blast radius', () => {
@@ -147,7 +147,7 @@ test('codes come from Sluice, else from the error, else from its name', () => {
   assert.deepEqual(classifyError(new SluiceError('STORE_FULL', 'x')), { code: 'STORE_FULL', scope: 'connection' })
   assert.deepEqual(classifyError(Object.assign(new Error('x'), { code: 'ECONNREFUSED' })), { code: 'ECONNREFUSED', scope: 'message' })
   assert.equal(classifyError(new TypeError('x')).code, 'TypeError')
-  assert.equal(classifyError('x').code, 'string')
+  assert.equal(classifyError('x').code, 'Error')
   assert.equal(classifyError(Object.assign(new Error('x'), { code: 'a\r\nb' })).code, 'Error')
 })
 

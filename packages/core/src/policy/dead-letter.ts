@@ -15,7 +15,8 @@ export interface GivenUp {
 export function deadLetterReason(error: unknown, givenUp: GivenUp): DeadLetterReason {
   const told = describeError(error)
   const reason = {
-    code: told.code,
+    // A plain Error, or what is none, says nothing by its name.
+    code: told.code === 'Error' ? 'HANDLER_FAILED' : told.code,
     message: told.message,
     attempts: givenUp.attempts,
     deliveries: givenUp.deliveries,
