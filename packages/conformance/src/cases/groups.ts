@@ -129,7 +129,7 @@ export const groups: Subject = {
         const byBytes = await rig.join(transport, { group: 'h', windowBytes: 2_500 })
         const some = await byBytes.take(1)
         while (some.reduce((sum, delivery) => sum + delivery.sizeBytes, 0) < 1_600) some.push(...(await byBytes.take(1)))
-        const more = await Promise.race([byBytes.receive(), new Promise<undefined>((resolve) => setTimeout(resolve, 60))])
+        const more = await Promise.race([byBytes.receive(), new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 60))])
         assert.ok((more ?? []).length <= 1, 'at most one beyond the bytes')
       },
     },

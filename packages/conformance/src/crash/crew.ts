@@ -112,6 +112,7 @@ export class Crew {
   readonly #path: string
   readonly #place: Pick<MemberOrder, 'url' | 'options'> & MemberModule
   readonly #members: ProcessMember[] = []
+  #closed = false
 
   constructor(historyPath: string, place: Pick<MemberOrder, 'url' | 'options'> & MemberModule) {
     this.#path = historyPath
@@ -133,6 +134,8 @@ export class Crew {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
     await Promise.all(this.#members.map((member) => member.destroy()))
     this.recorder.close()
   }

@@ -24,7 +24,7 @@ async function run(order: MemberOrder): Promise<void> {
     if (message !== 'stop') return
     program.stop().then(() => {
       report({ kind: 'stopped' })
-      process.disconnect()
+      process.disconnect?.()
     }, fail)
   })
   await program.start()

@@ -104,7 +104,7 @@ export class Probe {
   /** Whether nothing more comes within `ms`: for what must not happen, where no event can be awaited. */
   async quiet(ms = 60): Promise<void> {
     const receiving = this.receive(1)
-    const came = await Promise.race([receiving, new Promise<undefined>((resolve) => setTimeout(resolve, ms))])
+    const came = await Promise.race([receiving, new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), ms))])
     // Still pending: the next call of receive gets its answer.
     if (came === undefined) this.#receiving = receiving
     assert.deepEqual(bodies(came ?? []), [], 'nothing more is delivered')

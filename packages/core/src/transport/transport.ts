@@ -92,6 +92,7 @@ export interface Topology {
   readonly groups: readonly GroupDeclaration[]
 }
 
+/** A channel as a bus wants it. */
 export interface ChannelDeclaration {
   readonly name: string
   /** A channel carries events, or commands and requests; `reply` is an instance's own reply channel, not durable, gone with it. */
@@ -110,6 +111,7 @@ export interface Retention {
   readonly keepForGroups?: boolean
 }
 
+/** A group as a bus wants it. */
 export interface GroupDeclaration {
   readonly channel: string
   readonly group: string
@@ -142,6 +144,7 @@ export interface OutgoingMessage {
   readonly sizeBytes: number
 }
 
+/** What holds for a whole batch. */
 export interface SendOptions {
   /** Some of these were sent before and their fate is unknown: the same ids may be stored already. */
   readonly resend?: boolean
@@ -161,6 +164,7 @@ export interface SendReport {
   readonly duplicates?: ReadonlyMap<number, string>
 }
 
+/** An entry of a batch that was not confirmed. */
 export interface SendFailure {
   /** Position in the batch. */
   readonly index: number
@@ -173,6 +177,7 @@ export interface SendFailure {
 
 // ---------------------------------------------------------------- consuming
 
+/** A member's wish to join a group. */
 export interface Subscription extends GroupDeclaration {
   readonly kind: 'events' | 'commands' | 'reply'
   /** Types this member handles; recorded with the group as the union over its members (promise 2). */
@@ -279,7 +284,10 @@ export interface ConsumerObserver {
   revoking(partition: string): Promise<void>
   /** The partition is gone already (lease lost, fenced, disconnected): its deliveries can no longer be settled. */
   lost(partition: string): void
-  /** Deliveries that are gone although their partition is not, or that have none ('' partition). */
+  /**
+   * Deliveries that are gone although their partition is not, or that have none ('' partition). A lost one takes the
+   * later unsettled ones of its key with it: they are listed too, and come again in order.
+   */
   lostDeliveries(deliveries: readonly Delivery[]): void
   /**
    * Lanes of an owned partition were changed in the lot by others: redrive, discard, or the move of an unkeyed message.
@@ -391,6 +399,7 @@ export interface ChannelStatus {
   readonly scheduled: number
 }
 
+/** A message that a group gave up on, as an administrator sees it. */
 export interface DeadLetter {
   /** Of the dead letter itself; grows with time. */
   readonly deadLetterId: string
@@ -413,6 +422,7 @@ export interface DeadLetterQuery {
   readonly limit?: number
 }
 
+/** A recurring message, kept by the transport (facts.schedules). */
 export interface ScheduleRecord {
   readonly name: string
   /** Channel and envelope template of the command to send. */

@@ -32,6 +32,7 @@ export class Channel implements GroupHome {
   #log: StoredMessage[] = []
   #bytes = 0
   #next = 1
+  #trimAt = 256
   #unrouted = 0
   readonly #delayed: Delayed[] = []
   readonly #seen: Map<string, { readonly id: string; readonly untilMs: number }> = new Map()
@@ -129,8 +130,7 @@ export class Channel implements GroupHome {
     this.#bytes += stored.sizeBytes
     if (this.groups.size === 0) this.#unrouted++
     for (const group of this.groups.values()) group.append(stored)
-    // Finding the slowest group reads every backlog, so it is done now and then.
-    if (stored.position % 256 === 0 || stored.sizeBytes > keptBytesDefault / 256) this.#trim()
+    if (stored.position >= this.#trimAt || stored.sizeBytes > keptBytesDefault / 256) this.#trim()
   }
 
   #delay(message: OutgoingMessage, dueMs: number): void {
@@ -152,6 +152,8 @@ export class Channel implements GroupHome {
       this.#bytes -= message.sizeBytes
       count++
     }
+    // Finding the slowest group reads every backlog: done again when the log has grown by a quarter, it costs little a message.
+    this.#trimAt = this.#next + Math.max(256, (this.#log.length - count) >> 2)
     if (count === 0) return
     this.#log = this.#log.slice(count)
     if (!keepForGroups) for (const group of this.groups.values()) group.trim(this.#log[0]?.position ?? this.#next)
