@@ -43,6 +43,13 @@ export class ManualClock implements Clock {
     this.#monoMs = endMs
   }
 
+  /** How far the next timer is, ms; undefined when none is set. */
+  get nextTimerMs(): number | undefined {
+    let dueMs = Number.POSITIVE_INFINITY
+    for (const pending of this.#pending) dueMs = Math.min(dueMs, pending.dueMs)
+    return dueMs === Number.POSITIVE_INFINITY ? undefined : Math.max(0, dueMs - this.#monoMs)
+  }
+
   /** Sets the wall clock only, as an administrator or NTP would; timers do not fire. */
   jumpTo(wallMs: number): void {
     this.#wallMs = wallMs

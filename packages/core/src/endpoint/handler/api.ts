@@ -57,6 +57,8 @@ export interface BatchEntry<C = Contract> {
   readonly deliveries: number
   readonly key: string | undefined
   readonly idempotencyKey: string
+  /** What `fail` was given; for middleware. */
+  readonly failure: { readonly error: unknown } | undefined
   /** Fails this entry alone, with the outcome that throwing `error` has. With `perLane: 'many'` the later ones of its lane fail too. */
   fail(error: unknown): void
 }

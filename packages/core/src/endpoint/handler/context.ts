@@ -203,6 +203,10 @@ export class EntryView implements BatchEntry {
     return idempotencyKeyOf(this.#group, this.#entry)
   }
 
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#entry.failure
+  }
+
   fail(error: unknown): void {
     this.#entry.failure = { error }
   }
