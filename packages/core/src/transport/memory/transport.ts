@@ -118,7 +118,7 @@ export class MemoryTransport implements Transport {
  * Opens `memory:` (private to this transport) and `memory:name` (shared by every transport of this process that names
  * it, and kept until the process ends). Durable for as long as the process lives; for tests and for trying things out.
  */
-export const memoryTransport: TransportFactory & { open(url: string, context: TransportContext): Promise<MemoryTransport> } = {
+export const memoryTransport: Pick<TransportFactory, 'schemes'> & { open(url: string, context: TransportContext): Promise<MemoryTransport> } = {
   schemes: ['memory'],
   async open(url: string, context: TransportContext): Promise<MemoryTransport> {
     const name = url.replace(/^memory:(\/\/)?/, '')
