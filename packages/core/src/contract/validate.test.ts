@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Ajv } from 'ajv'
 import { type } from 'arktype'
 import * as v from 'valibot'
 import { z } from 'zod'
@@ -292,6 +293,28 @@ test('jsonSchema takes a validator that returns a boolean with errors (ajv), a l
     [schema, undefined],
   ] as const)
     assert.equal(failure(() => jsonSchema(args[0] as never, args[1] as never)).code, 'INVALID_OPTION')
+})
+
+test('jsonSchema takes validators that ajv compiled, synchronous and asynchronous ones', async () => {
+  interface Order {
+    orderId: string
+    lines: { sku: string; quantity: number }[]
+  }
+  const line = { type: 'object', required: ['sku', 'quantity'], properties: { sku: { type: 'string' }, quantity: { type: 'integer', minimum: 1 } } }
+  const schema = { type: 'object', required: ['orderId', 'lines'], properties: { orderId: { type: 'string' }, lines: { type: 'array', items: line } } }
+  const contract = event('shop.order.placed', jsonSchema<Order>(schema, new Ajv({ allErrors: true }).compile(schema)), { key: (o) => o.orderId })
+  const good = { orderId: 'A1', lines: [{ sku: 'a', quantity: 1 }] }
+  assert.equal(keyOf(contract, sync(checkInput(contract, good))), 'A1')
+  const error = failure(() => checkInput(contract, { orderId: 'A1', lines: [{ sku: 'canary', quantity: 0 }, { quantity: 'canary' }] }))
+  assert.match(error.message, /lines\[0\]\.quantity: must be >= 1; lines\[1\]: must have required property 'sku'; lines\[1\]\.quantity: must be integer/)
+  assert.ok(!error.message.includes('canary'))
+  const { quantity, ...rest } = { quantity: 1, ...good }
+  assert.deepEqual([quantity, sync(checkDelivered(contract, rest, 1))], [1, good])
+
+  const late = { $async: true, ...schema }
+  const asynchronous = event('shop.order.placed', jsonSchema<Order>(late, new Ajv().compile(late)))
+  assert.deepEqual(await checkInput(asynchronous, good), { value: good })
+  assert.match((await rejection(checkInput(asynchronous, { orderId: 1, lines: [] }))).message, /orderId: must be string/)
 })
 
 test('upcasters run as a chain before validation', () => {
