@@ -140,7 +140,7 @@ export class Probe {
   }
 
   /** Settles a delivery as dead. */
-  deadLetter(delivery: Delivery, mode: 'park' | 'continue', lane = laneName(delivery), reason: Partial<DeadLetterReason> = {}): Promise<void> {
+  deadLetter(delivery: Delivery, mode: 'park' | 'continue', lane: string = laneName(delivery), reason: Partial<DeadLetterReason> = {}): Promise<void> {
     return this.consumer.deadLetter([{ delivery, lane, mode, reason: { ...reasonOf(delivery), ...reason } }])
   }
 
