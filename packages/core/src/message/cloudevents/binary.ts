@@ -117,7 +117,8 @@ function headerPairs(headers: ReceivedMessage['headers']): readonly (readonly [s
   for (const [name, value] of entries) {
     // Attributes are at most a few dozen; ten thousand headers are counted no further than it takes to refuse them.
     if (pairs.length >= headerCountMax * 2) throw new SluiceError('INVALID_HEADER', `there are more than ${headerCountMax * 2} headers`)
-    pairs.push([name.toLowerCase(), value])
+    // Some clients (the CloudEvents SDK's Kafka binding) hand over absent ones as undefined.
+    if (value !== undefined && value !== null) pairs.push([name.toLowerCase(), value])
   }
   return pairs
 }
