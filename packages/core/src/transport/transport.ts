@@ -66,7 +66,8 @@ export interface Transport {
    * failed. Calls may overlap; entries of a key are stored in the order of calls. Never rejects for a single entry:
    * failures are listed. With `publishOrder: 'kept'`, once an entry has failed or is unknown, every entry of the same
    * channel and key that is behind it, in this call or in calls that overlap it, fails with NOT_SENT (retryable), so
-   * that the core can resend all of them in order. An entry for a channel that nobody declared fails with UNROUTED, not
+   * that the core can resend all of them in order. A call
+   * overlaps until its promise is settled and the microtasks behind it have run: settle in the turn in which it was decided. An entry for a channel that nobody declared fails with UNROUTED, not
    * retryable: a late reply learns so that its reply channel is gone.
    */
   send(batch: readonly OutgoingMessage[], options?: SendOptions): Promise<SendReport>

@@ -41,7 +41,12 @@ export interface ConnectOptions {
   readonly logger?: Logger | false
   /** Further transports, by URL scheme; they win over the built-in ones. */
   readonly transports?: readonly TransportFactory[]
-  /** Options for transports that need more than a URL (`sqlite` …), passed on as they are. */
+  /**
+   * Opens SQLite databases for `file:` URLs with the library the application uses, e.g. `(path) => new Database(path)` of
+   * better-sqlite3, so that `tx` works with its connections: one SQLite library per process and file. Default: `node:sqlite`.
+   */
+  readonly sqlite?: unknown
+  /** Further options for transports that need more than a URL, passed on as they are. */
   readonly transportOptions?: Readonly<Record<string, unknown>>
   readonly limits?: LimitOptions
   /** When bodies are compressed. Default: never. */

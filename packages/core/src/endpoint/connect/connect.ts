@@ -34,7 +34,13 @@ async function open(options: ConnectOptions, builtIn: readonly TransportFactory[
   const instanceId = newId(clock.nowMs())
   const report = (event: TransportReport): void =>
     log[event.level](event.message, { ...event.details, ...(event.error === undefined ? {} : { error: event.error }) })
-  const context: TransportContext = { clock, service: settings.service, instanceId, report, options: options.transportOptions ?? {} }
+  const context: TransportContext = {
+    clock,
+    service: settings.service,
+    instanceId,
+    report,
+    options: { ...options.transportOptions, ...(options.sqlite === undefined ? {} : { sqlite: options.sqlite }) },
+  }
 
   const transports = await openAll(registry, table.urls, context)
   for (const [url, { shownUrl, transport }] of transports) {
