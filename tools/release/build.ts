@@ -38,16 +38,17 @@ function build(item: Package, all: readonly Package[]): void {
   checkEmitted(item)
 }
 
-// tsc rewrites the specifiers of imports, not other strings that name a source file (a worker's URL, say).
+/** Lines of compiled code that still name a source file: tsc rewrites imports, not other strings (a worker's URL, say). */
+export function leftSourceNames(code: string): readonly string[] {
+  return [...code.matchAll(/^(?!\s*(?:\*|\/\/)).*['"]\.{1,2}\/[^'"\n]*\.ts['"].*$/gm)].map(([line]) => line.trim()).filter((line) => !line.includes('.js'))
+}
+
 function checkEmitted({ folder, manifest }: Package): void {
   const emitted = globSync('dist/**/*.js', { cwd: folder })
   if (emitted.length === 0) throw new Error(`${manifest.name}: nothing was compiled`)
   for (const file of emitted) {
-    const code = readFileSync(join(folder, file), 'utf8')
-    const left = /^(?!\s*(?:\*|\/\/)).*['"]\.{1,2}\/[^'"\n]*\.ts['"].*$/gm
-    for (const [line] of code.matchAll(left)) {
-      if (!line.includes('.js')) throw new Error(`${manifest.name}: ${file} still names a source file: ${line.trim()}`)
-    }
+    const [left] = leftSourceNames(readFileSync(join(folder, file), 'utf8'))
+    if (left !== undefined) throw new Error(`${manifest.name}: ${file} still names a source file: ${left}`)
   }
 }
 

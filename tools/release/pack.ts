@@ -4,7 +4,7 @@ import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFil
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildAll } from './build.ts'
-import { builtPath, type Manifest, type Package, publishedPackages, root } from './packages.ts'
+import { builtPath, type Package, publishedPackages, root } from './packages.ts'
 
 /** Where the tarballs go. */
 export const tarballs: string = join(root, '.cache', 'tarballs')
@@ -45,7 +45,7 @@ export function publishedManifest(item: Package, all: readonly Package[]): Recor
 export function stagedFaults(folder: string): readonly string[] {
   const text = readFileSync(join(folder, 'package.json'), 'utf8')
   const faults = /"[^"]*\/src\/[^"]*"/.test(text) ? ['package.json names a source path'] : []
-  const { exports }: Manifest & { exports: Record<string, string | Record<string, string>> } = JSON.parse(text)
+  const { exports }: { exports: Record<string, string | Record<string, string>> } = JSON.parse(text)
   for (const target of Object.values(exports).flatMap((value) => (typeof value === 'string' ? [value] : Object.values(value)))) {
     if (!existsSync(join(folder, target))) faults.push(`package.json exports ${target}, which is not there`)
   }

@@ -1,6 +1,10 @@
 import type { Clock, Timer } from './clock.ts'
 
-interface Pending { dueMs: number; order: number; callback: () => void }
+interface Pending {
+  dueMs: number
+  order: number
+  callback: () => void
+}
 
 /** A clock that stands still until it is moved; wall and monotonic time can be moved apart. */
 export class ManualClock implements Clock {
@@ -32,7 +36,8 @@ export class ManualClock implements Clock {
     const endMs = this.#monoMs + ms
     for (;;) {
       let next: Pending | undefined
-      for (const p of this.#pending) if (p.dueMs <= endMs && (next === undefined || p.dueMs < next.dueMs || (p.dueMs === next.dueMs && p.order < next.order))) next = p
+      for (const p of this.#pending)
+        if (p.dueMs <= endMs && (next === undefined || p.dueMs < next.dueMs || (p.dueMs === next.dueMs && p.order < next.order))) next = p
       if (next === undefined) break
       this.#pending.delete(next)
       this.#wallMs += next.dueMs - this.#monoMs
