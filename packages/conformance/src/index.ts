@@ -1,4 +1,4 @@
-import { processSubjects, transportSubjects } from './cases/index.ts'
+import { busSubjects, processSubjects, transportSubjects } from './cases/index.ts'
 import { type ConformanceOptions, register } from './suite/suite.ts'
 
 export type { ConformanceCase, Subject } from './suite/case.ts'
@@ -11,5 +11,6 @@ export type { ConformanceOptions } from './suite/suite.ts'
  */
 export function conformance(options: ConformanceOptions): void {
   register(options, `${options.name}: transport`, transportSubjects)
+  register(options, `${options.name}: bus`, busSubjects)
   if (options.member !== undefined) register({ ...options, concurrency: 1 }, `${options.name}: several processes`, processSubjects)
 }

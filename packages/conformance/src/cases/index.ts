@@ -1,5 +1,6 @@
 import type { Subject } from '../suite/case.ts'
 import { administration } from './administration.ts'
+import { busMessages } from './bus-messages.ts'
 import { groups } from './groups.ts'
 import { lot } from './lot.ts'
 import { ordering } from './ordering.ts'
@@ -7,6 +8,9 @@ import { processes } from './processes.ts'
 import { sending } from './sending.ts'
 import { settlement } from './settlement.ts'
 import { time } from './time.ts'
+
+/** Every case on the bus over the transport. */
+export const busSubjects: readonly Subject[] = [busMessages]
 
 /** Every case on the transport alone. */
 export const transportSubjects: readonly Subject[] = [sending, groups, settlement, ordering, lot, time, administration]

@@ -1,3 +1,4 @@
+import { type Bus, type ConnectOptions, connect } from '@sluice/core'
 import {
   type Clock,
   type ConsumerObserver,
@@ -104,6 +105,21 @@ export class Rig {
       ...subscription,
     })
     return probe
+  }
+
+  /** A bus over the transport, for a service; stopped after the case. Its log is silent. */
+  async bus(service: string, options: ConnectOptions = {}): Promise<Bus> {
+    const bus = await connect({
+      service,
+      url: this.place.url,
+      transports: [this.place.factory],
+      logger: false,
+      transportOptions: this.place.options ?? {},
+      ...(this.place.clock === undefined ? {} : { clock: this.place.clock }),
+      ...options,
+    })
+    this.onClose(async () => void (await bus.stop({ deadlineMs: 2_000 })))
+    return bus
   }
 
   /** Something to close after the case, before the transports. */
