@@ -154,6 +154,17 @@ export class BusFile {
     return false
   }
 
+  /** Number of the file's last commit, read now. */
+  committedSeq(): number {
+    return this.#state().commit_seq
+  }
+
+  /** Somebody else's connection in this process committed: sync it, then tell everybody. */
+  announce(): void {
+    this.look()
+    this.writer.committedElsewhere(this.#seenSeq)
+  }
+
   reader(channelId: number): ChannelReader {
     let reader = this.#readers.get(channelId)
     if (reader === undefined) {

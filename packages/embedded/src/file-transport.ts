@@ -22,7 +22,9 @@ import { FileConsumer } from './group/consumer.ts'
 import { declareTopology } from './group/declare.ts'
 import { ProcessLease } from './lease/process-lease.ts'
 import { embeddedOptions } from './options.ts'
+import { RetentionKeeper } from './retention/retention.ts'
 import { Sender } from './send/sender.ts'
+import { LentTransactions } from './transaction/lent-transaction.ts'
 
 /** How often members look for dead ones; a look costs a few short reads, ms. */
 const lookMs = 200
@@ -35,6 +37,8 @@ export class FileTransport implements Transport {
   readonly #lease: ProcessLease
   readonly #sender: Sender
   readonly #mover: DelayMover
+  readonly #retention: RetentionKeeper
+  readonly #lent: LentTransactions
   readonly #consumers: Set<FileConsumer> = new Set()
   #heartbeat: Timer | undefined
   #beats = 0
@@ -44,10 +48,12 @@ export class FileTransport implements Transport {
     this.#bus = bus
     const { version } = bus.db.one<{ version: string }>('SELECT sqlite_version() AS version')
     this.facts = embeddedFacts(version, bus.options.leaseMs)
-    this.admin = new FileAdmin(bus)
+    this.admin = new FileAdmin(bus, () => new Map([...this.#consumers].map(({ inHand }) => [inHand.memberId, inHand.count])))
     this.#lease = new ProcessLease(bus, bus.options.leaseMs)
     this.#sender = new Sender(bus)
     this.#mover = new DelayMover(bus)
+    this.#retention = new RetentionKeeper(bus)
+    this.#lent = new LentTransactions(bus)
   }
 
   static async open(url: string, context: TransportContext): Promise<FileTransport> {
@@ -62,8 +68,17 @@ export class FileTransport implements Transport {
 
   send(batch: readonly OutgoingMessage[], options?: SendOptions): Promise<SendReport> {
     if (this.#closing !== undefined) return Promise.reject(closed())
-    if (options?.transaction !== undefined) return Promise.reject(new SluiceError('UNSUPPORTED', 'transactions are not there yet'))
+    if (options?.transaction !== undefined) return this.#sendInside(batch, options.transaction, options.topology)
     return batch.length === 0 ? Promise.resolve({ failures: [] }) : this.#sender.send(batch)
+  }
+
+  // Synchronous up to its return: a better-sqlite3 transaction is over when its function returns.
+  #sendInside(batch: readonly OutgoingMessage[], transaction: unknown, topology: Topology | undefined): Promise<SendReport> {
+    try {
+      return Promise.resolve(this.#lent.send(batch, transaction, topology))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async consume(subscription: Subscription, observer: ConsumerObserver): Promise<Consumer> {
@@ -100,6 +115,8 @@ export class FileTransport implements Transport {
   async #close(): Promise<void> {
     this.#heartbeat?.cancel()
     this.#mover.close()
+    this.#retention.close()
+    this.#lent.close()
     await Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()))
     if (this.#lease.processId !== undefined)
       await this.#bus.writer.write((db) => this.#lease.leave(db), { announce: true, sync: 'soon' }).catch(() => undefined)

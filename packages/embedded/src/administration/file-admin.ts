@@ -23,9 +23,12 @@ import { channelStatus, groupStatus } from './status.ts'
 /** Administration of a bus file. Every change is on the disk when it resolves, and every process is told. */
 export class FileAdmin implements TransportAdmin {
   readonly #bus: BusFile
+  readonly #inHand: () => ReadonlyMap<number, number>
 
-  constructor(bus: BusFile) {
+  /** `inHand`: deliveries with the members of this process, by member id; others report theirs with their heartbeat. */
+  constructor(bus: BusFile, inHand: () => ReadonlyMap<number, number>) {
     this.#bus = bus
+    this.#inHand = inHand
   }
 
   async #change<T>(work: (db: Database, seq: number) => T): Promise<T> {
@@ -43,7 +46,7 @@ export class FileAdmin implements TransportAdmin {
   }
 
   async groups(channel?: string): Promise<readonly GroupStatus[]> {
-    return groupStatus(this.#bus.db, this.#bus.clock.nowMs(), channel)
+    return groupStatus(this.#bus.db, this.#bus.clock.nowMs(), this.#inHand(), channel)
   }
 
   async channels(): Promise<readonly ChannelStatus[]> {

@@ -19,10 +19,9 @@ interface GroupFigures {
   readonly suspended: number
   readonly dead: number
   readonly consumers: number
-  readonly in_flight: number
 }
 
-export function groupStatus(db: Database, nowMs: number, channel?: string): GroupStatus[] {
+export function groupStatus(db: Database, nowMs: number, inHand: ReadonlyMap<number, number>, channel?: string): GroupStatus[] {
   const rows = db.all<GroupFigures>(
     `SELECT g.id, g.channel_id, c.name AS channel, g.name, g.paused, g.start_position, c.next_position,
        (SELECT coalesce(sum(done_count), 0) FROM partition WHERE group_id = g.id) AS done,
@@ -30,8 +29,7 @@ export function groupStatus(db: Database, nowMs: number, channel?: string): Grou
        (SELECT count(*) FROM lot_lane WHERE group_id = g.id AND state = 'parked') AS parked,
        (SELECT count(*) FROM lot_lane WHERE group_id = g.id AND state = 'suspended') AS suspended,
        (SELECT count(*) FROM dead_letter WHERE group_id = g.id) AS dead,
-       (SELECT count(*) FROM member WHERE group_id = g.id) AS consumers,
-       (SELECT coalesce(sum(in_flight), 0) FROM member WHERE group_id = g.id) AS in_flight
+       (SELECT count(*) FROM member WHERE group_id = g.id) AS consumers
      FROM consumer_group g JOIN channel c ON c.id = g.channel_id WHERE ?1 IS NULL OR c.name = ?1 ORDER BY c.name, g.name`,
     channel ?? null,
   )
@@ -43,7 +41,7 @@ export function groupStatus(db: Database, nowMs: number, channel?: string): Grou
       group: row.name,
       backlog: inLog + row.lot,
       oldestAgeMs: oldestMs === undefined ? 0 : Math.max(0, nowMs - oldestMs),
-      inFlight: row.in_flight,
+      inFlight: inFlight(db, row.id, inHand),
       deadLetters: row.dead,
       parkedLanes: row.parked,
       suspendedLanes: row.suspended,
@@ -51,6 +49,11 @@ export function groupStatus(db: Database, nowMs: number, channel?: string): Grou
       paused: row.paused === 1,
     }
   })
+}
+
+function inFlight(db: Database, groupId: number, inHand: ReadonlyMap<number, number>): number {
+  const members = db.all<{ id: number; in_flight: number }>('SELECT id, in_flight FROM member WHERE group_id = ?', groupId)
+  return members.reduce((sum, { id, in_flight }) => sum + (inHand.get(id) ?? in_flight), 0)
 }
 
 /** Messages of the log that a group has not finished: stored since its start, minus what its partitions counted. */

@@ -82,7 +82,8 @@ export class Checkpointer {
 
   async #ask(kind: 'passive' | 'restart'): Promise<CheckpointResult | null> {
     if (this.#bus.options.sqlite !== undefined) return this.#onLoop(kind)
-    const worker = (this.#worker ??= this.#start())
+    this.#worker ??= this.#start()
+    const worker = this.#worker
     return new Promise((resolve) => {
       this.#answer = resolve
       worker.postMessage(kind)

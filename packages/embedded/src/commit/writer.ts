@@ -32,6 +32,8 @@ export interface WriterEvents {
   committed(): void
 }
 
+const announcement: WriteJob = { weight: 0, sync: 'now', announce: true, ordered: false, run: () => {}, failed: () => {} }
+
 export class Writer {
   readonly #db: Database
   readonly #path: string
@@ -214,6 +216,13 @@ export class Writer {
         this.#sync.request(false)
       }, soonMs)
     this.#events.committed()
+  }
+
+  /** A commit of another connection is to be synced and announced. */
+  committedElsewhere(seq: number): void {
+    this.#committed.push({ seq, job: announcement })
+    this.#sync.request(false)
+    if (seq <= this.#sync.syncedSeq) this.onSynced(this.#sync.syncedSeq)
   }
 
   /** Called by WalSync. */

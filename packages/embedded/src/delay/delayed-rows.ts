@@ -39,8 +39,8 @@ export function moveDue(db: Database, nowMs: number, countMax: number, seq: numb
   const byChannel = new Map<number, BlockEntry[]>()
   for (const row of due) {
     const envelope = decodeEnvelope(row, path)
-    let entries = byChannel.get(row.channel_id)
-    if (entries === undefined) byChannel.set(row.channel_id, (entries = []))
+    const entries = byChannel.get(row.channel_id) ?? []
+    byChannel.set(row.channel_id, entries)
     entries.push({ envelope, hash: envelope.partitionkey === undefined ? unkeyedHash() : keyHash(envelope.partitionkey), sizeBytes: row.size_bytes })
     db.run('DELETE FROM delayed WHERE id = ?', row.id)
   }

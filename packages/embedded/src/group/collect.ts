@@ -18,9 +18,10 @@ export function collect(member: Member, countMax: number, bytesMax: number): Col
   const roomBytes = Math.min(bytesMax, member.inHand === 0 ? Infinity : subscription.windowBytes - member.inHandBytes)
   const deliveries: LogDelivery[] = []
   if (room <= 0 || roomBytes <= 0) return { deliveries, more: false }
+  const nowMs = member.bus.clock.nowMs()
   const left = { count: room, bytes: roomBytes }
-  for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left)
-  const more = scan(member, deliveries, left)
+  for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)
+  const more = scan(member, deliveries, left, nowMs)
   for (const delivery of deliveries) {
     member.inHand++
     member.inHandBytes += delivery.sizeBytes
@@ -33,13 +34,13 @@ interface Left {
   bytes: number
 }
 
-function takeReleased(member: Member, partition: OwnedPartition, deliveries: LogDelivery[], left: Left): void {
+function takeReleased(member: Member, partition: OwnedPartition, deliveries: LogDelivery[], left: Left, nowMs: number): void {
   const serial = member.subscription.groupConcurrency !== undefined
   while (partition.released.length > 0 && left.count > 0 && partition.state === 'owned' && !partition.blocked) {
     const old = partition.released[0] as LogDelivery
     if (deliveries.length > 0 && old.sizeBytes > left.bytes) return
     partition.released.shift()
-    const again = new LogDelivery(partition, old.block, old.index, old.deliveries + 1, old.record, false)
+    const again = new LogDelivery(partition, old.block, old.index, old.deliveries + 1, old.record, nowMs, old.firstDeliveredAtMs ?? old.deliveredAtMs)
     partition.replace(old, again)
     deliveries.push(again)
     left.count--
@@ -48,7 +49,7 @@ function takeReleased(member: Member, partition: OwnedPartition, deliveries: Log
   }
 }
 
-function scan(member: Member, deliveries: LogDelivery[], left: Left): boolean {
+function scan(member: Member, deliveries: LogDelivery[], left: Left, nowMs: number): boolean {
   const { bus, table } = member
   const serial = member.subscription.groupConcurrency !== undefined
   const size = table.length
@@ -84,8 +85,8 @@ function scan(member: Member, deliveries: LogDelivery[], left: Left): boolean {
         break
       }
       const record = partition.attempts.get(position)
-      const before = record?.deliveries ?? (position < partition.suspectBefore ? partition.deaths : 0)
-      const delivery = new LogDelivery(partition, block, index, before, record, partition.settledAfterLast)
+      const before = record?.deliveries ?? (position < partition.deliveredBefore ? Math.max(1, partition.deaths) : 0)
+      const delivery = new LogDelivery(partition, block, index, before, record, nowMs)
       partition.add(delivery)
       partition.readFrom = position + 1
       partition.deliveredEnd = position + 1

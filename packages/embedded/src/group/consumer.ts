@@ -99,6 +99,13 @@ export class FileConsumer implements Consumer, BusListener {
     this.#membership.yield(partition, type)
   }
 
+  /** Which member this is, and how many deliveries are with the core now. */
+  get inHand(): { readonly memberId: number; readonly count: number } {
+    let count = this.#member.inHand
+    for (const partition of this.#member.partitions.values()) count += partition.lotReads.size
+    return { memberId: this.#member.memberId, count }
+  }
+
   /** Heartbeat: cursors, figures, types. */
   tick(): void {
     this.#settlement.touch()
@@ -107,11 +114,6 @@ export class FileConsumer implements Consumer, BusListener {
 
   /** Looks for members that are gone. */
   rebalance(): void {
-    void this.#membership.rebalance()
-  }
-
-  /** Others removed this process while it was silent. */
-  expired(): void {
     void this.#membership.rebalance()
   }
 

@@ -22,14 +22,25 @@ export class LogDelivery implements Delivery {
   readonly suspect: boolean
   readonly deliveries: number
   readonly sizeBytes: number
+  /** When it was handed out, ms since the epoch. */
+  readonly deliveredAtMs: number
+  readonly #firstDeliveredAtMs: number | undefined
   record: AttemptRow | undefined
   /** `released`: waits in its partition for the next receive. */
   state: 'delivered' | 'settled' | 'released' = 'delivered'
   /** Whether something between the previous unsettled delivery of the partition and this one is settled. */
-  afterSettled: boolean
+  afterSettled = false
   #envelope: Envelope | undefined
 
-  constructor(owner: OwnedPartition, block: Block, index: number, deliveries: number, record: AttemptRow | undefined, afterSettled: boolean) {
+  constructor(
+    owner: OwnedPartition,
+    block: Block,
+    index: number,
+    deliveries: number,
+    record: AttemptRow | undefined,
+    deliveredAtMs: number,
+    firstDeliveredAtMs?: number,
+  ) {
     this.owner = owner
     this.block = block
     this.index = index
@@ -38,7 +49,8 @@ export class LogDelivery implements Delivery {
     this.deliveries = deliveries
     this.sizeBytes = block.sizeAt(index)
     this.record = record
-    this.afterSettled = afterSettled
+    this.deliveredAtMs = deliveredAtMs
+    this.#firstDeliveredAtMs = firstDeliveredAtMs
   }
 
   get envelope(): Envelope {
@@ -63,7 +75,7 @@ export class LogDelivery implements Delivery {
   }
 
   get firstDeliveredAtMs(): number | undefined {
-    return this.record === undefined || this.record.first_delivered_at_ms === 0 ? undefined : this.record.first_delivered_at_ms
+    return this.record === undefined || this.record.first_delivered_at_ms === 0 ? this.#firstDeliveredAtMs : this.record.first_delivered_at_ms
   }
 
   get notBeforeMs(): number {

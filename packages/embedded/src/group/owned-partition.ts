@@ -33,6 +33,8 @@ export class OwnedPartition {
   /** Messages before it may have been in the hands of a member that died. */
   readonly suspectBefore: number
   readonly deaths: number
+  /** Messages before it were delivered before, by an earlier owner; after a death: may have been. */
+  readonly deliveredBefore: number
   state: 'owned' | 'revoking' | 'lost' = 'owned'
   /** Next position to look at in the log. */
   readFrom: number
@@ -57,7 +59,7 @@ export class OwnedPartition {
   doneDelta = 0
   finishedAttempts: number[] = []
   // Lanes as the core was told last.
-  #lanes: ReadonlyMap<string, LotLane> = new Map()
+  #lanes: Map<string, LotLane> = new Map()
   // Deliveries in order of position; settled ones stay until the next compaction.
   #entries: LogDelivery[] = []
   #head = 0
@@ -75,6 +77,7 @@ export class OwnedPartition {
     this.epoch = epoch
     this.suspectBefore = row.suspect_before
     this.deaths = row.deaths
+    this.deliveredBefore = row.claimed
     this.readFrom = row.cursor
     this.writtenReadFrom = row.cursor
     this.claimed = row.claimed
@@ -91,12 +94,9 @@ export class OwnedPartition {
     return true
   }
 
-  get settledAfterLast(): boolean {
-    return this.#settledAfterLast
-  }
-
   /** A delivery goes out, in order of position. */
   add(delivery: LogDelivery): void {
+    delivery.afterSettled = this.#settledAfterLast
     this.#entries.push(delivery)
     this.#settledAfterLast = false
     this.unsettled++
@@ -131,6 +131,12 @@ export class OwnedPartition {
     }
     again.afterSettled = old.afterSettled
     entries[low] = again
+  }
+
+  /** The core changed a lane itself, or settled its last message: it need not be told. */
+  noteLane(lane: string, now: Pick<LotLane, 'state' | 'dueAtMs'> | undefined): void {
+    if (now === undefined) this.#lanes.delete(lane)
+    else this.#lanes.set(lane, { lane, partition: this.name, state: now.state, dueAtMs: now.dueAtMs, count: 0 })
   }
 
   /** Compares the lot's lanes with what the core was told last; returns those it must hear of. */

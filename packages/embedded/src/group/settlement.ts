@@ -31,11 +31,11 @@ export class Settlement {
 
   accept(deliveries: readonly Delivery[]): void {
     const member = this.#member
-    let late: Delivery[] | undefined
+    const late: Delivery[] = []
     for (const delivery of deliveries) {
       if (!(delivery instanceof LogDelivery || delivery instanceof LotDelivery)) continue
       if (delivery.owner.state === 'lost' || delivery.state !== 'delivered') {
-        if (delivery.state !== 'settled') (late ??= []).push(delivery)
+        if (delivery.state !== 'settled') late.push(delivery)
         continue
       }
       if (delivery instanceof LogDelivery) {
@@ -50,7 +50,7 @@ export class Settlement {
       }
       this.#pending.push(delivery)
     }
-    if (late !== undefined) this.#reportLost(late, leaseLost())
+    if (late.length > 0) this.#reportLost(late, leaseLost())
     if (this.#pending.length >= Math.max(64, member.subscription.windowCount >> 2)) this.#enqueue()
     else this.#later(flushDelayMs)
     member.wake()
@@ -120,7 +120,9 @@ export class Settlement {
           if (writePartition(db, member, partition)) written.push(partition)
           else fenced.push(partition)
         }
-        for (const delivery of taken) if (delivery instanceof LotDelivery && !fenced.includes(delivery.owner)) removeLotEntry(db, delivery.row)
+        for (const delivery of taken) {
+          if (delivery instanceof LotDelivery && delivery.owner.state !== 'lost' && !fenced.includes(delivery.owner)) removeEntry(db, delivery)
+        }
       },
       committed: () => {
         this.#queued = false
@@ -238,13 +240,10 @@ export class Settlement {
     return this.settleWith(
       records.map((record) => record.delivery),
       (db) => {
-        let parked = false
         for (const record of records) {
-          if (record.mode === 'park') parked = true
           if (record.delivery instanceof LogDelivery) deadLetterFromLog(db, member, record, record.delivery)
           else if (record.delivery instanceof LotDelivery) deadLetterFromLot(db, member, record, record.delivery)
         }
-        return parked
       },
       () => {
         // Parked lanes: what was read of them and not settled is back in the lot.
@@ -269,7 +268,7 @@ export class Settlement {
       (db) => {
         undo()
         work(db)
-        for (const delivery of lot) removeLotEntry(db, delivery.row)
+        for (const delivery of lot) removeEntry(db, delivery)
         for (const delivery of log) {
           delivery.owner.settle(delivery)
           settled.push(delivery)
@@ -347,6 +346,11 @@ export class Settlement {
     clearTimeout(this.#timer)
     this.#timer = undefined
   }
+}
+
+/** Takes a lot entry out; a lane that went with it is no news to the core. */
+function removeEntry(db: Database, delivery: LotDelivery): void {
+  if (removeLotEntry(db, delivery.row)) delivery.owner.noteLane(delivery.lane, undefined)
 }
 
 /** Progress and finished attempts of one partition; false: fenced. Not for the loop's state: that is `afterWrite`. */

@@ -70,9 +70,9 @@ export function appendToLane(db: Database, lane: LaneRow, deliveries: readonly (
   db.run('UPDATE lot_lane SET count = count + ? WHERE id = ?', deliveries.length, lane.id)
 }
 
-/** Takes a settled entry out of its lane; a suspended lane is gone with its last one. */
-export function removeLotEntry(db: Database, row: LotEntryRow): void {
-  if (db.run('DELETE FROM lot_entry WHERE id = ?', row.id) === 0) return
+/** Takes a settled entry out of its lane; a suspended lane is gone with its last one: then true. */
+export function removeLotEntry(db: Database, row: LotEntryRow): boolean {
+  if (db.run('DELETE FROM lot_entry WHERE id = ?', row.id) === 0) return false
   db.run('UPDATE lot_lane SET count = count - 1 WHERE id = ?', row.lane_id)
-  db.run("DELETE FROM lot_lane WHERE id = ? AND count = 0 AND state = 'suspended'", row.lane_id)
+  return db.run("DELETE FROM lot_lane WHERE id = ? AND count = 0 AND state = 'suspended'", row.lane_id) === 1
 }

@@ -29,6 +29,7 @@ export class FileParkingLot implements ParkingLot {
     await this.#settlement.settleWith(deliveries, (db) => {
       const row = laneByName(db, groupId, lane) ?? makeLane(db, groupId, lane, head.hash, state.state, state.dueAtMs)
       appendToLane(db, row, held, first)
+      head.owner.noteLane(lane, { state: row.state, dueAtMs: row.due_at_ms })
     })
   }
 
@@ -78,6 +79,7 @@ export class FileParkingLot implements ParkingLot {
       if (mine === undefined) throw leaseLost()
       if (row === undefined) return
       db.run('UPDATE lot_lane SET due_at_ms = ? WHERE id = ?', dueAtMs, row.id)
+      partition.noteLane(lane, { state: row.state, dueAtMs })
       if (head === undefined) return
       db.run(
         `UPDATE lot_entry SET attempt = ?, deliveries = max(deliveries, ?), not_before_ms = ?, first_delivered_at_ms = ?, note = ?

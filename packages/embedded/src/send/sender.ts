@@ -51,7 +51,7 @@ export class Sender {
       this.#queued -= messages.length
       this.#queuedBytes -= batch.bytes
       resolve(report)
-      if (blocked.length > 0) queueMicrotask(() => this.#unblock(blocked))
+      if (blocked.length > 0) setImmediate(() => this.#unblock(blocked))
     }
     this.#bus.writer.enqueue({
       weight: messages.length,

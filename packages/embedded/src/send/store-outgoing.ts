@@ -65,7 +65,8 @@ export function storeOutgoing(
     if (message.deduplicate !== undefined) {
       const first = deduplicate(db, id, message, message.deduplicate, nowMs)
       if (first !== undefined) {
-        ;(duplicates ??= new Map()).set(index, first)
+        duplicates ??= new Map()
+        duplicates.set(index, first)
         continue
       }
     }
