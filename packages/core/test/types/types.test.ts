@@ -1,7 +1,7 @@
 /**
  * The files of `inference/` compile, those of `misuse/` do not compile anywhere but where they say so; both under
  * TypeScript 7, which checks this repository, and under 6, which many users have. And the test itself is tested: a
- * planted mistake is found.
+ * planted mistake is found. The examples of docs/reference/contracts.md compile, too, as they stand there.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -16,6 +16,9 @@ const root = path.resolve(folder, '../../../..')
 const files = (['inference', 'misuse'] as const).flatMap((kind) =>
   readdirSync(path.join(folder, kind)).map((name) => ({ kind, name: `${kind}/${name}`, text: readFileSync(path.join(folder, kind, name), 'utf8') })),
 )
+
+/** One TypeScript 6 for all tests of this file: it parses the libraries once. */
+const check = createCheck()
 
 /** Runs TypeScript 7 over copies of the files, so that mistakes can be planted in them; returns its output. */
 function compile(change: (name: string, text: string) => string = (_, text) => text): string {
@@ -62,7 +65,6 @@ test('a planted mistake is found: a wrong expectation, and a line that compiles 
 })
 
 test('the same under TypeScript 6', () => {
-  const check = createCheck()
   const here = (text: string): string => text.replaceAll("'../../../src/", "'../../src/").replaceAll("'../equal.ts'", "'./equal.ts'")
   for (const { name, text } of files) assert.deepEqual(check(here(text)).errors, [], name)
   // Each marked line is a mistake of its own: with the marks gone there is at least one error for each of them.
@@ -71,4 +73,14 @@ test('the same under TypeScript 6', () => {
     const errors = new Set(check(here(text.replaceAll('@ts-expect-error', ''))).errors.map((error) => error.split(':')[0]))
     assert.ok(errors.size >= marks, `${name}: ${marks} marks, ${errors.size} lines with errors`)
   }
+})
+
+test('the examples of the contracts page compile', () => {
+  const page = readFileSync(path.join(root, 'docs/reference/contracts.md'), 'utf8')
+  const blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code)
+  assert.ok(blocks.length >= 6)
+  const code = blocks.join('\n').replaceAll("from 'sluice'", "from '../../src/index.ts'")
+  const used = 'export type Used = [In, Out]\n'
+  assert.deepEqual(check(code + used).errors, [])
+  assert.equal(check(code.replace('@ts-expect-error', '') + used).errors.length, 1)
 })
