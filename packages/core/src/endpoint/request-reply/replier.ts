@@ -59,18 +59,10 @@ export class Replier {
       correlationid: request.correlationid ?? request.id,
       causationid: request.id,
       replyfor: request.id,
-      ...(request.expirytime === undefined ? {} : { expirytime: request.expirytime }),
       ...encoded,
     }
-    const expiresAtMs = request.expirytime === undefined ? undefined : Date.parse(request.expirytime)
     try {
-      await this.#parts.send({
-        channel,
-        envelope,
-        sizeBytes: this.#parts.sizeOf(envelope),
-        rejectUnrouted: true,
-        ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
-      })
+      await this.#parts.send({ channel, envelope, sizeBytes: this.#parts.sizeOf(envelope), rejectUnrouted: true })
     } catch (error) {
       // The requester and its channel are gone: a late reply is counted, it is no error of the handler.
       if (!isSluiceError(error, 'UNROUTED')) throw error
