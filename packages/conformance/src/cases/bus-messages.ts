@@ -253,7 +253,7 @@ export const busMessages: Subject = {
           (list) => list.length === 1 && list[0]?.reason.code === 'NEWER_VERSION',
           'the newer one to be dead-lettered by mail',
         )
-        assert.deepEqual(got, [{ total: 1 }])
+        assert.deepEqual([...got], [{ total: 1 }])
         await old.stop()
         const young = await rig.bus('stock')
         young.on(V2, (data) => void got.push(data))
