@@ -581,7 +581,7 @@ export class Dispatcher {
       const waiting = this.#revoked.get(command.partition)
       this.#revoked.delete(command.partition)
       if (waiting !== undefined) for (const resolve of waiting) resolve()
-    } else {
+    } else if (this.machine.isWanted(command)) {
       if (command.kind === 'move' && suspendEvents.hasSubscribers) {
         suspendEvents.publish(
           this.#where({ partition: command.lane.partition.name, lane: command.lane.name, state: command.state.state, count: command.entries.length }),

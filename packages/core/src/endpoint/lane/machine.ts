@@ -222,6 +222,7 @@ export class LaneMachine<Route> {
     const partition = this.partitions.get(name)
     if (partition === undefined) return
     this.partitions.delete(name)
+    partition.stopping = true
     const owed = partition.revoking
     partition.revoking = false
     for (const lane of partition.allLanes()) this.#abandon(lane)
@@ -282,12 +283,25 @@ export class LaneMachine<Route> {
 
   // ------------------------------------------------------------------ answers to requests
 
+  /**
+   * Whether somebody still waits for a request. The shell asks right before it carries one out: the partition may have
+   * been lost since, and even be ours again, and a read nobody waits for would hide what it read.
+   */
+  isWanted(request: LaneRequest<Route>): boolean {
+    return request.lane.io === request
+  }
+
   /** A request was done; `deliveries` answers a read (undefined: the lane is parked). */
   done(request: LaneRequest<Route>, deliveries?: readonly Delivery[]): void {
     const lane = request.lane
     if (lane.io !== request) return
-    lane.io = undefined
     lane.ioFailures = 0
+    if (lane.ioVoid && request.kind === 'record') {
+      this.#voidRequest(lane, request)
+      return
+    }
+    lane.io = undefined
+    lane.ioVoid = false
     if (request.kind === 'record') {
       if (lane.phase === 'recording') lane.phase = 'open'
     } else if (request.kind === 'move') {
@@ -311,11 +325,13 @@ export class LaneMachine<Route> {
   failed(request: LaneRequest<Route>): void {
     const lane = request.lane
     if (lane.io !== request) return
+    if (lane.ioVoid && !lane.partition.stopping) {
+      this.#voidRequest(lane, request)
+      return
+    }
     if (lane.partition.stopping || (request.kind === 'record' && lane.phase !== 'recording')) {
       // The transport delivers it again, or (record of a held lane) the count is known here and one crash may repeat an attempt.
-      lane.io = undefined
-      lane.verdict = undefined
-      this.#unreserve(lane)
+      this.#cancelRequest(lane)
       this.#proceed(lane)
       return
     }
@@ -369,10 +385,9 @@ export class LaneMachine<Route> {
   #again(lane: Lane<Route>, head: LaneEntry<Route>, verdict: Verdict & { readonly kind: 'retry' }): void {
     head.notBeforeMs = this.#nowMs + verdict.delayMs
     if (verdict.note !== undefined) head.note = verdict.note
-    if (verdict.counted) {
-      head.attempt++
-      head.unrecorded = true
-    }
+    if (verdict.counted) head.attempt++
+    // A release is recorded too where it waits: the wait outlives a hand-over.
+    head.unrecorded = verdict.counted || verdict.delayMs > 0
     if (lane.partition.stopping && head.unrecorded) {
       head.unrecorded = false
       this.#request(lane, { kind: 'record', lane, record: this.#recordOf(head) })
@@ -497,14 +512,15 @@ export class LaneMachine<Route> {
     const behind = lane.behind
     if (behind === undefined) return
     lane.behind = undefined
-    const state = lane.phase === 'parked' ? 'parked' : 'suspended'
-    const dueAtMs = state === 'parked' ? 0 : this.#wallMs + Math.max(0, lane.dueMs - this.#nowMs)
-    this.#request(lane, { kind: 'move', lane, entries: behind.takeAll(), state: { state, dueAtMs }, first: undefined })
+    // A lane that is there keeps its state. A parked one that is not there any more was let go by a person just now.
+    const dueAtMs = lane.phase === 'parked' ? 0 : this.#wallMs + Math.max(0, lane.dueMs - this.#nowMs)
+    this.#request(lane, { kind: 'move', lane, entries: behind.takeAll(), state: { state: 'suspended', dueAtMs }, first: undefined })
   }
 
   /** Reads the lot's head if there is room for it; else the lane queues up for room. */
   #read(lane: Lane<Route>): boolean {
-    const countMax = lane.kind === 'id' ? 1 : this.#lotReadMax
+    // A lane of one message holds one; two, where it was sent twice.
+    const countMax = lane.kind === 'id' ? Math.min(2, this.#lotReadMax) : this.#lotReadMax
     if (lane.waitsForLotWindow) return false
     if (this.lotWindow > 0 && this.lotWindow + countMax > this.#lotWindowMax) {
       lane.waitsForLotWindow = true
@@ -528,7 +544,7 @@ export class LaneMachine<Route> {
     for (const delivery of deliveries) lane.queue.push(this.#entryOf(delivery, this.#routeOf(delivery), lane))
     this.#unreserve(lane)
     lane.phase = 'open'
-    lane.lotRest = lane.kind !== 'id' && deliveries.length >= countMax
+    lane.lotRest = deliveries.length >= countMax
     if (lane.lotRest || lane.behind === undefined) return
     for (const entry of lane.behind.takeAll()) lane.queue.push(entry)
     lane.behind = undefined
@@ -620,11 +636,7 @@ export class LaneMachine<Route> {
   #stop(partition: Partition<Route>): void {
     partition.stopping = true
     for (const lane of partition.allLanes()) {
-      if (lane.ioRetryAtMs > 0) {
-        lane.io = undefined
-        lane.ioRetryAtMs = 0
-        this.#unreserve(lane)
-      }
+      if (lane.ioRetryAtMs > 0) this.#cancelRequest(lane)
       if (lane.running === 0 && lane.io === undefined) this.#drop(lane)
     }
     this.#checkRevoked(partition)
@@ -669,11 +681,16 @@ export class LaneMachine<Route> {
 
   /** Takes a lost delivery out of a lane, and releases what is behind it. False: it is not there. */
   #loseFrom(lane: Lane<Route>, delivery: Delivery): boolean {
+    if (lane.io !== undefined && this.#concerns(lane.io, delivery)) {
+      // Whether it was done before the loss, its answer tells.
+      lane.ioVoid = true
+      for (const entry of lane.io.kind === 'move' ? lane.io.entries : lane.queue.toArray()) if (entry.delivery === delivery) entry.lost = true
+      if (lane.ioRetryAtMs > 0) this.#voidRequest(lane, lane.io)
+      return true
+    }
     const inQueue = lane.queue.toArray().findIndex((entry) => entry.delivery === delivery)
     const inBehind = lane.behind?.toArray().findIndex((entry) => entry.delivery === delivery) ?? -1
     if (inQueue < 0 && inBehind < 0) return false
-    // A request that settles it is under way: the transport decides what becomes of that.
-    if (inQueue >= 0 && (lane.phase === 'suspending' || lane.phase === 'parking' || lane.phase === 'givingUp')) return true
     this.#unhold(lane)
     const queue = lane.queue.takeAll()
     for (const [index, entry] of queue.entries()) {
@@ -682,7 +699,10 @@ export class LaneMachine<Route> {
         entry.lost = true
         this.commands.push({ kind: 'abort', entry })
         this.#leave(entry)
-      } else this.#giveBack(entry, delivery)
+      } else {
+        entry.lost = entry.delivery === delivery
+        this.#giveBack(entry)
+      }
     }
     const behind = lane.behind?.takeAll() ?? []
     lane.behind = undefined
@@ -690,15 +710,61 @@ export class LaneMachine<Route> {
       if (inQueue < 0 && index < inBehind) {
         lane.behind ??= new EntryQueue()
         lane.behind.push(entry)
-      } else this.#giveBack(entry, delivery)
+      } else {
+        entry.lost = entry.delivery === delivery
+        this.#giveBack(entry)
+      }
     }
     if (delivery.fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs }
     if (lane.running === 0 && lane.phase === 'open') this.#next(lane)
     return true
   }
 
-  #giveBack(entry: LaneEntry<Route>, lost: Delivery): void {
-    if (entry.delivery !== lost) this.releases.push(entry.delivery)
+  #concerns(request: LaneRequest<Route>, delivery: Delivery): boolean {
+    if (request.kind === 'move') return request.entries.some((entry) => entry.delivery === delivery)
+    if (request.kind === 'deadLetter') return request.delivery === delivery
+    if (request.kind === 'record') return request.record.delivery === delivery
+    return request.kind === 'reschedule' && request.head.delivery === delivery
+  }
+
+  /** A request failed for good, because a delivery of it is lost: as if it had not been made, without that delivery. */
+  #voidRequest(lane: Lane<Route>, request: LaneRequest<Route>): void {
+    lane.io = undefined
+    lane.ioVoid = false
+    lane.ioRetryAtMs = 0
+    this.#unhold(lane)
+    if (request.kind === 'reschedule') {
+      lane.phase = 'suspended'
+      lane.dueMs = this.#nowMs
+    } else if (request.kind === 'move' && lane.phase !== 'suspending') {
+      const behind = new EntryQueue<Route>()
+      this.#keepUntilLost([...request.entries, ...(lane.behind?.takeAll() ?? [])], behind)
+      lane.behind = behind.size > 0 ? behind : undefined
+    } else {
+      const fromLot = lane.queue.head?.delivery.fromLot === true
+      this.#keepUntilLost(lane.queue.takeAll(), lane.queue)
+      if (lane.queue.size === 0 && fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs }
+      if (lane.behind !== undefined && (lane.phase === 'suspending' || lane.phase === 'parking')) {
+        for (const entry of lane.behind.takeAll()) this.#giveBack(entry)
+        lane.behind = undefined
+      }
+      lane.phase = 'open'
+    }
+    this.#proceed(lane)
+  }
+
+  /** Keeps what comes before the first lost entry; gives back the rest, so that it all comes again in order. */
+  #keepUntilLost(entries: readonly LaneEntry<Route>[], kept: EntryQueue<Route>): void {
+    let lost = false
+    for (const entry of entries) {
+      lost ||= entry.lost
+      if (lost) this.#giveBack(entry)
+      else kept.push(entry)
+    }
+  }
+
+  #giveBack(entry: LaneEntry<Route>): void {
+    if (!entry.lost) this.releases.push(entry.delivery)
     this.#leave(entry)
   }
 
@@ -736,6 +802,14 @@ export class LaneMachine<Route> {
     lane.io = request
     lane.ioRetryAtMs = 0
     this.commands.push(request)
+  }
+
+  #cancelRequest(lane: Lane<Route>): void {
+    if (lane.io?.kind === 'move') for (const entry of lane.io.entries) this.#leave(entry)
+    lane.io = undefined
+    lane.ioVoid = false
+    lane.ioRetryAtMs = 0
+    this.#unreserve(lane)
   }
 
   #recordOf(head: LaneEntry<Route>): AttemptRecord {
@@ -783,9 +857,7 @@ export class LaneMachine<Route> {
     if (lane.phase === 'held') this.heldCount -= lane.queue.size
     for (let entry = lane.queue.head; entry !== undefined; entry = entry.next) this.#leave(entry)
     if (lane.behind !== undefined) for (let entry = lane.behind.head; entry !== undefined; entry = entry.next) this.#leave(entry)
-    if (lane.io?.kind === 'move') for (const entry of lane.io.entries) this.#leave(entry)
-    lane.io = undefined
-    this.#unreserve(lane)
+    this.#cancelRequest(lane)
     this.#due.remove(lane)
     const partition = lane.partition
     if (lane.kind === 'id') {

@@ -84,7 +84,7 @@ export class LaneEntry<Route> {
   notBeforeMs: number
   /** The attempt must be recorded durably before the handler starts (`Delivery.suspect`). */
   suspect: boolean
-  /** An attempt failed and is not recorded yet. */
+  /** An attempt failed, or a wait began, and that is not recorded yet. */
   unrecorded = false
   /** Its delivery was lost while the handler ran: the outcome no longer counts. */
   lost = false
@@ -176,6 +176,8 @@ export class Lane<Route> {
   io: LaneRequest<Route> | undefined = undefined
   ioRetryAtMs = 0
   ioFailures = 0
+  /** A delivery of the request under way is lost: it must not be tried again. */
+  ioVoid = false
   /** What a read under way may bring (its share of the machine's lot window). */
   reserved = 0
   /** In the queue for a place in the lot window. */
