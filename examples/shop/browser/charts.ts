@@ -6,6 +6,7 @@ import { language, text } from './language.ts'
 import { colour } from './theme.ts'
 
 interface Plot {
+  readonly cursor: { readonly idx?: number | null | undefined }
   setData(data: readonly (readonly (number | null)[])[]): void
   setSize(size: { width: number; height: number }): void
   destroy(): void
@@ -43,10 +44,26 @@ const charts: readonly { readonly title: TextKey; readonly log: boolean; readonl
   { title: 'chartBacklog', log: false, show: count, series: [{ label: 'seriesBacklog', column: 5, stroke: 'accent' }] },
 ]
 const history: HistoryPoint[] = []
-let plots: { readonly plot: Plot; readonly columns: readonly number[]; readonly box: HTMLElement }[] = []
+interface Drawn {
+  readonly plot: Plot
+  readonly chart: (typeof charts)[number]
+  readonly box: HTMLElement
+  readonly values: readonly HTMLElement[]
+}
+let plots: Drawn[] = []
 
-function dataOf(columns: readonly number[]): (number | null)[][] {
-  return [0, ...columns].map((column) => history.map((point) => point[column as 0] as number | null))
+function dataOf(chart: (typeof charts)[number]): (number | null)[][] {
+  return [0, ...chart.series.map((series) => series.column)].map((column) => history.map((point) => point[column as 0] as number | null))
+}
+
+// Figures beside the names: where the pointer is, else the newest.
+function drawLegend({ plot, chart, values }: Drawn): void {
+  const point = history[plot.cursor.idx ?? history.length - 1]
+  for (const [index, { column }] of chart.series.entries()) {
+    const element = values[index]
+    const value = point?.[column]
+    if (element !== undefined) element.textContent = value === null || value === undefined ? '–' : chart.show(value)
+  }
 }
 
 function optionsOf(chart: (typeof charts)[number], width: number): object {
@@ -60,7 +77,9 @@ function optionsOf(chart: (typeof charts)[number], width: number): object {
   return {
     width,
     height: heightPx,
+    legend: { show: false },
     cursor: { y: false, points: { size: 6 } },
+    hooks: { setCursor: [() => plots.forEach(drawLegend)] },
     scales: {
       x: { time: true },
       y: chart.log
@@ -68,11 +87,17 @@ function optionsOf(chart: (typeof charts)[number], width: number): object {
         : { range: (_: unknown, _low: number, high: number | null) => [0, Math.max(10, (high ?? 0) * 1.1)] },
     },
     axes: [
-      { ...axis, space: 80, values: (_: unknown, ticks: readonly number[]) => ticks.map((tick) => clock.format(tick * 1000)) },
-      { ...axis, size: 56, space: 28, values: (_: unknown, ticks: readonly (number | null)[]) => ticks.map((tick) => (tick === null ? '' : count(tick))) },
+      { ...axis, size: 28, space: 80, values: (_: unknown, ticks: readonly number[]) => ticks.map((tick) => clock.format(tick * 1000)) },
+      {
+        ...axis,
+        size: 56,
+        space: 28,
+        ...(chart.log ? { splits: () => [1, 10, 100, 1_000, 10_000] } : {}),
+        values: (_: unknown, ticks: readonly (number | null)[]) => ticks.map((tick) => (tick === null ? '' : count(tick))),
+      },
     ],
     series: [
-      { label: text('time'), value: (_: unknown, value: number | null) => (value === null ? '–' : clock.format(value * 1000)) },
+      {},
       ...chart.series.map(({ label, stroke, dash }) => ({
         label: text(label),
         stroke: colour(stroke),
@@ -80,7 +105,6 @@ function optionsOf(chart: (typeof charts)[number], width: number): object {
         dash,
         points: { show: false },
         spanGaps: true,
-        value: (_: unknown, value: number | null) => (value === null ? '–' : chart.show(value)),
       })),
     ],
   }
@@ -102,11 +126,29 @@ export function buildCharts(): void {
     title.textContent = text(chart.title)
     const box = document.createElement('div')
     box.className = 'plot'
-    section.append(title, box)
+    const legend = document.createElement('p')
+    legend.className = 'legend'
+    section.append(title, legend, box)
     row.append(section)
-    const columns = chart.series.map((series) => series.column)
-    return { plot: new MakePlot(optionsOf(chart, section.clientWidth), dataOf(columns), box), columns, box }
+    const drawn = {
+      plot: new MakePlot(optionsOf(chart, section.clientWidth), dataOf(chart), box),
+      chart,
+      box,
+      values: chart.series.map((series) => addLegend(legend, series)),
+    }
+    drawLegend(drawn)
+    return drawn
   })
+}
+
+function addLegend(legend: HTMLElement, { label, stroke, dash }: Series): HTMLElement {
+  const item = document.createElement('span')
+  item.className = dash === undefined ? 'solid' : 'dashed'
+  item.dataset.stroke = stroke
+  const value = document.createElement('b')
+  item.append(`${text(label)} `, value)
+  legend.append(item)
+  return value
 }
 
 /** The last two minutes as the server remembers them. */
@@ -124,7 +166,10 @@ export function addMoment(state: PageState): void {
   history.push([seconds, state.api.p50Ms ?? null, state.api.p99Ms ?? null, state.api.perSecond, messages, waiting])
   if (history.length > pointsMax) history.shift()
   if (plots.length === 0) buildCharts()
-  for (const { plot, columns } of plots) plot.setData(dataOf(columns))
+  for (const drawn of plots) {
+    drawn.plot.setData(dataOf(drawn.chart))
+    drawLegend(drawn)
+  }
 }
 
 /** Follows the width of the window. */

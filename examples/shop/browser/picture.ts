@@ -83,7 +83,7 @@ function pathFor(
     const trunk = back ? 44 : 20
     const y = to.y + to.height / 2 + (back ? 10 : -10)
     const down = `M ${trunk} ${from.y + from.height} V ${y - 8} q 0 8 8 8 H ${to.x}`
-    return { path: down, labelX: to.x + 12, labelY: to.y - 4 }
+    return { path: down, labelX: back ? to.x + to.width : to.x + 12, labelY: to.y - 4 }
   }
   if (index < 0) {
     const y = from.y + from.height / 2
@@ -93,12 +93,11 @@ function pathFor(
   const startY = from.y + from.height / 2 + (index - 2) * 6 + offset / 3
   const endY = to.y + to.height / 2 + offset
   const startX = from.x + from.width
-  const bend = (to.x - startX) * 0.42
-  return {
-    path: `M ${startX} ${startY} C ${startX + bend} ${startY}, ${to.x - bend * 1.15} ${endY}, ${to.x} ${endY}`,
-    labelX: to.x - 10,
-    labelY: back ? endY + 16 : endY - 8,
-  }
+  // Level for the last stretch, so that its label lies on no other line.
+  const levelX = to.x - Math.min(150, (to.x - startX) * 0.5)
+  const bend = (levelX - startX) * 0.5
+  const path = `M ${startX} ${startY} C ${startX + bend} ${startY}, ${levelX - bend} ${endY}, ${levelX} ${endY} H ${to.x}`
+  return { path, labelX: to.x - 8, labelY: back ? endY + 16 : endY - 8 }
 }
 
 function build(host: HTMLElement, width: number): void {
@@ -115,7 +114,7 @@ function build(host: HTMLElement, width: number): void {
   const order = boxes.get('order') as Box
   const addEdge = (name: string, from: Box, to: Box, back: boolean, index: number): void => {
     const { path, labelX, labelY } = pathFor(from, to, narrow, back, index)
-    const anchor = narrow ? 'start' : index < 0 ? 'middle' : 'end'
+    const anchor = narrow && !back ? 'start' : index < 0 ? 'middle' : 'end'
     edges.set(name, {
       line: make('path', { class: 'edge', d: path }, lines),
       // What comes back flows the other way along the same drawn line.
@@ -185,7 +184,8 @@ export function drawPicture(state: PageState): void {
   }
   host.firstElementChild?.setAttribute('aria-label', text('pictureLabel'))
   const { api, services } = state
-  const waiting = api.waiting > 0 ? text('waiting', { count: count(api.waiting) }) : ''
+  // A few are always at the door.
+  const waiting = api.waiting > 40 ? text('waiting', { count: count(api.waiting) }) : ''
   drawNode('customers', text('customers'), waiting || (api.p50Ms === undefined ? '–' : `p50 ${milliseconds(api.p50Ms)}`), 'running')
   for (const [service, view] of Object.entries(services)) {
     const detail = view.state === 'running' ? text('perSecond', { count: rate(view.handledPerSecond) }) : text(stateKeys[view.state])

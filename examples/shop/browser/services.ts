@@ -50,7 +50,9 @@ function makeRow(body: HTMLTableSectionElement, kind: 'head' | 'group', scope: '
   const head = document.createElement('th')
   head.scope = scope
   row.append(head)
-  for (let i = 1; i < heads.length; i++) row.insertCell()
+  // A group has no state of its own: its long name takes that place.
+  if (kind === 'group') head.colSpan = 2
+  for (let i = head.colSpan; i < heads.length; i++) row.insertCell()
   return row
 }
 
@@ -95,7 +97,7 @@ function drawGroup(group: GroupView): void {
     row = makeRow(body, 'group', 'row')
     rows.set(key, row)
   }
-  const [name, , , backlog, oldest] = row.cells
+  const [name, , backlog, oldest] = row.cells
   // A command's group is its channel; saying it twice tells nothing.
   fill(name, group.group === group.channel ? group.channel : `${group.channel} → ${group.group}`)
   fill(backlog, count(group.backlog))

@@ -71,7 +71,7 @@ export class Relay {
     if (rows.length === 0) return false
     const messages = rows.filter((row) => !row.callOff)
     // Runs of one contract overlap: calls are made in order, which is what the bus promises to keep.
-    const outcomes = await Promise.allSettled(runsOf(messages).map((run) => this.#sendRun(run)))
+    const outcomes = await Promise.allSettled(runsOf(messages, this.#find).map((run) => this.#sendRun(run)))
     const failure = outcomes.find((outcome) => outcome.status === 'rejected')
     const confirmed = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value : []))
     if (failure === undefined) {
@@ -95,12 +95,19 @@ export class Relay {
   }
 }
 
-function runsOf(rows: readonly OutgoingRow[]): readonly (readonly OutgoingRow[])[] {
+// Order matters within a channel only; there, neighbours of one contract go in one call.
+function runsOf(rows: readonly OutgoingRow[], find: FindContract): readonly (readonly OutgoingRow[])[] {
   const runs: OutgoingRow[][] = []
+  const lastOf = new Map<string, OutgoingRow[]>()
   for (const row of rows) {
-    const last = runs.at(-1)
+    const { channel } = find(row.contract)
+    const last = lastOf.get(channel)
     if (last?.[0]?.contract === row.contract) last.push(row)
-    else runs.push([row])
+    else {
+      const run = [row]
+      runs.push(run)
+      lastOf.set(channel, run)
+    }
   }
   return runs
 }

@@ -58,7 +58,7 @@ export const en = {
   services: 'Services and groups',
   service: 'Service',
   group: 'channel → group',
-  state: 'State',
+  state: 'state',
   handled: 'handled/s',
   backlog: 'waiting',
   oldest: 'oldest',
@@ -89,7 +89,6 @@ export const en = {
   seriesOrders: 'orders in',
   seriesMessages: 'messages handled',
   seriesBacklog: 'waiting',
-  time: 'time',
   attribution: 'Orders: “Online Retail”, D. Chen (2015), UCI Machine Learning Repository, CC BY 4.0.',
   // terminal
   starting: 'starting six services …',

@@ -84,7 +84,6 @@ export const zh: Readonly<Record<TextKey, string>> = {
   seriesOrders: '新订单',
   seriesMessages: '已处理消息',
   seriesBacklog: '积压',
-  time: '时间',
   attribution: '订单数据：“Online Retail”，D. Chen（2015），UCI Machine Learning Repository，CC BY 4.0。',
   starting: '正在启动六个服务……',
   pageReady: '商店已开门：{url}   （按 Ctrl-C 排空并关闭）',
