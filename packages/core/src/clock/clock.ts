@@ -15,6 +15,8 @@ export interface Clock {
   monotonicMs(): number
   /** Calls `callback` once, at least `delayMs` from now. `keepAlive: false` (default) lets the process exit before. */
   setTimer(delayMs: number, callback: () => void, options?: { readonly keepAlive?: boolean }): Timer
+  /** Keeps the process alive until it is cancelled, as a server that listens does. A clock of tests has none. */
+  holdOpen?(): Timer
 }
 
 // Node clamps longer delays to 1 ms; a longer wait is chained.
@@ -33,5 +35,9 @@ export const systemClock: Clock = {
     }
     arm(delayMs)
     return { cancel: () => clearTimeout(handle) }
+  },
+  holdOpen() {
+    const handle = setInterval(() => {}, delayMsMax)
+    return { cancel: () => clearInterval(handle) }
   },
 }

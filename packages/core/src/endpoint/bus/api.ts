@@ -62,7 +62,7 @@ export interface Bus extends BusSender, BusAdministration, AsyncDisposable {
   /**
    * Ends intake, lets handlers finish within `deadlineMs` (default 30,000; their `signal` aborts at it), settles,
    * waits for outstanding publishes, and closes. What was not finished is released at once. Idempotent; sending
-   * afterwards rejects with BUS_STOPPED.
+   * afterwards rejects with BUS_STOPPED. A handler must not await it: it would wait for itself until the deadline.
    */
   stop(options?: { readonly deadlineMs?: number }): Promise<StopReport>
   /** Each route's promise in words, with the facts that it follows from. */

@@ -1,4 +1,4 @@
-import { type Clock, newId, type Random } from '../../clock/index.ts'
+import { type Clock, newId, type Random, type Timer } from '../../clock/index.ts'
 import type { CommandContract, Contract, ContractInput, EventContract, RequestContract } from '../../contract/index.ts'
 import { createEvents } from '../../diagnostics/index.ts'
 import { SluiceError, toError } from '../../errors/index.ts'
@@ -66,6 +66,8 @@ export class SluiceBus implements Bus {
   #starting: Promise<void> | undefined
   #stopping: Promise<StopReport> | undefined
   #lateReplies = 0
+  /** A bus that consumes keeps its process alive until it is stopped. */
+  #hold: Timer | undefined
 
   constructor(parts: BusParts) {
     this.#parts = parts
@@ -213,6 +215,7 @@ export class SluiceBus implements Bus {
       throw error
     }
     this.#scheduler.start()
+    this.#hold ??= this.#parts.clock.holdOpen?.()
     this.#parts.log.info('consuming', { service: this.service, groups: this.#handlers.groups.map((group) => `${group.channel}/${group.group}`) })
   }
 
@@ -233,6 +236,7 @@ export class SluiceBus implements Bus {
     this.#routes.refuse()
     await this.#requests.stop()
     await this.#routes.close(Math.max(0, endMs - clock.monotonicMs()))
+    this.#hold?.cancel()
     log.info('stopped', { service: this.service, ...report })
     return report
   }

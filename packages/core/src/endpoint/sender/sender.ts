@@ -56,6 +56,8 @@ export class Sender {
   #deadlineMs = Number.POSITIVE_INFINITY
   #resendTimer: Timer | undefined
   #resendAttempt = 0
+  /** Keeps the process alive while something is outstanding. */
+  #hold: Timer | undefined
   #idle: (() => void)[] = []
 
   constructor(options: SenderOptions) {
@@ -121,6 +123,7 @@ export class Sender {
       this.#queue.push(call.add(message, this.#sequence++))
       this.#bytes += message.sizeBytes
     }
+    if (this.#count === 0) this.#hold ??= this.#options.clock.holdOpen?.()
     this.#count += messages.length
     this.#calls.add(call)
     if (deadlineMs < this.#deadlineMs) this.#armDeadline(deadlineMs)
@@ -338,7 +341,10 @@ export class Sender {
     this.#count--
     this.#bytes -= pending.message.sizeBytes
     if (pending.call.settle(pending, state)) this.#calls.delete(pending.call)
-    if (this.#count === 0 && this.#idle.length > 0) {
+    if (this.#count > 0) return
+    this.#hold?.cancel()
+    this.#hold = undefined
+    if (this.#idle.length > 0) {
       for (const resolve of this.#idle.splice(0)) resolve()
     }
   }
