@@ -1,7 +1,7 @@
-"""An independent reader and writer of Sluice's message format, after docs/reference/wire-format.md alone.
+"""An independent reader and writer of Sluice's message format (docs/reference/wire-format.md), sharing no code with it.
 
 Standard library only. Run: python3 reader.py   It reads every vector beside it, prints one line of JSON with the number
-of checks for each file, and exits with 1 when it disagrees with a vector. `wire.test.ts` runs it where python3 exists.
+of checks for each file, and exits with 1 when it disagrees with a vector. `vectors.test.ts` runs it where python3 exists.
 """
 
 import base64
