@@ -102,7 +102,7 @@ test('after stop everything rejects with BUS_STOPPED; stop is idempotent; await 
   await assert.rejects(kit.bus.cancel(Placed, 'x'), { code: 'BUS_STOPPED' })
   assert.throws(() => kit.bus.on(Placed, () => {}), { code: 'BUS_STOPPED' })
   await kit.stop()
-  let disposed
+  let disposed: Awaited<ReturnType<typeof connect>>
   {
     await using bus = await connect({ service: 'a', url: 'memory:', logger: false })
     disposed = bus
