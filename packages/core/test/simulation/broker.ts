@@ -380,8 +380,9 @@ export class Broker {
     if (owner === undefined || partition.moving) return
     partition.moving = true
     this.#world.log(() => `revoke ${partition.name} from ${owner.name}`)
+    const { epoch } = partition
     owner.revoking(partition.name, () => {
-      if (partition.owner !== owner) return
+      if (partition.owner !== owner || partition.epoch !== epoch) return
       this.#takeBack((delivery) => delivery.member === owner && delivery.partition === partition.name, false)
       partition.owner = undefined
       partition.moving = false

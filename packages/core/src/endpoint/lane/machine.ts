@@ -385,6 +385,7 @@ export class LaneMachine<Route> {
   #again(lane: Lane<Route>, head: LaneEntry<Route>, verdict: Verdict & { readonly kind: 'retry' }): void {
     head.notBeforeMs = this.#nowMs + verdict.delayMs
     if (verdict.note !== undefined) head.note = verdict.note
+    head.deliveries++
     if (verdict.counted) head.attempt++
     // A release is recorded too where it waits: the wait outlives a hand-over.
     head.unrecorded = verdict.counted || verdict.delayMs > 0

@@ -76,8 +76,8 @@ export class LaneEntry<Route> {
   state: EntryState = 'queued'
   /** Number of the attempt that runs or comes next, from 1. */
   attempt: number
-  /** Deliveries including this one, from 1. */
-  readonly deliveries: number
+  /** Deliveries including this one, from 1; a wait that is held here ends with one, too. */
+  deliveries: number
   /** First delivery to the group, wall clock. */
   readonly firstDeliveredAtMs: number
   /** Not to be started before this monotonic time; 0: none. */
