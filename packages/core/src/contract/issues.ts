@@ -11,6 +11,9 @@ export const issuesMax = 10
 const pathSegmentsMax = 16
 const messageLengthMax = 200
 const leavesMax = 2_000
+const scrubLengthMax = 65_536
+/** Libraries whose `expected` comes from the schema alone, as their sources say. */
+const statedBySchema: ReadonlySet<string> = new Set(['zod', 'valibot'])
 
 /** One issue as it stands in `error.details.issues`. */
 export interface ReportedIssue {
@@ -25,16 +28,16 @@ export interface ReportedIssue {
  * `what` says whose data it is, e.g. `the data of shop.order.placed`. Never throws.
  */
 export function validationFailed(what: string, contract: string, data: unknown, issues: readonly StandardIssue[], vendor: string): SluiceError {
-  const listed: ReportedIssue[] = []
   let values: readonly string[] | undefined | 'not collected' = 'not collected'
-  for (const issue of issues.slice(0, issuesMax)) {
-    let message = expectation(issue)
-    if (message === undefined) {
-      if (values === 'not collected') values = quotableValues(data)
-      message = values === undefined ? 'is not valid' : withoutValues(textOf(issue), values)
-    }
-    listed.push({ path: pathText(issue), message: cut(message) })
+  const scrub = (text: string): string => {
+    if (values === 'not collected') values = quotableValues(data)
+    return values === undefined || text.length > scrubLengthMax ? 'is not valid' : withoutValues(text, values)
   }
+  const listed = issues.slice(0, issuesMax).map((issue): ReportedIssue => {
+    const expected = expectation(issue)
+    if (expected === undefined) return { path: pathText(issue), message: cut(scrub(textOf(issue))) }
+    return { path: pathText(issue), message: cut(statedBySchema.has(vendor) ? expected : scrub(withoutWas(expected))) }
+  })
   const more = issues.length - listed.length
   const text = listed.map((issue) => `${issue.path === '' ? 'the value' : issue.path}: ${issue.message}`).join('; ')
   return new SluiceError('VALIDATION_FAILED', `${what} does not satisfy its schema: ${text}${more > 0 ? `; and ${more} more` : ''}`, {
@@ -42,7 +45,7 @@ export function validationFailed(what: string, contract: string, data: unknown, 
   })
 }
 
-/** Schema libraries that state the expectation apart from the message (valibot, arktype, zod for types) need no scrubbing. */
+/** What the library states apart from its message: valibot and arktype for most issues, zod for types. */
 function expectation(issue: StandardIssue): string | undefined {
   try {
     const expected = (issue as { readonly expected?: unknown }).expected
@@ -50,6 +53,12 @@ function expectation(issue: StandardIssue): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** arktype's expectation of a union quotes what was found: `e must be "a" or "b" (was "…")`. The rest of it goes, too. */
+function withoutWas(expected: string): string {
+  const was = expected.indexOf(' (was ')
+  return was === -1 ? expected : expected.slice(0, was)
 }
 
 function textOf(issue: StandardIssue): string {
@@ -73,7 +82,7 @@ function quotableValues(data: unknown): readonly string[] | undefined {
     // Two characters and less say nothing, and would tear every message apart.
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') {
       const text = String(value)
-      if (text.length > 2) values.add(text)
+      if (text.length > 2) values.add(text).add(JSON.stringify(text).slice(1, -1))
     } else if (value instanceof Date) {
       if (!Number.isNaN(value.getTime())) values.add(value.toISOString()).add(String(value))
     } else if (typeof value === 'object' && value !== null) {
@@ -89,7 +98,7 @@ function quotableValues(data: unknown): readonly string[] | undefined {
 }
 
 function withoutValues(message: string, values: readonly string[]): string {
-  let text = message.slice(0, 4 * messageLengthMax)
+  let text = message
   for (const value of values) if (text.includes(value)) text = text.replaceAll(value, '…')
   return text
 }

@@ -128,6 +128,13 @@ test('messages of refinements are kept, without the values they quote', () => {
   assert.ok(!failure(() => checkInput(event('a.b', parts), { pin: 'hunter22' })).message.includes('hunter22'))
 })
 
+test('arktype quotes what it found even in the expectation of a union; it is taken out', () => {
+  const schema = type({ status: "'open' | 'closed'", size: "number > 5 | 'all'" })
+  const error = failure(() => checkInput(event('a.b', schema), { status: 'canary "quoted"\n', size: 'canary' }))
+  assert.ok(!JSON.stringify([error.message, error.details]).includes('canary'), error.message)
+  assert.match(error.message, /status: expected .*"open"/)
+})
+
 test('data too large to scrub a message of: the message is left out', () => {
   const schema = z.object({ rows: z.array(z.string()) }).refine(() => false, { error: (i) => (i.input as { rows: string[] }).rows.at(-1) ?? '' })
   const error = failure(() => checkInput(event('a.b', schema), { rows: Array.from({ length: 5_000 }, (_, i) => `secret-row-${i}`) }))

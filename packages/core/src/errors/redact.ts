@@ -15,9 +15,11 @@ const secretName =
  * `amqp://app:***@host/vhost?token=***`. Takes any text and never throws.
  */
 export function redactUrl(url: string | URL): string {
-  const text = redactUrls(String(url))
-  const hash = text.indexOf('#')
-  return hash === -1 ? text : text.slice(0, hash)
+  const text = String(url)
+  // Without `//` (`memory:x?…`), and for files, there is no user; parameters may hold secrets all the same.
+  const safe = text.includes('://') && !text.startsWith('file:') ? redactUrls(text) : redactParameters(text)
+  const hash = safe.indexOf('#')
+  return hash === -1 ? safe : safe.slice(0, hash)
 }
 
 /** The same for every URL inside a longer text, e.g. the message of a driver's error; the rest is left as it is. */
