@@ -92,7 +92,9 @@ function optionsOf(chart: (typeof charts)[number], width: number): object {
         ...axis,
         size: 56,
         space: 28,
-        ...(chart.log ? { splits: () => [1, 10, 100, 1_000, 10_000] } : {}),
+        ...(chart.log
+          ? { splits: (_: unknown, _axis: number, low: number, high: number) => [1, 10, 100, 1_000, 10_000].filter((value) => value >= low && value <= high) }
+          : {}),
         values: (_: unknown, ticks: readonly (number | null)[]) => ticks.map((tick) => (tick === null ? '' : count(tick))),
       },
     ],

@@ -1,5 +1,5 @@
 /** Numbers and times for people, in the page's language. */
-import { language } from './language.ts'
+import { language, text } from './language.ts'
 
 const numbers = new Map<string, Intl.NumberFormat>()
 
@@ -25,15 +25,14 @@ export function rate(value: number): string {
 
 /** `3.2 s`, `14 min`, `2.5 h` in the page's language. */
 export function duration(ms: number): string {
-  const unit = (value: number, name: string, digits: number): string =>
-    format(value, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: digits })
-  if (ms < 1_000) return unit(ms, 'millisecond', 0)
-  if (ms < 60_000) return unit(ms / 1_000, 'second', ms < 10_000 ? 1 : 0)
-  if (ms < 3_600_000) return unit(ms / 60_000, 'minute', ms < 600_000 ? 1 : 0)
-  return unit(ms / 3_600_000, 'hour', 1)
+  const digits = (value: number): string => format(value, { maximumFractionDigits: value < 10 ? 1 : 0 })
+  if (ms < 1_000) return text('unitMillisecond', { count: count(ms) })
+  if (ms < 60_000) return text('unitSecond', { count: digits(ms / 1_000) })
+  if (ms < 3_600_000) return text('unitMinute', { count: digits(ms / 60_000) })
+  return text('unitHour', { count: digits(ms / 3_600_000) })
 }
 
 /** `4.2 ms`: response times. */
 export function milliseconds(ms: number): string {
-  return format(ms, { style: 'unit', unit: 'millisecond', unitDisplay: 'short', maximumFractionDigits: ms < 10 ? 1 : 0 })
+  return text('unitMillisecond', { count: rate(ms) })
 }

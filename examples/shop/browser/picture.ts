@@ -94,7 +94,7 @@ function pathFor(
   const endY = to.y + to.height / 2 + offset
   const startX = from.x + from.width
   // Level for the last stretch, so that its label lies on no other line.
-  const levelX = to.x - Math.min(150, (to.x - startX) * 0.5)
+  const levelX = to.x - Math.min(190, (to.x - startX) * 0.62)
   const bend = (levelX - startX) * 0.5
   const path = `M ${startX} ${startY} C ${startX + bend} ${startY}, ${levelX - bend} ${endY}, ${levelX} ${endY} H ${to.x}`
   return { path, labelX: to.x - 8, labelY: back ? endY + 16 : endY - 8 }
@@ -167,8 +167,8 @@ function drawEdge(name: string, perSecond: number, label: string, attention: boo
   if (edge.label.textContent !== label) edge.label.textContent = label
 }
 
-function labelOf(edge: EdgeView): string {
-  const parts = edge.perSecond > 0 ? [text('perSecond', { count: rate(edge.perSecond) })] : []
+function labelOf(edge: EdgeView, away: boolean): string {
+  const parts = edge.perSecond > 0 && !away ? [text('perSecond', { count: rate(edge.perSecond) })] : []
   if (edge.backlog > 0) parts.push(text('waiting', { count: count(edge.backlog) }))
   if (edge.backlog > 0 && edge.oldestAgeMs >= 1_000) parts.push(duration(edge.oldestAgeMs))
   return parts.join(' · ')
@@ -192,9 +192,9 @@ export function drawPicture(state: PageState): void {
     drawNode(service, text(service as ServiceName), detail, view.state)
   }
   const orderAway = services.order.state === 'stopped' || services.order.state === 'restarting'
-  drawEdge('customers order', api.perSecond, text('perSecond', { count: rate(api.perSecond) }), orderAway, orderAway)
+  drawEdge('customers order', api.perSecond, orderAway ? '' : text('perSecond', { count: rate(api.perSecond) }), orderAway, orderAway)
   for (const edge of state.edges) {
     const away = services[edge.to].state === 'stopped' || services[edge.to].state === 'restarting'
-    drawEdge(`${edge.from} ${edge.to}`, edge.perSecond, labelOf(edge), away || edge.oldestAgeMs > 5_000, away)
+    drawEdge(`${edge.from} ${edge.to}`, edge.perSecond, labelOf(edge, away), away || edge.oldestAgeMs > 5_000, away)
   }
 }

@@ -99,7 +99,8 @@ function drawGroup(group: GroupView): void {
   }
   const [name, , backlog, oldest] = row.cells
   // A command's group is its channel; saying it twice tells nothing.
-  fill(name, group.group === group.channel ? group.channel : `${group.channel} → ${group.group}`)
+  const channel = group.channel.replaceAll('.', '.\u200b') // may break at its dots
+  fill(name, group.group === group.channel ? channel : `${channel} → ${group.group}`)
   fill(backlog, count(group.backlog))
   fillAge(oldest, group.oldestAgeMs)
 }

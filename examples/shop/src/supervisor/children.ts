@@ -167,7 +167,9 @@ export class Children {
     this.#change(child, state)
     process.on('message', (report: Report) => this.#hear(service, report))
     process.on('error', (error) => this.#complain(service, error.message))
-    process.once('exit', (code, signal) => this.#gone(service, code, signal))
+    // Reports may still arrive after the exit; the process is gone when its channel is closed, too.
+    const closed = new Promise<void>((resolve) => process.once('disconnect', resolve))
+    process.once('exit', (code, signal) => void closed.then(() => this.#gone(service, code, signal)))
   }
 
   #hear(service: ServiceName, report: Report): void {

@@ -96,11 +96,11 @@ export async function runOnce(options: OnceOptions): Promise<OnceResult> {
     const done = await worked()
     const seconds = (performance.now() - startMs) / 1000
     const deadLetters = (await shop.groups()).reduce((sum, group) => sum + group.deadLetters, 0)
-    const messagesHandled = serviceNames.reduce((sum, service) => sum + Object.values(shop.children.figures(service).handled).reduce((a, b) => a + b, 0), 0)
     terminal.note('stopping the services')
     await shop.close(10_000)
     const audit = shop.reconcile()
     const heard = priceListsHeard(shop.folder)
+    const messagesHandled = sumOver(shop.folder, 'SELECT count(*) AS n FROM handled')
     const times = shop.responseTimes.overall()
     // A dead instance hears nothing, so only an undisturbed run must be heard by all.
     const broadcastOk = chaosSeed !== undefined || (published === 2 && heard.heard === 2 * serviceNames.length)
@@ -139,15 +139,17 @@ export async function runOnce(options: OnceOptions): Promise<OnceResult> {
 }
 
 function priceListsHeard(folder: string): { readonly heard: number; readonly instances: number } {
-  let heard = 0
-  let instances = 0
-  for (const service of serviceNames) {
-    using db = new DatabaseSync(`${folder}/${service}.db`, { readOnly: true })
-    const row = db.prepare('SELECT count(*) AS heard, count(DISTINCT instance) AS instances FROM price_list_heard').get()
-    heard += Number(row?.heard)
-    instances += Number(row?.instances)
+  return {
+    heard: sumOver(folder, 'SELECT count(*) AS n FROM price_list_heard'),
+    instances: sumOver(folder, 'SELECT count(DISTINCT instance) AS n FROM price_list_heard'),
   }
-  return { heard, instances }
+}
+
+function sumOver(folder: string, sql: string): number {
+  return serviceNames.reduce((sum, service) => {
+    using db = new DatabaseSync(`${folder}/${service}.db`, { readOnly: true })
+    return sum + Number(db.prepare(sql).get()?.n)
+  }, 0)
 }
 
 function round(value: number): number {

@@ -54,6 +54,10 @@ export const en = {
   customers: 'customers',
   perSecond: '{count}/s',
   waiting: '{count} waiting',
+  unitMillisecond: '{count} ms',
+  unitSecond: '{count} s',
+  unitMinute: '{count} min',
+  unitHour: '{count} h',
   // page: services
   services: 'Services and groups',
   service: 'Service',
