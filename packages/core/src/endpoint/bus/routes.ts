@@ -12,6 +12,7 @@ import type { ContractRoute, Route } from './route.ts'
 
 /** What routes need. */
 export interface RoutesOptions {
+  readonly instanceId: string
   readonly table: RouteTable
   /** Open transports by URL, as in the table. */
   readonly transports: ReadonlyMap<string, { readonly transport: Transport; readonly shownUrl: string }>
@@ -88,9 +89,10 @@ export class Routes {
   }
 
   #open(transport: Transport, url: string): Route {
-    const { clock, random, limits } = this.#options
+    const { instanceId, clock, random, limits } = this.#options
     const sender = new Sender({
       transport,
+      instanceId,
       clock,
       random,
       countMax: limits.publishBufferCountMax ?? 100_000,

@@ -51,7 +51,7 @@ async function open(options: ConnectOptions, builtIn: readonly TransportFactory[
       ...(url === settings.url ? { from: settings.urlFrom } : {}),
     })
   }
-  const routes = new Routes({ table, transports, clock, random, limits })
+  const routes = new Routes({ instanceId, table, transports, clock, random, limits })
   return new SluiceBus({
     ...{ service: settings.service, instanceId, routes, log, clock, random, limits, holdMaxMs, report },
     retry: options.retry,

@@ -4,10 +4,13 @@ import type { PublishOutcome, PublishReceipt } from './api.ts'
 
 /** One message between `publish` and its fate. */
 export interface PendingMessage {
-  readonly message: OutgoingMessage
+  /** Replaced once, by the copy with its producer's number, where the transport needs numbers. */
+  message: OutgoingMessage
   /** Channel and key; undefined for a message without key, which waits for no other. */
   readonly lane: string | undefined
   readonly call: PublishCall
+  /** Size as it was counted into the publish buffer. */
+  readonly bytes: number
   /** Order of the calls on this sender, from the first message on. */
   readonly sequence: number
   state: 'waiting' | 'in-flight' | 'confirmed' | 'failed' | 'unknown'
@@ -48,6 +51,7 @@ export class PublishCall {
       message,
       lane: key === undefined ? undefined : `${message.channel}\0${key}`,
       call: this,
+      bytes: message.sizeBytes,
       sequence,
       state: 'waiting',
       maybeStored: false,

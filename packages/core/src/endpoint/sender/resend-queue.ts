@@ -36,6 +36,11 @@ export class ResendQueue {
     return lane !== undefined
   }
 
+  /** Blocks a lane behind one message that goes alone. */
+  alone(lane: string): void {
+    this.#lanes.set(lane, { inFlight: 1, waiting: [] })
+  }
+
   /** A message of a send that came back, whatever its outcome. */
   returned(pending: PendingMessage): void {
     if (this.#lanes.size === 0 || pending.lane === undefined) return
@@ -72,15 +77,15 @@ export class ResendQueue {
 
   /**
    * Takes what may be sent now, at most about `countMax` messages, in the order of the calls; whole lanes or their
-   * beginnings. Messages given up meanwhile are dropped.
+   * beginnings, and one message only of lanes where `alone` says so. Messages given up meanwhile are dropped.
    */
-  take(countMax: number): PendingMessage[] {
+  take(countMax: number, alone: (lane: string) => boolean): PendingMessage[] {
     const taken: PendingMessage[] = this.#unkeyed.splice(0, countMax).filter(isWaiting)
     for (const [name, lane] of this.#lanes) {
       if (taken.length >= countMax) break
       if (lane.inFlight > 0) continue
       lane.waiting = lane.waiting.filter(isWaiting)
-      const part = lane.waiting.splice(0, countMax - taken.length)
+      const part = lane.waiting.splice(0, alone(name) ? 1 : countMax - taken.length)
       lane.inFlight = part.length
       taken.push(...part)
       if (lane.inFlight === 0) this.#lanes.delete(name)

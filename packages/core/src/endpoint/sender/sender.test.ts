@@ -7,7 +7,14 @@ import { Sender } from './sender.ts'
 
 /** A transport whose sends are answered by the test. */
 class ScriptedTransport {
-  readonly sends: { readonly ids: string[]; readonly resend: boolean; answer(report: SendReport): void; crash(error: unknown): void }[] = []
+  facts: { publishOrder: string } = { publishOrder: 'kept' }
+  readonly sends: {
+    readonly ids: string[]
+    readonly numbers: string[]
+    readonly resend: boolean
+    answer(report: SendReport): void
+    crash(error: unknown): void
+  }[] = []
   readonly declared: string[] = []
   declareFails: (() => unknown)[] = []
 
@@ -19,7 +26,13 @@ class ScriptedTransport {
 
   send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {
     return new Promise((resolve, reject) => {
-      this.sends.push({ ids: batch.map((message) => message.envelope.id), resend: options.resend === true, answer: resolve, crash: reject })
+      this.sends.push({
+        ids: batch.map((message) => message.envelope.id),
+        numbers: batch.map(({ envelope }) => `${envelope.producerid}:${envelope.producerepoch}:${envelope.producerseq}`),
+        resend: options.resend === true,
+        answer: resolve,
+        crash: reject,
+      })
     })
   }
 
@@ -28,11 +41,17 @@ class ScriptedTransport {
   }
 }
 
-function setUp(limits: { countMax?: number; bytesMax?: number } = {}): { sender: Sender; transport: ScriptedTransport; clock: ManualClock } {
+function setUp(limits: { countMax?: number; bytesMax?: number; publishOrder?: string } = {}): {
+  sender: Sender
+  transport: ScriptedTransport
+  clock: ManualClock
+} {
   const transport = new ScriptedTransport()
+  transport.facts = { publishOrder: limits.publishOrder ?? 'kept' }
   const clock = new ManualClock()
   const sender = new Sender({
     transport: transport as unknown as Transport,
+    instanceId: 'me',
     clock,
     random: seededRandom(1),
     countMax: limits.countMax ?? 1000,
@@ -272,6 +291,48 @@ test('drain waits for confirms, and gives up at its deadline', async () => {
   clock.advance(1_000)
   await assert.rejects(second, { code: 'PUBLISH_UNKNOWN' })
   await late
+})
+
+test('numbers per key where the transport needs them: 0 alone, resends alike, a new epoch after a give-up', async () => {
+  const { sender, transport, clock } = setUp({ publishOrder: 'sequence' })
+  const calls = ['1', '2', '3'].map((id) => sender.sendOne(message(id, 'a'), timeoutMs, undefined))
+  calls.push(sender.sendOne(message('4', 'b'), timeoutMs, undefined), sender.sendOne(message('5'), timeoutMs, undefined))
+  await turn()
+  assert.deepEqual(
+    [transport.last.ids, transport.last.numbers],
+    [
+      ['1', '4', '5'],
+      ['me/0:0:0', 'me/1:0:0', 'undefined:undefined:undefined'],
+    ],
+  )
+  transport.last.answer(done)
+  await turn()
+  assert.deepEqual(
+    [transport.last.ids, transport.last.numbers],
+    [
+      ['2', '3'],
+      ['me/0:0:1', 'me/0:0:2'],
+    ],
+  )
+  transport.last.answer({ failures: [failure(0, 'unknown', true)] })
+  await turn()
+  clock.advance(1_000)
+  await turn()
+  assert.deepEqual([transport.last.ids, transport.last.numbers], [['2'], ['me/0:0:1']])
+  transport.last.answer(done)
+  await Promise.all(calls)
+  const lost = assert.rejects(sender.sendOne(message('6', 'a'), 500, undefined), { code: 'PUBLISH_UNKNOWN' })
+  await turn()
+  clock.advance(600)
+  await lost
+  const two = ['7', '8'].map((id) => sender.sendOne(message(id, 'a'), timeoutMs, undefined))
+  await turn()
+  assert.deepEqual([transport.last.ids, transport.last.numbers], [['7'], ['me/0:1:0']])
+  transport.last.answer(done)
+  await turn()
+  assert.deepEqual([transport.last.ids, transport.last.numbers], [['8'], ['me/0:1:1']])
+  transport.last.answer(done)
+  await Promise.all(two)
 })
 
 test('by seed: any interleaving of failures keeps each key in order, and loses nothing', async () => {

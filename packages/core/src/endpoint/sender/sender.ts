@@ -2,12 +2,15 @@ import type { Clock, Random, Timer } from '../../clock/index.ts'
 import { SluiceError } from '../../errors/index.ts'
 import type { OutgoingMessage, SendReport, Topology, Transport } from '../../transport/index.ts'
 import type { PublishReceipt } from './api.ts'
+import { KeySequences } from './key-sequences.ts'
 import { type PendingMessage, PublishCall, transportFailure } from './pending.ts'
 import { ResendQueue } from './resend-queue.ts'
 
 /** What a sender needs. */
 export interface SenderOptions {
   readonly transport: Transport
+  /** Names the producer in message numbers. */
+  readonly instanceId: string
   readonly clock: Clock
   readonly random: Random
   /** Messages and bytes that may be outstanding; beyond, calls reject with BACKPRESSURE. */
@@ -45,6 +48,8 @@ export class Sender {
   readonly #calls: Set<PublishCall> = new Set()
   readonly #flights: Set<Flight> = new Set()
   readonly #resends: ResendQueue = new ResendQueue()
+  /** Only where the transport does not keep the order of sends itself. */
+  readonly #sequences: KeySequences | undefined
   readonly #declared: Set<string> = new Set()
   readonly #declaring: Map<string, PendingMessage[]> = new Map()
   #queue: PendingMessage[] = []
@@ -62,6 +67,7 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options
+    this.#sequences = options.transport.facts.publishOrder === 'sequence' ? new KeySequences(options.instanceId) : undefined
   }
 
   /** Messages neither confirmed nor given up. */
@@ -176,7 +182,14 @@ export class Sender {
       this.#waitForChannel(pending)
       return false
     }
-    return !this.#resends.hold(pending)
+    if (this.#resends.hold(pending)) return false
+    if (this.#sequences !== undefined && pending.lane !== undefined && this.#sequences.begins(pending.lane)) this.#resends.alone(pending.lane)
+    this.#stamp(pending)
+    return true
+  }
+
+  #stamp(pending: PendingMessage): void {
+    if (this.#sequences !== undefined && pending.lane !== undefined) pending.message = this.#sequences.stamp(pending.lane, pending.message)
   }
 
   #waitForChannel(pending: PendingMessage): void {
@@ -323,7 +336,8 @@ export class Sender {
   }
 
   #resend(): void {
-    const entries = this.#resends.take(batchCountMax)
+    const entries = this.#resends.take(batchCountMax, (lane) => this.#sequences?.begins(lane) === true)
+    for (const pending of entries) this.#stamp(pending)
     if (entries.length > 0)
       this.#send(
         entries,
@@ -338,8 +352,9 @@ export class Sender {
 
   #settle(pending: PendingMessage, state: 'confirmed' | 'failed' | 'unknown'): void {
     if (pending.state !== 'waiting' && pending.state !== 'in-flight') return
+    if (state !== 'confirmed' && pending.lane !== undefined) this.#sequences?.renew(pending.lane)
     this.#count--
-    this.#bytes -= pending.message.sizeBytes
+    this.#bytes -= pending.bytes
     if (pending.call.settle(pending, state)) this.#calls.delete(pending.call)
     if (this.#count > 0) return
     this.#hold?.cancel()
