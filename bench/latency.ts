@@ -37,8 +37,8 @@ export async function awaited(options: BenchOptions): Promise<Table> {
         sync: percentile((figures.syncMicros ?? [0]).slice(200), 0.5),
       }
     })
-  const raw = []
-  const ours = []
+  const raw: Awaited<ReturnType<typeof run>>[] = []
+  const ours: Awaited<ReturnType<typeof run>>[] = []
   for (let pair = 0; pair < options.pairs; pair++) {
     raw.push(await run('./raw-log/awaited.ts'))
     ours.push(await run('./sluice-log/awaited.ts'))
@@ -79,8 +79,8 @@ export async function latency(options: BenchOptions): Promise<Table> {
       await Promise.all([producer.end(), consumer.end()])
       return { p50: percentile(micros.slice(1000), 0.5) / 1000, p99: percentile(micros.slice(1000), 0.99) / 1000 }
     })
-  const raw = []
-  const ours = []
+  const raw: Awaited<ReturnType<typeof run>>[] = []
+  const ours: Awaited<ReturnType<typeof run>>[] = []
   for (let pair = 0; pair < options.pairs; pair++) {
     raw.push(await run('raw-log'))
     ours.push(await run('sluice-log'))

@@ -52,7 +52,7 @@ export function readyAndGo(): Promise<void> {
 
 /** In a role: hands the figures over and lets the process end. */
 export function report(figures: object): void {
-  process.send?.(figures, () => process.disconnect())
+  process.send?.(figures, () => process.disconnect?.())
 }
 
 /** Machine-wide monotonic time, ns. */
