@@ -108,4 +108,63 @@ describe('every mode, on random envelopes', () => {
     }
     assert.ok(refused > 3_000)
   })
+
+  it('throws nothing but a SluiceError for hostile headers (5,000 messages)', () => {
+    const random = seededRandom(13)
+    const oddities: readonly unknown[] = [
+      '',
+      'x',
+      '\r\n',
+      '%',
+      '%zz',
+      '"',
+      '"\\',
+      0,
+      -1,
+      Number.NaN,
+      true,
+      null,
+      undefined,
+      {},
+      [],
+      new Date(Number.NaN),
+      Buffer.from([0xff]),
+      10n,
+      'a'.repeat(40_000),
+      '\ud800',
+      '2026-01-31T12:00:00Z',
+      '1.0',
+    ]
+    const names = [
+      'specversion',
+      'id',
+      'type',
+      'source',
+      'time',
+      'attempt',
+      'tags',
+      'datacontenttype',
+      '__proto__',
+      'constructor',
+      '',
+      'É',
+      'data',
+      'sluiceheaders',
+    ]
+    for (let i = 0; i < 5_000; i++) {
+      const prefix = prefixes[Math.floor(random() * 3)] as BinaryPrefix
+      const pairs = Object.entries(toBinary(prefix, randomEnvelope(random)).headers) as [string, unknown][]
+      for (let more = Math.floor(random() * 4); more > 0; more--) {
+        const name = names[Math.floor(random() * names.length)] as string
+        pairs.push([random() < 0.5 ? prefix + name : name, oddities[Math.floor(random() * oddities.length)]])
+      }
+      try {
+        const envelope = fromBinary(prefix, { headers: pairs, body: new Uint8Array(0), contentType: random() < 0.2 ? 'x' : undefined }, options)
+        validateEnvelope(envelope)
+        fromStructured(toStructured(envelope), options)
+      } catch (error) {
+        assert.ok(error instanceof SluiceError, String(error))
+      }
+    }
+  })
 })

@@ -16,10 +16,12 @@ export function sizeOf(envelope: Envelope): number {
   let bytes = framingBytes + (typeof body === 'string' ? utf8Length(body) : body.byteLength)
   // These are nearly always ASCII; one addition each, and an exact count where it is not.
   // A time (RFC 3339) is always ASCII; type and source repeat from message to message.
-  bytes += textBytes(envelope.id) + repeatedBytes(envelope.type, 0) + repeatedBytes(envelope.source, 1) + envelope.time.length
+  const idBytes = textBytes(envelope.id)
+  bytes += idBytes + repeatedBytes(envelope.type, 0) + repeatedBytes(envelope.source, 1) + envelope.time.length
   bytes += optionalBytes(envelope.subject) + optionalBytes(envelope.partitionkey) + optionalBytes(envelope.sequence)
   bytes += optionalBytes(envelope.datacontenttype) + optionalBytes(envelope.datacontentencoding) + optionalBytes(envelope.dataschema)
-  bytes += optionalBytes(envelope.correlationid) + optionalBytes(envelope.causationid)
+  // The first message of a conversation names itself.
+  bytes += (envelope.correlationid === envelope.id ? idBytes : optionalBytes(envelope.correlationid)) + optionalBytes(envelope.causationid)
   bytes += optionalBytes(envelope.traceparent) + optionalBytes(envelope.tracestate)
   bytes += (envelope.expirytime?.length ?? 0) + (envelope.notbefore?.length ?? 0)
   bytes += optionalBytes(envelope.replyto) + optionalBytes(envelope.replyfor) + optionalBytes(envelope.producerid)
