@@ -3,7 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type Consumer, type Delivery, newId, type OutgoingMessage, systemClock, type Transport, type TransportContext, type TransportReport } from '@sluice/core/transport'
+import {
+  type Consumer,
+  type Delivery,
+  newId,
+  type OutgoingMessage,
+  systemClock,
+  type Transport,
+  type TransportContext,
+  type TransportReport,
+} from '@sluice/core/transport'
 import { transport } from '@sluice/embedded'
 
 /** A folder that is removed after the test; the path of a bus file in it. */

@@ -43,12 +43,12 @@ async function open(t: TestContext, disk: SyncCalls, reports: TransportReport[] 
 }
 
 /** A send and whether it is confirmed yet. */
-function track(sent: Promise<SendReport>): { report: SendReport | undefined } {
-  const state: { report: SendReport | undefined } = { report: undefined }
+function track(sent: Promise<SendReport>): () => SendReport | undefined {
+  let confirmed: SendReport | undefined
   void sent.then((report) => {
-    state.report = report
+    confirmed = report
   })
-  return state
+  return () => confirmed
 }
 
 test('a confirm waits for a sync that began after its commit', async (t) => {
@@ -60,16 +60,16 @@ test('a confirm waits for a sync that began after its commit', async (t) => {
   assert.equal(disk.held.length, 1)
   const second = track(sender.send([message('2')]))
   await sleep(20)
-  assert.deepEqual([first.report, second.report], [undefined, undefined])
+  assert.deepEqual([first(), second()], [undefined, undefined])
   disk.letGo()
   await sleep(20)
-  assert.deepEqual(first.report?.failures, [])
-  assert.equal(second.report, undefined, 'the sync under way began before its commit')
+  assert.deepEqual(first()?.failures, [])
+  assert.equal(second(), undefined, 'the sync under way began before its commit')
   assert.equal(disk.held.length, 1)
   disk.holding = false
   disk.letGo()
   await sleep(20)
-  assert.deepEqual(second.report?.failures, [])
+  assert.deepEqual(second()?.failures, [])
   await bus.close()
 })
 
@@ -90,10 +90,16 @@ test('a failed sync is final: what waited is unknown, nothing is accepted until 
   const { bus, sender } = await open(t, disk, reports)
   disk.failing = true
   const lost = await sender.send([message('1')])
-  assert.deepEqual(lost.failures.map(({ state, error }) => [state, error.code]), [['unknown', 'STORE_SYNC_FAILED']])
+  assert.deepEqual(
+    lost.failures.map(({ state, error }) => [state, error.code]),
+    [['unknown', 'STORE_SYNC_FAILED']],
+  )
   disk.failing = false
   const refused = await sender.send([message('2')])
-  assert.deepEqual(refused.failures.map(({ state, error, retryable }) => [state, error.code, retryable]), [['failed', 'STORE_SYNC_FAILED', true]])
+  assert.deepEqual(
+    refused.failures.map(({ state, error, retryable }) => [state, error.code, retryable]),
+    [['failed', 'STORE_SYNC_FAILED', true]],
+  )
   for (let i = 0; bus.sync.failure !== undefined && i < 100; i++) await sleep(20)
   assert.deepEqual((await sender.send([message('3')])).failures, [])
   assert.equal(reports.filter(({ error }) => error?.code === 'STORE_SYNC_FAILED').length, 1)
@@ -101,7 +107,10 @@ test('a failed sync is final: what waited is unknown, nothing is accepted until 
 })
 
 test('a disk that takes 300 ms a sync does not stall the event loop, and throughput follows group commit', async (t) => {
-  const slow: SyncCalls = { sync: (fd, done) => void setTimeout(() => systemSyncCalls.sync(fd, done), 300), syncNow: () => assert.fail('a slow disk is never waited for on the loop') }
+  const slow: SyncCalls = {
+    sync: (fd, done) => void setTimeout(() => systemSyncCalls.sync(fd, done), 300),
+    syncNow: () => assert.fail('a slow disk is never waited for on the loop'),
+  }
   const { bus, sender } = await open(t, slow)
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()

@@ -133,6 +133,7 @@ export class Writer {
       return undefined
     }
     this.#busySinceMs = 0
+    db.transaction++
     try {
       const { commit_seq: seq } = db.one<{ commit_seq: number }>('UPDATE state SET commit_seq = commit_seq + 1 RETURNING commit_seq')
       for (const job of jobs) job.run(db, seq)

@@ -12,7 +12,10 @@ import { formatVersion } from './format.ts'
 import { isSoundSqlite } from './open.ts'
 import { pathOfUrl } from './url.ts'
 
-const code = (expected: string) => (error: unknown): boolean => isSluiceError(error) && error.code === expected
+const code =
+  (expected: string) =>
+  (error: unknown): boolean =>
+    isSluiceError(error) && error.code === expected
 
 test('folder and files are private', async (t) => {
   const path = join(dirname(place(t)), 'new', 'deep', 'bus.db')
@@ -88,7 +91,9 @@ test('two processes create and open the same file at once', async (t) => {
   await Promise.all(all.map((bus) => bus.close()))
 })
 
-test('a file that may not be written is refused when it is opened', { skip: process.getuid?.() === 0 ? false : 'needs root, to become somebody else' }, async (t) => {
+test('a file that may not be written is refused when it is opened', {
+  skip: process.getuid?.() === 0 ? false : 'needs root, to become somebody else',
+}, async (t) => {
   const path = place(t)
   await (await openBus(path)).close()
   chmodSync(dirname(path), 0o755)
@@ -120,7 +125,10 @@ test('a log that is torn at any byte loses at most what was not synced, and neve
     }
     const again = await openBus(torn)
     const { messages } = await again.admin.browse('c', { limit: 100 })
-    assert.deepEqual(messages.map((each) => each.body), Array.from({ length: messages.length }, (_, i) => `m${i}`))
+    assert.deepEqual(
+      messages.map((each) => each.body),
+      Array.from({ length: messages.length }, (_, i) => `m${i}`),
+    )
     assert.deepEqual((await again.send([message('after', 'k')])).failures, [])
     await again.close()
   }
@@ -142,5 +150,6 @@ test('URLs', () => {
   assert.equal(pathOfUrl('file:/a/b.db'), '/a/b.db')
   assert.equal(pathOfUrl('file:///a/b%20c.db'), '/a/b c.db')
   assert.equal(pathOfUrl('file:./x.db'), join(process.cwd(), 'x.db'))
-  for (const bad of ['file:', 'file:/a/', 'file:/a?mode=ro', 'file:/%00', 'http:/a', 'file:/%zz']) assert.throws(() => pathOfUrl(bad), code('INVALID_OPTION'), bad)
+  for (const bad of ['file:', 'file:/a/', 'file:/a?mode=ro', 'file:/%00', 'http:/a', 'file:/%zz'])
+    assert.throws(() => pathOfUrl(bad), code('INVALID_OPTION'), bad)
 })

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '@sluice/core/transport'
-import { Block } from '../log/block.ts'
-import { encodeBlock } from '../log/block.ts'
+import { Block, encodeBlock } from '../log/block.ts'
 import { LogDelivery } from './log-delivery.ts'
 import { OwnedPartition, type PartitionRow } from './owned-partition.ts'
 import { encodeRanges, isDone } from './progress.ts'
@@ -16,7 +15,11 @@ const block = new Block({
   seq: 1,
   stored_at_ms: 0,
   ...encodeBlock(
-    Array.from({ length: count }, (_, i) => ({ envelope: { id: String(i + 1), type: 't', source: 's', time: '2026-01-01T00:00:00.000Z', body: '' }, hash: 0, sizeBytes: 1 })),
+    Array.from({ length: count }, (_, i) => ({
+      envelope: { id: String(i + 1), type: 't', source: 's', time: '2026-01-01T00:00:00.000Z', body: '' },
+      hash: 0,
+      sizeBytes: 1,
+    })),
   ),
 })
 
@@ -27,6 +30,21 @@ function own(row: Partial<PartitionRow>): OwnedPartition {
     [],
   )
 }
+
+test('what several jobs of one transaction write is counted once, and what an undone one wrote is counted again', () => {
+  const partition = own({})
+  const deliveries = [0, 1, 2].map((index) => new LogDelivery(partition, block, index, 0, undefined, 0))
+  for (const delivery of deliveries) partition.add(delivery)
+  partition.settle(deliveries[0] as LogDelivery)
+  assert.equal(partition.doneToWrite(1), 1)
+  partition.settle(deliveries[1] as LogDelivery)
+  assert.equal(partition.doneToWrite(1), 1)
+  // Transaction 1 is undone.
+  assert.equal(partition.doneToWrite(2), 2)
+  partition.written()
+  partition.settle(deliveries[2] as LogDelivery)
+  assert.equal(partition.doneToWrite(3), 1)
+})
 
 test('over any deliveries, settlements, releases, flushes and changes of owner: what is settled is done, what is not comes again', () => {
   for (let seed = 1; seed <= 400; seed++) {

@@ -55,8 +55,10 @@ export class OwnedPartition {
   writtenReadFrom: number
   /** Something is settled that the file does not know yet. */
   dirty = false
-  /** Settled since the last flush. */
-  doneDelta = 0
+  // Settled and not written; and written in transaction #writingIn, which may still be undone.
+  #doneDelta = 0
+  #writingDelta = 0
+  #writingIn = 0
   finishedAttempts: number[] = []
   // Lanes as the core was told last.
   #lanes: Map<string, LotLane> = new Map()
@@ -105,7 +107,7 @@ export class OwnedPartition {
   settle(delivery: LogDelivery): void {
     delivery.state = 'settled'
     this.unsettled--
-    this.doneDelta++
+    this.#doneDelta++
     this.dirty = true
     this.blocked = false
     if (delivery.record !== undefined) this.finishedAttempts.push(delivery.position)
@@ -115,8 +117,29 @@ export class OwnedPartition {
   unsettle(delivery: LogDelivery): void {
     delivery.state = 'delivered'
     this.unsettled++
-    this.doneDelta--
+    this.#doneDelta--
     if (delivery.record !== undefined) this.finishedAttempts = this.finishedAttempts.filter((position) => position !== delivery.position)
+  }
+
+  /**
+   * How many more messages are done than was written, for a write in this transaction. Several jobs of one transaction
+   * write the same partition; and what an undone transaction wrote is to be written again.
+   */
+  doneToWrite(transaction: number): number {
+    if (transaction !== this.#writingIn) {
+      this.#doneDelta += this.#writingDelta
+      this.#writingDelta = 0
+      this.#writingIn = transaction
+    }
+    const delta = this.#doneDelta
+    this.#writingDelta += delta
+    this.#doneDelta = 0
+    return delta
+  }
+
+  /** The transaction of the last write is committed. */
+  written(): void {
+    this.#writingDelta = 0
   }
 
   /** Replaces a released delivery by the one that is handed out again. */

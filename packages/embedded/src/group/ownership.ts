@@ -52,7 +52,7 @@ export function writeProgress(db: Database, groupId: number, memberId: number, p
      WHERE group_id = ?5 AND modulus = ?6 AND residue = ?7 AND owner = ?8 AND epoch = ?9`,
       cursor,
       encodeRanges(ranges),
-      partition.doneDelta,
+      partition.doneToWrite(db.transaction),
       partition.readFrom + claimAhead,
       groupId,
       partition.modulus,

@@ -31,7 +31,11 @@ test('reopening and skipping agree with a set of positions, for any progress', (
     const skipped = skippedTo(progress, from)
     for (let position = 1; position < end; position++) {
       assert.equal(isDone(progress, position), done.has(position))
-      assert.equal(isDone(again, position), done.has(position) && !(position >= from && position < to), `round ${round}: ${JSON.stringify({ progress, from, to, position, again })}`)
+      assert.equal(
+        isDone(again, position),
+        done.has(position) && !(position >= from && position < to),
+        `round ${round}: ${JSON.stringify({ progress, from, to, position, again })}`,
+      )
       assert.equal(isDone(skipped, position), done.has(position) || position < from)
     }
     assert.deepEqual(decodeRanges(encodeRanges(again.ranges)), again.ranges)

@@ -362,7 +362,7 @@ export function writePartition(db: Database, member: Member, partition: OwnedPar
 
 /** Once `writePartition` is committed. Nothing can have been settled in between: both run in one turn of the loop. */
 export function afterWrite(partition: OwnedPartition): void {
-  partition.doneDelta = 0
+  partition.written()
   partition.dirty = false
   for (const position of partition.finishedAttempts) partition.attempts.delete(position)
   partition.finishedAttempts = []

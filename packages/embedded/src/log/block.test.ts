@@ -13,7 +13,13 @@ const envelopes: readonly Envelope[] = [
 ]
 
 function stored(entries: readonly Envelope[], change: Partial<BlockRow> = {}): Block {
-  return new Block({ first: 10, seq: 3, stored_at_ms: 5, ...encodeBlock(entries.map((envelope, i) => ({ envelope, hash: i * 0x20000001, sizeBytes: 100 }))), ...change })
+  return new Block({
+    first: 10,
+    seq: 3,
+    stored_at_ms: 5,
+    ...encodeBlock(entries.map((envelope, i) => ({ envelope, hash: i * 0x20000001, sizeBytes: 100 }))),
+    ...change,
+  })
 }
 
 test('a block gives back each message as it was', () => {

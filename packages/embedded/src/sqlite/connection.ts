@@ -27,6 +27,8 @@ export type SqliteFactory = (path: string) => SqliteConnection
 /** A connection with its prepared statements. Every statement is run to its end at once: none stays open over an await. */
 export class Database {
   readonly connection: SqliteConnection
+  /** Number of the write transaction that is or was open last: several jobs share one, and one may be repeated. */
+  transaction = 0
   readonly #statements: Map<string, SqliteStatement> = new Map()
 
   constructor(connection: SqliteConnection) {

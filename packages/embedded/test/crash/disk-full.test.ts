@@ -10,7 +10,10 @@ import { bodies, joinGroup, message, openBus, take } from '../bus-file.ts'
 const folder = mkdtempSync(join(tmpdir(), 'sluice-full-'))
 const mounted = process.getuid?.() === 0 && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]).status === 0
 
-test('a full disk: typed, nothing damaged, and it heals when there is room', { skip: mounted ? false : 'needs root, to mount a small tmpfs', timeout: 60_000 }, async (t) => {
+test('a full disk: typed, nothing damaged, and it heals when there is room', {
+  skip: mounted ? false : 'needs root, to mount a small tmpfs',
+  timeout: 60_000,
+}, async (t) => {
   t.after(() => {
     spawnSync('umount', [folder])
     rmSync(folder, { recursive: true, force: true })

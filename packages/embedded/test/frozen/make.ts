@@ -7,7 +7,17 @@ import { joinGroup, message, openBus, take } from '../bus-file.ts'
 
 const [path = ''] = process.argv.slice(2)
 const bus = await openBus(path)
-const reason = { code: 'HANDLER_FAILED', message: 'no', attempts: 3, deliveries: 3, firstDeliveredAtMs: 1, deadLetteredAtMs: 2, service: 's', instanceId: 'i', fingerprint: 'f' }
+const reason = {
+  code: 'HANDLER_FAILED',
+  message: 'no',
+  attempts: 3,
+  deliveries: 3,
+  firstDeliveredAtMs: 1,
+  deadLetteredAtMs: 2,
+  service: 's',
+  instanceId: 'i',
+  fingerprint: 'f',
+}
 const consumer = await joinGroup(bus)
 await bus.send([message('done', 'a'), message('dead', 'dead'), message('behind', 'dead'), message('suspended', 'late'), message('attempted', 'try')])
 for (const delivery of await take(consumer, 5)) {
