@@ -123,6 +123,12 @@ export interface GroupDeclaration {
   readonly groupConcurrency?: number
   /** Gone with its only member (broadcast, reply). */
   readonly ephemeral: boolean
+  /**
+   * Stated by a sender, who knows only that the group must exist: `order` and `groupConcurrency` are guesses. Compared
+   * with nothing when the group exists; when it is made of this, the first declaration or member without `provisional`
+   * settles them (what waits already is placed anew, as `order` then says).
+   */
+  readonly provisional?: boolean
 }
 
 // ---------------------------------------------------------------- sending

@@ -68,7 +68,7 @@ export class Routes {
     const channel = this.registry.channel(name)
     if (channel === undefined) return { channels: [], groups: [] }
     const names = channel.kind === 'commands' ? [name] : [...channel.groups]
-    const groups = names.map((group): GroupDeclaration => ({ channel: name, group, from: 'start', order: 'key', ephemeral: false }))
+    const groups = names.map((group): GroupDeclaration => ({ channel: name, group, from: 'start', order: 'key', ephemeral: false, provisional: true }))
     const settings = {
       ...(channel.partitions === undefined ? {} : { partitions: channel.partitions }),
       ...(channel.retention === undefined ? {} : { retention: channel.retention }),
