@@ -58,7 +58,13 @@ export function createFolder(folder: string): void {
   if (existsSync(folder)) return
   const parent = dirname(folder)
   if (parent !== folder) createFolder(parent)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  try {
+    // Level by level: with `recursive` Node never returns where a parent exists and mkdir says ENOENT (/proc).
+    mkdirSync(folder, 0o700)
+  } catch (error) {
+    // Another process was faster.
+    if (!existsSync(folder)) throw error
+  }
   syncFolder(parent)
 }
 

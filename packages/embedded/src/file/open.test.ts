@@ -146,6 +146,10 @@ test('network file systems are known by their magic numbers', () => {
   assert.equal(networkFileSystemName(0xef53), undefined)
 })
 
+test('a folder that cannot be made is an error, not a wait', { skip: process.platform === 'linux' ? false : 'only Linux has /proc' }, async () => {
+  await assert.rejects(openBus('/proc/x/bus.db'), code('TRANSPORT_FAILED'))
+})
+
 test('URLs', () => {
   assert.equal(pathOfUrl('file:/a/b.db'), '/a/b.db')
   assert.equal(pathOfUrl('file:///a/b%20c.db'), '/a/b c.db')
