@@ -17,5 +17,4 @@ export {
   tagCountMax,
 } from './limits.ts'
 export { ProducerOrder, type ProducerOrderOptions, type ProducerOrderOutput, type ProducerOrderStats } from './producer-order.ts'
-export { ProducerStamps } from './producer-stamps.ts'
 export { checkBatchSize, checkSize, sizeOf } from './size.ts'

@@ -3,7 +3,6 @@ import { describe, it } from 'node:test'
 import { type Random, seededRandom } from '../clock/index.ts'
 import type { Envelope } from './envelope.ts'
 import { ProducerOrder, type ProducerOrderOptions } from './producer-order.ts'
-import { ProducerStamps } from './producer-stamps.ts'
 
 const message = (id: string, producerseq?: number, producerepoch = 0, producerid = 'p'): Envelope => ({
   id,
@@ -149,33 +148,6 @@ describe('producer order', () => {
   })
 })
 
-describe('producer stamps', () => {
-  it('numbers per channel and partition, and begins again with a new epoch', () => {
-    const stamps = new ProducerStamps('i1', 5)
-    const seq = (channel: string, partition: string): unknown[] => {
-      const { producerid, producerepoch, producerseq } = stamps.stamp(message('m'), channel, partition)
-      return [producerid, producerepoch, producerseq]
-    }
-    assert.deepEqual(
-      [seq('a', '0'), seq('a', '0'), seq('a', '1'), seq('b', '0')],
-      [
-        ['i1', 5, 0],
-        ['i1', 5, 1],
-        ['i1', 5, 0],
-        ['i1', 5, 0],
-      ],
-    )
-    stamps.renew('a', '0')
-    assert.deepEqual(
-      [seq('a', '0'), seq('a', '1')],
-      [
-        ['i1', 6, 0],
-        ['i1', 5, 1],
-      ],
-    )
-  })
-})
-
 /**
  * A broker that refuses or forgets to confirm single messages while it takes later ones, producers that resend from
  * the first unconfirmed one on, and one consumer.
@@ -187,7 +159,6 @@ function simulate(random: Random): { readonly sent: Map<string, string[]>; reado
   const sent = new Map<string, string[]>()
   const producers = Array.from({ length: 1 + Math.floor(random() * 3) }, (_, i) => ({
     name: `p${i}`,
-    stamps: new ProducerStamps(`p${i}`),
     unconfirmed: [] as Envelope[],
   }))
   const attempt = (producer: (typeof producers)[number]): void => {
@@ -220,7 +191,7 @@ function simulate(random: Random): { readonly sent: Map<string, string[]>; reado
       for (let count = Math.floor(random() * 4); count > 0 && step < 40; count--) {
         const id = `${producer.name}-${ids.length}`
         ids.push(id)
-        producer.unconfirmed.push(producer.stamps.stamp(message(id), 'c', '0'))
+        producer.unconfirmed.push(message(id, ids.length - 1, 0, producer.name))
       }
       attempt(producer)
     }

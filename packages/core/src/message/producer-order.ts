@@ -13,7 +13,8 @@
  * what nobody handled is a loss. So a number that was skipped, forgotten, of an older epoch or reused with another
  * id (two producers under one name) is delivered, out of order, and counted as `late`.
  *
- * State is per partition and gone with it. A consumer that takes a partition over begins with the first number it sees;
+ * The sender (endpoint/sender/key-sequences.ts) makes a producer of each key, so that whoever reads the key reads all its
+ * numbers. State is per partition and gone with it. A consumer that takes a partition over begins with the first number it sees;
  * if its predecessor was waiting for a gap then, that gap is unknown to it, unless the caller stored
  * {@link ProducerOrder.expected} with the held message and passes it to {@link ProducerOrder.restore}.
  */
@@ -25,9 +26,12 @@ export interface ProducerOrderOptions {
   readonly gapWaitMs?: number
   /** Messages held over all gaps, at most; keep it under a quarter of the window. Default 250. */
   readonly heldMax?: number
-  /** Numbers remembered per producer and partition, to tell repeats: more than a producer has unconfirmed. Default 1,024. */
+  /** Numbers remembered per producer, to tell repeats: at least what a producer has unconfirmed. Default 512. */
   readonly rememberedMax?: number
-  /** Producers remembered per partition; the longest idle are forgotten. Default 1,000. */
+  /**
+   * Producers remembered over all partitions; the longest idle are forgotten, then their repeats are delivered again.
+   * Default 10,000 (with a producer per key, and 512 numbers each, at most some 25 MB).
+   */
   readonly producersMax?: number
 }
 
@@ -60,12 +64,15 @@ interface Tracker<Item> {
   expected: number
   /** Hash of the id delivered under each of the last numbers, at number % length; 0: none. */
   seen: Int32Array
-  /** In order of arrival. */
-  readonly held: Map<number, Held<Item>>
+  /** In order of arrival; made when something waits. */
+  held: Map<number, Held<Item>>
   lastMs: number
 }
 
+// Typed arrays of up to 64 bytes are cheap: V8 keeps them inside the object.
 const seenInitial = 16
+// Shared by all producers that wait for nothing; never written to.
+const noneHeld: Map<number, never> = new Map<number, never>()
 
 /** Orders the messages of producers; see the head of this file. One instance per consumer. */
 export class ProducerOrder<Item> {
@@ -75,6 +82,7 @@ export class ProducerOrder<Item> {
   readonly #producersMax: number
   readonly #partitions: Map<string, Map<string, Tracker<Item>>> = new Map()
   readonly #waiting: Set<Tracker<Item>> = new Set()
+  #producers = 0
   #held = 0
   #repeats = 0
   #gapsFilled = 0
@@ -84,8 +92,8 @@ export class ProducerOrder<Item> {
   constructor(options: ProducerOrderOptions = {}) {
     this.#gapWaitMs = options.gapWaitMs ?? 10_000
     this.#heldMax = options.heldMax ?? 250
-    this.#rememberedMax = options.rememberedMax ?? 1_024
-    this.#producersMax = options.producersMax ?? 1_000
+    this.#rememberedMax = options.rememberedMax ?? 512
+    this.#producersMax = options.producersMax ?? 10_000
   }
 
   /** Counters, for metrics. */
@@ -153,6 +161,7 @@ export class ProducerOrder<Item> {
     const items: Item[] = []
     for (const tracker of this.#partitions.get(partition)?.values() ?? []) {
       for (const held of tracker.held.values()) items.push(held.item)
+      this.#producers--
       this.#held -= tracker.held.size
       this.#waiting.delete(tracker)
     }
@@ -192,6 +201,7 @@ export class ProducerOrder<Item> {
       return
     }
     if (other === undefined) this.#held++
+    if (tracker.held === noneHeld) tracker.held = new Map()
     tracker.held.set(seq, held)
     this.#waiting.add(tracker)
     if (this.#held > this.#heldMax) this.#giveUpGap(tracker, out)
@@ -216,7 +226,9 @@ export class ProducerOrder<Item> {
       this.#held--
       this.#deliverNext(tracker, held.item, held.idHash, out)
     }
-    if (tracker.held.size === 0) this.#waiting.delete(tracker)
+    if (tracker.held.size > 0) return
+    this.#waiting.delete(tracker)
+    tracker.held = noneHeld as Map<number, Held<Item>>
   }
 
   #giveUpGap(tracker: Tracker<Item>, out: ProducerOrderOutput<Item>): void {
@@ -224,6 +236,7 @@ export class ProducerOrder<Item> {
     for (const seq of tracker.held.keys()) if (seq < lowest) lowest = seq
     this.#gapsGivenUp++
     this.#skipTo(tracker, lowest)
+    // `#drain` counts a filled gap; this one was not.
     this.#gapsFilled--
     this.#drain(tracker, out)
   }
@@ -256,18 +269,26 @@ export class ProducerOrder<Item> {
     }
     let tracker = producers.get(producerId)
     if (tracker === undefined) {
-      if (producers.size >= this.#producersMax) forgetIdle(producers)
-      tracker = { epoch, expected: seq, seen: new Int32Array(Math.min(seenInitial, this.#rememberedMax)), held: new Map(), lastMs: 0 }
+      if (this.#producers >= this.#producersMax) this.#forgetIdle()
+      this.#producers++
+      tracker = { epoch, expected: seq, seen: new Int32Array(Math.min(seenInitial, this.#rememberedMax)), held: noneHeld as Map<number, Held<Item>>, lastMs: 0 }
       producers.set(producerId, tracker)
     }
     return tracker
   }
-}
 
-/** Forgets the tenth of the producers that were silent the longest and hold nothing. */
-function forgetIdle<Item>(producers: Map<string, Tracker<Item>>): void {
-  const idle = [...producers].filter(([, tracker]) => tracker.held.size === 0).sort(([, a], [, b]) => a.lastMs - b.lastMs)
-  for (const [producerId] of idle.slice(0, Math.ceil(producers.size / 10))) producers.delete(producerId)
+  /** Forgets the tenth of the producers that were silent the longest and hold nothing. */
+  #forgetIdle(): void {
+    const idle: { readonly producers: Map<string, Tracker<Item>>; readonly producerId: string; readonly lastMs: number }[] = []
+    for (const producers of this.#partitions.values()) {
+      for (const [producerId, tracker] of producers) if (tracker.held.size === 0) idle.push({ producers, producerId, lastMs: tracker.lastMs })
+    }
+    idle.sort((a, b) => a.lastMs - b.lastMs)
+    for (const { producers, producerId } of idle.slice(0, Math.ceil(this.#producersMax / 10))) {
+      producers.delete(producerId)
+      this.#producers--
+    }
+  }
 }
 
 function grow<Item>(tracker: Tracker<Item>, size: number): void {
