@@ -16,8 +16,8 @@ export type {
   RequestContract,
 } from './contract.ts'
 export { type ContractOptions, command, type EventContractOptions, event, type RequestContractOptions, request, type Upcaster } from './define.ts'
-export { issuesMax, type ReportedIssue } from './issues.ts'
-export { checkId, checkKey, checkName, type NameKind, nameBytesMax, printable } from './names.ts'
+export type { ReportedIssue } from './issues.ts'
+export { checkId, checkKey, checkName, type NameKind, printable } from './names.ts'
 export { ContractRegistry, isContract, type KnownChannel } from './registry.ts'
 export { type JsonSchema, type JsonSchemaError, type JsonSchemaValidator, jsonSchema, typed } from './schema.ts'
 export type { InputOf, OutputOf, StandardFailure, StandardIssue, StandardResult, StandardSchema, StandardSuccess } from './standard-schema.ts'

@@ -7,7 +7,7 @@ import { printable } from './names.ts'
 import type { StandardIssue } from './standard-schema.ts'
 
 /** Issues listed in one error, at most; the rest is counted. */
-export const issuesMax = 10
+const issuesMax = 10
 const pathSegmentsMax = 16
 const messageLengthMax = 200
 const leavesMax = 2_000

@@ -6,7 +6,7 @@
 import { SluiceError } from '../errors/index.ts'
 
 /** Longest name, key or id, bytes of UTF-8. */
-export const nameBytesMax = 255
+const nameBytesMax = 255
 
 /** What a name is used for; decides the wording of the error and whether the word `sluice` is reserved. */
 export type NameKind = 'contract' | 'channel' | 'group' | 'service' | 'tag'

@@ -1,5 +1,5 @@
 import { type ErrorCode, type ErrorScope, errorCodes } from './codes.ts'
-import { redactCause, redactDetails, redactUrls } from './redact.ts'
+import { redactDetails, redactError, redactUrls } from './redact.ts'
 
 /** What a {@link SluiceError} carries beside its message. */
 export interface SluiceErrorOptions {
@@ -36,7 +36,7 @@ export class SluiceError extends Error {
   constructor(code: ErrorCode, message: string, options: SluiceErrorOptions = {}) {
     const fix = options.fix === undefined || options.fix === '' ? undefined : redactUrls(options.fix)
     const text = redactUrls(message)
-    super(fix === undefined ? `${code}: ${text}` : `${code}: ${text}. ${fix}`, options.cause === undefined ? undefined : { cause: redactCause(options.cause) })
+    super(fix === undefined ? `${code}: ${text}` : `${code}: ${text}. ${fix}`, options.cause === undefined ? undefined : { cause: redactError(options.cause) })
     this.code = code
     this.fix = fix
     this.details = options.details === undefined ? noDetails : redactDetails(options.details)

@@ -1,4 +1,4 @@
 export { type ErrorCode, type ErrorScope, errorCodes } from './codes.ts'
 export { classifyError, describeError, type ErrorClass, type ErrorRecord, fingerprintOf } from './describe.ts'
 export { isSluiceError, SluiceError, type SluiceErrorOptions, toError } from './error.ts'
-export { isSecretName, redactUrl, redactUrls } from './redact.ts'
+export { redactError, redactUrl, redactUrls } from './redact.ts'

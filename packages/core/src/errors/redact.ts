@@ -77,11 +77,6 @@ function decode(name: string): string {
   }
 }
 
-/** Whether a property or parameter of this name usually holds a secret. */
-export function isSecretName(name: string): boolean {
-  return secretName.test(name)
-}
-
 /**
  * The facts of an error without secrets: URLs in texts, and texts whose name is a secret's. The same object where there
  * is nothing to hide. Looks at the first level only: deeper values are the program's own.
@@ -105,14 +100,14 @@ function redactFact(name: string, value: unknown): unknown {
 }
 
 /**
- * What may be kept as an error's cause: the cause itself, or, where its message or that of one of its causes holds a
+ * What may be kept of a thrown value as a cause, or logged: the value itself, or, where its message or that of one of its causes holds a
  * URL with credentials, a copy without them (same name, code and stack). Never throws.
  */
-export function redactCause(cause: unknown, depth = 8): unknown {
+export function redactError(cause: unknown, depth = 8): unknown {
   try {
     if (typeof cause === 'string') return redactUrls(cause)
     if (!(cause instanceof Error) || depth === 0) return cause
-    const inner = cause.cause === undefined ? undefined : redactCause(cause.cause, depth - 1)
+    const inner = cause.cause === undefined ? undefined : redactError(cause.cause, depth - 1)
     const message = redactUrls(String(cause.message))
     if (message === cause.message && inner === cause.cause) return cause
     const copy = new Error(message, inner === undefined ? undefined : { cause: inner })

@@ -83,6 +83,20 @@ test('URLs and configuration: unknown schemes, transports that fail with the URL
   told.check(20)
 })
 
+test('what a transport reports, and what a filter throws, is logged without credentials', async () => {
+  const told = new Told()
+  const talking: TransportFactory = {
+    schemes: ['talking'],
+    open: (_, context) => {
+      const url = `amqp://app:${canary}@host`
+      context.report({ level: 'error', message: `lost ${url}`, details: { url, from: new Error(`reset by ${url}`) } })
+      return Promise.reject(new Error(url))
+    },
+  }
+  await told.failing(() => connect({ service: 'a', url: 'talking:', transports: [talking], logger: told.logger }))
+  told.check(3)
+})
+
 async function withBus(told: Told, run: (bus: Bus) => Promise<void>): Promise<void> {
   const bus = await connect({ service: 'a', url: 'memory:', logger: told.logger })
   try {

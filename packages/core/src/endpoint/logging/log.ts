@@ -1,8 +1,12 @@
+import { redactError, redactUrls } from '../../errors/index.ts'
 import type { ContextLogger, LogFields, Logger } from './logger.ts'
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
 
-/** The library's own way to log: (message, fields), whatever the application's logger takes. Never throws. */
+/**
+ * The library's own way to log: (message, fields), whatever the application's logger takes. URLs of messages, texts and
+ * errors (a driver's, a transport's) lose their credentials here. Never throws.
+ */
 export class Log implements ContextLogger {
   readonly #logger: Logger | undefined
   readonly #fieldsFirst: boolean
@@ -40,13 +44,18 @@ export class Log implements ContextLogger {
     if (logger === undefined) return
     const all = this.#fields === undefined ? fields : { ...this.#fields, ...fields }
     try {
-      if (all === undefined) logger[level](message)
-      else if (this.#fieldsFirst) logger[level](all, message)
-      else logger[level](message, all)
+      const text = redactUrls(message)
+      if (all === undefined) logger[level](text)
+      else if (this.#fieldsFirst) logger[level](withoutSecrets(all), text)
+      else logger[level](text, withoutSecrets(all))
     } catch {
       // A logger that fails must not fail the message it speaks of.
     }
   }
+}
+
+function withoutSecrets(fields: LogFields): LogFields {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, redactError(value)]))
 }
 
 /** The default logger: one line an event on stderr, from `info` on. */
