@@ -127,7 +127,7 @@ export class FileAdmin implements TransportAdmin {
   async fireSchedule(name: string, expectedAtMs: number, message: OutgoingMessage, nextAtMs: number): Promise<boolean> {
     return this.#change((db, seq) => {
       if (!advanceSchedule(db, name, expectedAtMs, nextAtMs)) return false
-      const { failures } = storeOutgoing(db, [message], seq, this.#bus.clock.nowMs(), false, () => false)
+      const { failures } = storeOutgoing(db, [message], seq, this.#bus.clock.nowMs())
       if (failures[0] !== undefined) throw failures[0].error
       return true
     })

@@ -12,9 +12,11 @@ export class ChannelReader {
   readonly channelId: number
   readonly #db: Database
   readonly #cacheBytesMax: number
-  // In order of insertion: the oldest is dropped first.
+  // By first position; the oldest read is dropped first.
   readonly #cache: Map<number, Block> = new Map()
   #cacheBytes = 0
+  #order: number[] = []
+  #oldest = 0
   // Which block holds a position that is not a block's first.
   #last: Block | undefined
   // Everything below is known to be stored, and nothing at or after it was there at commit #tailSeq.
@@ -60,6 +62,7 @@ export class ChannelReader {
       first ??= block
       if (!this.#cache.has(block.first)) {
         this.#cache.set(block.first, block)
+        this.#order.push(block.first)
         this.#cacheBytes += block.bytes
       }
     }
@@ -74,16 +77,22 @@ export class ChannelReader {
   }
 
   #trim(): void {
-    for (const [position, block] of this.#cache) {
-      if (this.#cacheBytes <= this.#cacheBytesMax) return
+    while (this.#cacheBytes > this.#cacheBytesMax && this.#oldest < this.#order.length) {
+      const position = this.#order[this.#oldest++] as number
+      this.#cacheBytes -= this.#cache.get(position)?.bytes ?? 0
       this.#cache.delete(position)
-      this.#cacheBytes -= block.bytes
+    }
+    if (this.#oldest > 1024 && this.#oldest * 2 > this.#order.length) {
+      this.#order = this.#order.slice(this.#oldest)
+      this.#oldest = 0
     }
   }
 
   /** Forgets what was read: blocks were trimmed or purged. */
   forget(): void {
     this.#cache.clear()
+    this.#order = []
+    this.#oldest = 0
     this.#cacheBytes = 0
     this.#last = undefined
     this.#tail = 0

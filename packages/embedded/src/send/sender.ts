@@ -1,23 +1,34 @@
 /** Sending: batches wait in the writer's queue and share transactions and syncs with everybody else's. */
 import { type OutgoingMessage, type SendFailure, type SendReport, SluiceError } from '@sluice/core/transport'
 import type { BusFile } from '../bus-file.ts'
-import { type Stored, storeOutgoing } from './store-outgoing.ts'
+import { OutgoingStore, type Stored } from './store-outgoing.ts'
 
 /** Messages waiting for their commit, at most. */
 const queuedMax = 200_000
 const queuedBytesMax: number = 128 * 1024 * 1024
 
+/** Messages that one transaction takes: bounds how long the loop and the write lock are held. */
+const weightMax = 4096
+const nothing: Stored = { failures: [], duplicates: undefined }
+
 interface Batch {
   readonly messages: readonly OutgoingMessage[]
   readonly bytes: number
+  readonly resolve: (report: SendReport) => void
+  stored: Stored
+  /** Channel and key of its failed entries: what is behind them in calls that overlap this one must be sent again. */
+  blocks: readonly string[]
 }
 
 export class Sender {
   readonly #bus: BusFile
   #queued = 0
   #queuedBytes = 0
-  // Channel and key of entries that failed while calls that overlap theirs are under way: those must be sent again behind.
-  readonly #failedKeys: Map<string, number> = new Map()
+  // Calls that no transaction has taken yet, in order. One job of the writer's queue stands for all of them, so that a
+  // thousand single sends become one transaction with a few blocks.
+  #waiting: Batch[] = []
+  #jobQueued = false
+  readonly #blocked: Map<string, number> = new Map()
 
   constructor(bus: BusFile) {
     this.#bus = bus
@@ -26,55 +37,94 @@ export class Sender {
   send(messages: readonly OutgoingMessage[]): Promise<SendReport> {
     let bytes = 0
     for (const message of messages) bytes += message.sizeBytes
-    if (this.#queued > 0 && (this.#queued + messages.length > queuedMax || this.#queuedBytes + bytes > queuedBytesMax)) {
-      return Promise.resolve({
-        failures: allFailed(
-          messages,
-          new SluiceError('BACKPRESSURE', `${this.#queued} messages wait to be stored`, {
-            fix: 'Await earlier publishes before sending more, or look why the disk is slow',
-          }),
-          'failed',
-          true,
-        ),
-      })
-    }
-    this.#queued += messages.length
-    this.#queuedBytes += bytes
-    return new Promise((resolve) => this.#enqueue({ messages, bytes }, resolve))
+    return new Promise((resolve) => {
+      const batch: Batch = { messages, bytes, resolve, stored: nothing, blocks: [] }
+      const full = this.#queued > 0 && (this.#queued + messages.length > queuedMax || this.#queuedBytes + bytes > queuedBytesMax)
+      this.#queued += messages.length
+      this.#queuedBytes += bytes
+      if (full) {
+        const fix = 'Await earlier publishes before sending more, or look why the disk is slow'
+        this.#fail(batch, new SluiceError('BACKPRESSURE', `${this.#queued} messages wait to be stored`, { fix }), 'failed')
+        return
+      }
+      this.#waiting.push(batch)
+      if (!this.#jobQueued) this.#enqueue()
+    })
   }
 
-  #enqueue(batch: Batch, resolve: (report: SendReport) => void): void {
-    const { messages } = batch
-    let stored: Stored = { failures: [], duplicates: undefined }
-    let blocked: readonly string[] = []
-    const finish = (report: SendReport): void => {
-      this.#queued -= messages.length
-      this.#queuedBytes -= batch.bytes
-      resolve(report)
-      if (blocked.length > 0) setImmediate(() => this.#unblock(blocked))
-    }
+  #enqueue(): void {
+    this.#jobQueued = true
+    let taken: readonly Batch[] = []
     this.#bus.writer.enqueue({
-      weight: messages.length,
+      weight: weightMax,
       sync: 'now',
       announce: true,
       ordered: true,
       run: (db, seq) => {
-        this.#unblock(blocked)
-        stored = storeOutgoing(db, messages, seq, this.#bus.clock.nowMs(), this.#failedKeys.size > 0, (key) => this.#failedKeys.has(key))
-        blocked = stored.failures.map(({ index }) => laneKey(messages[index] as OutgoingMessage)).filter((key) => key !== undefined)
-        for (const key of blocked) this.#failedKeys.set(key, (this.#failedKeys.get(key) ?? 0) + 1)
+        for (const batch of taken) this.#unblock(batch)
+        taken = this.#take()
+        const store = new OutgoingStore(db, this.#bus.clock.nowMs())
+        for (const batch of taken) {
+          batch.stored = store.store(batch.messages, this.#blocked)
+          if (batch.stored.failures.length > 0) this.#block(batch, batch.stored.failures)
+        }
+        store.append(seq)
       },
-      synced: () => finish(stored.duplicates === undefined ? { failures: stored.failures } : { failures: stored.failures, duplicates: stored.duplicates }),
-      failed: (error, state) => finish({ failures: allFailed(messages, error, state, retryable(error)) }),
+      committed: () => this.#took(taken),
+      synced: () => {
+        for (const batch of taken) {
+          const { failures, duplicates } = batch.stored
+          this.#finish(batch, duplicates === undefined ? { failures } : { failures, duplicates })
+        }
+      },
+      failed: (error, state) => {
+        // Certainly not stored: nor may be what waits behind, or it would overtake.
+        const lost = state === 'failed' ? this.#waiting : taken
+        if (state === 'failed') this.#took(lost)
+        for (const batch of lost) this.#fail(batch, error, state)
+      },
     })
   }
 
-  #unblock(keys: readonly string[]): void {
-    for (const key of keys) {
-      const count = (this.#failedKeys.get(key) ?? 0) - 1
-      if (count > 0) this.#failedKeys.set(key, count)
-      else this.#failedKeys.delete(key)
+  #take(): readonly Batch[] {
+    let count = 0
+    for (let weight = 0; count < this.#waiting.length && weight < weightMax; count++) weight += (this.#waiting[count] as Batch).messages.length
+    return this.#waiting.slice(0, count)
+  }
+
+  #took(batches: readonly Batch[]): void {
+    this.#waiting = this.#waiting.slice(batches.length)
+    this.#jobQueued = false
+    if (this.#waiting.length > 0) this.#enqueue()
+  }
+
+  #finish(batch: Batch, report: SendReport): void {
+    this.#queued -= batch.messages.length
+    this.#queuedBytes -= batch.bytes
+    batch.resolve(report)
+    // The call overlaps others until whoever awaits it has had its turn.
+    if (batch.blocks.length > 0) setImmediate(() => this.#unblock(batch))
+  }
+
+  #fail(batch: Batch, error: SluiceError, state: 'failed' | 'unknown'): void {
+    const failures = batch.messages.map((_, index) => ({ index, state, error, retryable: retryable(error) }))
+    this.#unblock(batch)
+    this.#block(batch, failures)
+    this.#finish(batch, { failures })
+  }
+
+  #block(batch: Batch, failures: readonly SendFailure[]): void {
+    batch.blocks = failures.map(({ index }) => laneKey(batch.messages[index] as OutgoingMessage)).filter((key) => key !== undefined)
+    for (const key of batch.blocks) this.#blocked.set(key, (this.#blocked.get(key) ?? 0) + 1)
+  }
+
+  #unblock(batch: Batch): void {
+    for (const key of batch.blocks) {
+      const count = (this.#blocked.get(key) ?? 0) - 1
+      if (count > 0) this.#blocked.set(key, count)
+      else this.#blocked.delete(key)
     }
+    batch.blocks = []
   }
 }
 
@@ -86,8 +136,4 @@ export function laneKey(message: OutgoingMessage): string | undefined {
 
 function retryable(error: SluiceError): boolean {
   return error.code !== 'STORE_CORRUPT' && error.code !== 'STORE_NOT_A_BUS'
-}
-
-function allFailed(messages: readonly OutgoingMessage[], error: SluiceError, state: 'failed' | 'unknown', canRetry: boolean): SendFailure[] {
-  return messages.map((_, index) => ({ index, state, error, retryable: canRetry }))
 }

@@ -17,64 +17,84 @@ export interface Stored {
 interface Target {
   readonly id: number
   readonly group_count: number
-  readonly kind: string
   readonly entries: BlockEntry[]
 }
 
 /**
- * Stores what can be stored. `isBlocked` (asked only if `someBlocked`): an earlier entry of this channel and key, in a call that overlaps this one,
- * has failed.
+ * What one transaction stores, for any number of calls: messages of one channel share blocks, whoever sent them.
+ * `store` each call's batch in order, then `append` once.
  */
-export function storeOutgoing(
-  db: Database,
-  messages: readonly OutgoingMessage[],
-  seq: number,
-  nowMs: number,
-  someBlocked: boolean,
-  isBlocked: (laneKey: string) => boolean,
-): Stored {
-  const failures: SendFailure[] = []
-  const targets = new Map<string, Target | undefined>()
-  const failedHere = new Set<string>()
-  let duplicates: Map<number, string> | undefined
-  let target: Target | undefined
-  let channel: string | undefined
-  for (let index = 0; index < messages.length; index++) {
-    const message = messages[index] as OutgoingMessage
-    if (message.channel !== channel) {
-      channel = message.channel
-      target = targets.get(channel)
-      if (target === undefined) {
-        const row = db.get<{ id: number; group_count: number; kind: string }>('SELECT id, group_count, kind FROM channel WHERE name = ?', channel)
-        target = row === undefined ? undefined : { id: row.id, group_count: row.group_count, kind: row.kind, entries: [] }
-        targets.set(channel, target)
+export class OutgoingStore {
+  readonly #db: Database
+  readonly #nowMs: number
+  readonly #targets: Map<string, Target | undefined> = new Map()
+
+  constructor(db: Database, nowMs: number) {
+    this.#db = db
+    this.#nowMs = nowMs
+  }
+
+  /**
+   * Takes what can be stored. `blocked`: channel and key of entries that failed in calls that overlap this one; what is
+   * behind them must not overtake them.
+   */
+  store(messages: readonly OutgoingMessage[], blocked: ReadonlyMap<string, number>): Stored {
+    const failures: SendFailure[] = []
+    const failedHere = new Set<string>()
+    let duplicates: Map<number, string> | undefined
+    let target: Target | undefined
+    let channel: string | undefined
+    for (let index = 0; index < messages.length; index++) {
+      const message = messages[index] as OutgoingMessage
+      if (message.channel !== channel) {
+        channel = message.channel
+        target = this.#target(channel)
       }
-    }
-    const key = message.envelope.partitionkey
-    const failure = refusal(
-      message,
-      target,
-      key !== undefined && (failedHere.size > 0 || someBlocked) && (failedHere.has(`${channel}\n${key}`) || isBlocked(`${channel}\n${key}`)),
-    )
-    if (failure !== undefined) {
-      failures.push({ index, ...failure })
-      if (key !== undefined) failedHere.add(`${channel}\n${key}`)
-      continue
-    }
-    const { id, entries } = target as Target
-    if (message.deduplicate !== undefined) {
-      const first = deduplicate(db, id, message, message.deduplicate, nowMs)
-      if (first !== undefined) {
-        duplicates ??= new Map()
-        duplicates.set(index, first)
+      const key = message.envelope.partitionkey
+      const behind =
+        key !== undefined && (failedHere.size > 0 || blocked.size > 0) && (failedHere.has(`${channel}\n${key}`) || blocked.has(`${channel}\n${key}`))
+      const failure = refusal(message, target, behind)
+      if (failure !== undefined) {
+        failures.push({ index, ...failure })
+        if (key !== undefined) failedHere.add(`${channel}\n${key}`)
         continue
       }
+      const { id, entries } = target as Target
+      if (message.deduplicate !== undefined) {
+        const first = deduplicate(this.#db, id, message, message.deduplicate, this.#nowMs)
+        if (first !== undefined) {
+          duplicates ??= new Map()
+          duplicates.set(index, first)
+          continue
+        }
+      }
+      if (message.notBeforeMs !== undefined && message.notBeforeMs > this.#nowMs) storeDelayed(this.#db, id, message, message.notBeforeMs)
+      else entries.push({ envelope: message.envelope, hash: key === undefined ? unkeyedHash() : keyHash(key), sizeBytes: message.sizeBytes })
     }
-    if (message.notBeforeMs !== undefined && message.notBeforeMs > nowMs) storeDelayed(db, id, message, message.notBeforeMs)
-    else entries.push({ envelope: message.envelope, hash: key === undefined ? unkeyedHash() : keyHash(key), sizeBytes: message.sizeBytes })
+    return { failures, duplicates }
   }
-  for (const one of targets.values()) if (one !== undefined && one.entries.length > 0) appendMessages(db, one.id, one.entries, seq, nowMs)
-  return { failures, duplicates }
+
+  #target(channel: string): Target | undefined {
+    if (this.#targets.has(channel)) return this.#targets.get(channel)
+    const row = this.#db.get<{ id: number; group_count: number }>('SELECT id, group_count FROM channel WHERE name = ?', channel)
+    const target = row === undefined ? undefined : { id: row.id, group_count: row.group_count, entries: [] }
+    this.#targets.set(channel, target)
+    return target
+  }
+
+  /** Writes the blocks; `seq` is the commit's number. */
+  append(seq: number): void {
+    for (const target of this.#targets.values())
+      if (target !== undefined && target.entries.length > 0) appendMessages(this.#db, target.id, target.entries, seq, this.#nowMs)
+  }
+}
+
+/** Stores one batch that overlaps no other. */
+export function storeOutgoing(db: Database, messages: readonly OutgoingMessage[], seq: number, nowMs: number): Stored {
+  const store = new OutgoingStore(db, nowMs)
+  const stored = store.store(messages, new Map())
+  store.append(seq)
+  return stored
 }
 
 function refusal(

@@ -44,7 +44,7 @@ export class LentTransactions {
       seq = db.one<{ commit_seq: number }>('UPDATE state SET commit_seq = commit_seq + 1 RETURNING commit_seq').commit_seq
       if (known === undefined) this.#probe()
       if (topology !== undefined) declareTopology(db, topology, this.#bus.options.partitions)
-      const { failures, duplicates } = storeOutgoing(db, messages, seq, this.#bus.clock.nowMs(), false, () => false)
+      const { failures, duplicates } = storeOutgoing(db, messages, seq, this.#bus.clock.nowMs())
       report = duplicates === undefined ? { failures } : { failures, duplicates }
       db.run('RELEASE sluice')
     } catch (error) {
