@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { serviceNames } from '../services/topology.ts'
 import type { Children } from './children.ts'
 
-const pauseMsMin = 250
-const pauseMsSpread = 650
+// Long enough for a killed process to come back now and then, short enough to hit several at once.
+const pauseMsMin = 300
+const pauseMsSpread = 1_200
 
 /** A small seeded generator (mulberry32) of numbers in [0, 1). */
 export function seededRandom(seed: number): () => number {

@@ -3,6 +3,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import type { Reconciliation } from '../books/reconcile.ts'
 import { readInvoices } from '../rules/input.ts'
+import type { Invoice } from '../rules/invoice.ts'
 import { serviceNames } from '../services/topology.ts'
 import { killAtRandom } from './chaos.ts'
 import { Shop } from './shop.ts'
@@ -66,10 +67,12 @@ export async function runOnce(options: OnceOptions): Promise<OnceResult> {
     const killing =
       chaosSeed === undefined ? undefined : killAtRandom(shop.children, chaosSeed, stopKilling.signal, (text) => terminal.note(`${text}, death ${++kills}`))
     const startMs = performance.now()
-    shop.posted.push(invoices)
+    const posted: Invoice[] = []
+    shop.posted.push(posted)
     for (const [index, invoice] of invoices.entries()) {
       if (options.signal.aborted) break
       await shop.client.post(invoice)
+      posted.push(invoice)
       if (index % quoteEvery === 0) {
         const status = await shop.quote(invoice.skus[0] ?? '').catch(() => undefined)
         if (status?.status === 200) quotations.answered++

@@ -122,7 +122,7 @@ export class Shop {
       await sleep(200)
       const unfinished = await this.unfinished()
       progress(unfinished)
-      const busy = unfinished.openOrders + unfinished.toSend + unfinished.backlog + unfinished.customers > 0
+      const busy = Object.values(unfinished).some((count) => count !== 0)
       const allUp = serviceNames.every((service) => ['running', 'stopped'].includes(this.children.state(service)))
       quiet = busy || !allUp ? 0 : quiet + 1
     }
