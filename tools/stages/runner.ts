@@ -51,7 +51,9 @@ export async function runFiles(files: readonly string[], options: RunFilesOption
     bySuite.set(suite, counts)
     return counts
   }
-  const pathOf = (event: { readonly file?: string | undefined }): string => relative(process.cwd(), event.file ?? files[0] ?? '')
+  // Where the run began; a test may be defined elsewhere (a suite that several transports run).
+  const pathOf = (event: { readonly file?: string | undefined; readonly entryFile?: string | undefined }): string =>
+    relative(process.cwd(), event.entryFile ?? event.file ?? files[0] ?? '')
 
   const stream = run({ files: [...files], concurrency: 2, isolation: 'process', signal: abort.signal })
   for (const kind of ['test:stdout', 'test:stderr'] as const) {
@@ -77,7 +79,8 @@ export async function runFiles(files: readonly string[], options: RunFilesOption
     if (error.failureType === 'subtestsFailed') return
     countsOf(file).failed++
     if (options.verbose) return
-    console.log(`FAILED  ${file}:${event.line ?? 0}: ${event.name}\n${inspect(error.cause ?? error).replace(/^/gm, '        ')}`)
+    const line = event.file === event.entryFile ? `:${event.line ?? 0}` : ''
+    console.log(`FAILED  ${file}${line}: ${event.name}\n${inspect(error.cause ?? error).replace(/^/gm, '        ')}`)
     const printed = outputs.get(file)?.trimEnd()
     if (printed !== undefined && printed !== '') console.log(`        it printed:\n${printed.replace(/^/gm, '        | ')}`)
     outputs.delete(file)
