@@ -67,10 +67,12 @@ export class ContractBinding implements HandlerBinding {
   }
 
   #received(envelope: Envelope): Envelope {
+    const middleware = this.#parts.middleware()
     let result = envelope
     // The last one that changed it on the way out is the first one on the way in.
-    for (const middleware of this.#parts.middleware().toReversed()) {
-      if (middleware.received !== undefined) result = middleware.received(result)
+    for (let index = middleware.length - 1; index >= 0; index--) {
+      const one = middleware[index]
+      if (one?.received !== undefined) result = one.received(result)
     }
     return result
   }

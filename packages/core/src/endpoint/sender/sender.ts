@@ -2,7 +2,10 @@ import type { Clock, Random, Timer } from '../../clock/index.ts'
 import { SluiceError } from '../../errors/index.ts'
 import type { OutgoingMessage, SendReport, Topology, Transport } from '../../transport/index.ts'
 import type { PublishReceipt } from './api.ts'
+import { backoffMs } from './backoff.ts'
+import { ChannelGate } from './channel-gate.ts'
 import { KeySequences } from './key-sequences.ts'
+import { OpenCalls } from './open-calls.ts'
 import { type PendingMessage, PublishCall, transportFailure } from './pending.ts'
 import { ResendQueue } from './resend-queue.ts'
 
@@ -33,8 +36,6 @@ const batchCountMax = 1000
 const batchBytesMax = 4 * 1024 * 1024
 // More overlapping sends than this only queue up inside the transport; waiting here makes their batches larger.
 const flightsMax = 8
-// Delay before the first resend, doubling up to the second figure.
-const resendDelayMs = { min: 20, max: 1000 }
 
 /**
  * Sends everything that goes to one transport. All calls of one turn of the event loop become one `transport.send`. What failed but can succeed later is sent again under the
@@ -45,20 +46,17 @@ const resendDelayMs = { min: 20, max: 1000 }
  */
 export class Sender {
   readonly #options: SenderOptions
-  readonly #calls: Set<PublishCall> = new Set()
+  readonly #calls: OpenCalls
   readonly #flights: Set<Flight> = new Set()
   readonly #resends: ResendQueue = new ResendQueue()
   /** Only where the transport does not keep the order of sends itself. */
   readonly #sequences: KeySequences | undefined
-  readonly #declared: Set<string> = new Set()
-  readonly #declaring: Map<string, PendingMessage[]> = new Map()
+  readonly #channels: ChannelGate
   #queue: PendingMessage[] = []
   #flushing = false
   #sequence = 0
   #count = 0
   #bytes = 0
-  #deadlineTimer: Timer | undefined
-  #deadlineMs = Number.POSITIVE_INFINITY
   #resendTimer: Timer | undefined
   #resendAttempt = 0
   /** Keeps the process alive while something is outstanding. */
@@ -68,6 +66,18 @@ export class Sender {
   constructor(options: SenderOptions) {
     this.#options = options
     this.#sequences = options.transport.facts.publishOrder === 'sequence' ? new KeySequences(options.instanceId) : undefined
+    this.#calls = new OpenCalls(options.clock, (call, reason) => this.#giveUp(call, reason))
+    this.#channels = new ChannelGate({
+      ...{ transport: options.transport, clock: options.clock, random: options.random },
+      topologyOf: (channel) => options.topologyOf(channel),
+      opened: (waiting) => {
+        this.#queue = [...waiting, ...this.#queue]
+        this.#flushSoon()
+      },
+      refused: (waiting) => {
+        for (const pending of waiting) this.#settle(pending, 'failed')
+      },
+    })
   }
 
   /** Messages neither confirmed nor given up. */
@@ -88,7 +98,7 @@ export class Sender {
 
   /** A channel that was declared elsewhere (with its handlers). */
   declared(channel: string): void {
-    this.#declared.add(channel)
+    this.#channels.declared(channel)
   }
 
   /**
@@ -96,22 +106,23 @@ export class Sender {
    * by itself: the transaction decides. A channel nobody declared yet is declared inside it, so a rollback takes that back.
    */
   inTransaction(messages: readonly OutgoingMessage[], transaction: unknown): Promise<SendReport> {
-    const missing = new Set<string>()
-    for (const message of messages) if (!this.#declared.has(message.channel)) missing.add(message.channel)
-    if (missing.size === 0) return this.#options.transport.send(messages, { transaction })
-    const parts = [...missing].map((channel) => this.#options.topologyOf(channel))
-    const topology: Topology = { channels: parts.flatMap((part) => part.channels), groups: parts.flatMap((part) => part.groups) }
-    return this.#options.transport.send(messages, { transaction, topology })
+    const topology = this.#channels.missing(messages.map((message) => message.channel))
+    return this.#options.transport.send(messages, topology === undefined ? { transaction } : { transaction, topology })
   }
 
   /** Resolves when nothing is outstanding, or rejects what is left at `deadlineMs` from now. */
   async drain(deadlineMs: number): Promise<void> {
     if (this.#count > 0) {
-      const timer = this.#options.clock.setTimer(deadlineMs, () => this.#giveUpAll(), { keepAlive: true })
+      const timer = this.#options.clock.setTimer(
+        deadlineMs,
+        () => this.#calls.giveUpAll(new SluiceError('BUS_STOPPED', 'the bus stopped before the message was confirmed')),
+        { keepAlive: true },
+      )
       await new Promise<void>((resolve) => this.#idle.push(resolve))
       timer.cancel()
     }
-    this.#deadlineTimer?.cancel()
+    this.#calls.stop()
+    this.#channels.stop()
     this.#resendTimer?.cancel()
   }
 
@@ -131,9 +142,7 @@ export class Sender {
     }
     if (this.#count === 0) this.#hold ??= this.#options.clock.holdOpen?.()
     this.#count += messages.length
-    this.#calls.add(call)
-    if (deadlineMs < this.#deadlineMs) this.#armDeadline(deadlineMs)
-    if (signal !== undefined) this.#listen(call, signal)
+    this.#calls.add(call, signal)
     this.#flushSoon()
     return call.promise
   }
@@ -178,11 +187,7 @@ export class Sender {
   /** False when it was given up, or now waits somewhere else: for its channel, or behind a failed one of its lane. */
   #sendable(pending: PendingMessage): boolean {
     if (pending.state !== 'waiting') return false
-    if (!this.#declared.has(pending.message.channel)) {
-      this.#waitForChannel(pending)
-      return false
-    }
-    if (this.#resends.hold(pending)) return false
+    if (!this.#channels.passes(pending) || this.#resends.hold(pending)) return false
     if (this.#sequences !== undefined && pending.lane !== undefined && this.#sequences.begins(pending.lane)) this.#resends.alone(pending.lane)
     this.#stamp(pending)
     return true
@@ -190,45 +195,6 @@ export class Sender {
 
   #stamp(pending: PendingMessage): void {
     if (this.#sequences !== undefined && pending.lane !== undefined) pending.message = this.#sequences.stamp(pending.lane, pending.message)
-  }
-
-  #waitForChannel(pending: PendingMessage): void {
-    const { channel } = pending.message
-    const waiting = this.#declaring.get(channel)
-    if (waiting !== undefined) {
-      waiting.push(pending)
-      return
-    }
-    this.#declaring.set(channel, [pending])
-    this.#declare(channel, 0)
-  }
-
-  #declare(channel: string, attempt: number): void {
-    this.#options.transport.declare(this.#options.topologyOf(channel)).then(
-      () => this.#channelReady(channel),
-      (error: unknown) => this.#channelFailed(channel, transportFailure(error), attempt),
-    )
-  }
-
-  #channelReady(channel: string): void {
-    this.#declared.add(channel)
-    const waiting = this.#declaring.get(channel) ?? []
-    this.#declaring.delete(channel)
-    this.#queue = [...waiting, ...this.#queue]
-    this.#flushSoon()
-  }
-
-  #channelFailed(channel: string, error: SluiceError, attempt: number): void {
-    const waiting = (this.#declaring.get(channel) ?? []).filter((pending) => pending.state === 'waiting')
-    for (const pending of waiting) pending.lastError = error
-    // A connection comes back; a contradiction does not.
-    if (error.scope === 'connection' && waiting.length > 0) {
-      this.#declaring.set(channel, waiting)
-      this.#options.clock.setTimer(this.#backoffMs(attempt), () => this.#declare(channel, attempt + 1), { keepAlive: true })
-      return
-    }
-    this.#declaring.delete(channel)
-    for (const pending of waiting) this.#settle(pending, 'failed')
   }
 
   #send(entries: readonly PendingMessage[], resend: boolean): void {
@@ -324,7 +290,7 @@ export class Sender {
       this.#resend()
       return
     }
-    const delayMs = this.#backoffMs(this.#resendAttempt++)
+    const delayMs = backoffMs(this.#resendAttempt++, this.#options.random)
     this.#resendTimer = this.#options.clock.setTimer(
       delayMs,
       () => {
@@ -345,42 +311,18 @@ export class Sender {
       )
   }
 
-  #backoffMs(attempt: number): number {
-    const ceilingMs = Math.min(resendDelayMs.max, resendDelayMs.min * 2 ** Math.min(attempt, 16))
-    return ceilingMs * (0.5 + this.#options.random() / 2)
-  }
-
   #settle(pending: PendingMessage, state: 'confirmed' | 'failed' | 'unknown'): void {
     if (pending.state !== 'waiting' && pending.state !== 'in-flight') return
     if (state !== 'confirmed' && pending.lane !== undefined) this.#sequences?.renew(pending.lane)
     this.#count--
     this.#bytes -= pending.bytes
-    if (pending.call.settle(pending, state)) this.#calls.delete(pending.call)
+    if (pending.call.settle(pending, state)) this.#calls.settled(pending.call)
     if (this.#count > 0) return
     this.#hold?.cancel()
     this.#hold = undefined
     if (this.#idle.length > 0) {
       for (const resolve of this.#idle.splice(0)) resolve()
     }
-  }
-
-  // One timer for the earliest deadline. It is not cancelled by each confirm, only armed anew when it fires.
-  #armDeadline(deadlineMs: number): void {
-    this.#deadlineTimer?.cancel()
-    this.#deadlineMs = deadlineMs
-    this.#deadlineTimer = this.#options.clock.setTimer(Math.max(0, deadlineMs - this.#options.clock.monotonicMs()), () => this.#expire())
-  }
-
-  #expire(): void {
-    const nowMs = this.#options.clock.monotonicMs()
-    let nextMs = Number.POSITIVE_INFINITY
-    for (const call of [...this.#calls]) {
-      if (call.deadlineMs <= nowMs) this.#giveUp(call, undefined)
-      else if (call.deadlineMs < nextMs) nextMs = call.deadlineMs
-    }
-    this.#deadlineMs = Number.POSITIVE_INFINITY
-    this.#deadlineTimer = undefined
-    if (nextMs < Number.POSITIVE_INFINITY) this.#armDeadline(nextMs)
   }
 
   #giveUp(call: PublishCall, reason: SluiceError | undefined): void {
@@ -390,20 +332,5 @@ export class Sender {
       if (reason !== undefined) pending.lastError = reason
       this.#settle(pending, unknown ? 'unknown' : 'failed')
     }
-  }
-
-  #giveUpAll(): void {
-    const reason = new SluiceError('BUS_STOPPED', 'the bus stopped before the message was confirmed')
-    for (const call of [...this.#calls]) this.#giveUp(call, reason)
-  }
-
-  #listen(call: PublishCall, signal: AbortSignal): void {
-    const abort = (): void => this.#giveUp(call, new SluiceError('ABORTED', 'the caller gave up', { cause: signal.reason }))
-    if (signal.aborted) {
-      abort()
-      return
-    }
-    signal.addEventListener('abort', abort, { once: true })
-    call.unlisten = () => signal.removeEventListener('abort', abort)
   }
 }
