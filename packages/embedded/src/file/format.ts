@@ -64,6 +64,7 @@ CREATE TABLE consumer_group (
   ephemeral INTEGER NOT NULL,
   paused INTEGER NOT NULL DEFAULT 0,
   start_position INTEGER NOT NULL,
+  provisional INTEGER NOT NULL DEFAULT 0,
   UNIQUE (channel_id, name)
 );
 CREATE TABLE partition (

@@ -19,9 +19,10 @@ export interface GroupRow {
   readonly ephemeral: number
   readonly paused: number
   readonly start_position: number
+  readonly provisional: number
 }
 
-export const groupColumns = 'id, channel_id, name, order_by, concurrency, ephemeral, paused, start_position'
+export const groupColumns = 'id, channel_id, name, order_by, concurrency, ephemeral, paused, start_position, provisional'
 const channelColumns = 'id, name, kind, partitions, next_position, first_position'
 
 export function channelByName(db: Database, name: string): ChannelRow | undefined {
@@ -77,44 +78,80 @@ export function declareGroup(db: Database, group: GroupDeclaration): GroupRow {
   const channel = channelByName(db, group.channel)
   if (channel === undefined) throw new SluiceError('INVALID_OPTION', `group ${group.group} names the channel ${group.channel}, which nobody declared`)
   const known = db.get<GroupRow>(`SELECT ${groupColumns} FROM consumer_group WHERE channel_id = ? AND name = ?`, channel.id, group.group)
-  if (known !== undefined) {
-    checkGroup(known, group)
-    return known
-  }
+  if (known !== undefined) return agree(db, channel, known, group)
   const start = startPosition(db, channel, group.from)
   const made = db.one<GroupRow>(
-    `INSERT INTO consumer_group (channel_id, name, order_by, concurrency, ephemeral, start_position) VALUES (?, ?, ?, ?, ?, ?) RETURNING ${groupColumns}`,
+    `INSERT INTO consumer_group (channel_id, name, order_by, concurrency, ephemeral, start_position, provisional) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING ${groupColumns}`,
     channel.id,
     group.group,
     group.order,
     group.groupConcurrency ?? null,
     group.ephemeral ? 1 : 0,
     start,
+    group.provisional === true ? 1 : 0,
   )
   db.run('UPDATE channel SET group_count = group_count + 1 WHERE id = ?', channel.id)
+  makePartitions(db, channel, made.id, group, start, 0)
+  return made
+}
+
+function makePartitions(db: Database, channel: ChannelRow, groupId: number, group: GroupDeclaration, cursor: number, doneCount: number): void {
   const modulus = group.order === 'channel' ? 1 : (group.groupConcurrency ?? channel.partitions)
   for (let residue = 0; residue < modulus; residue++) {
     db.run(
       `INSERT INTO partition (group_id, modulus, residue, owner, epoch, cursor, done, done_count, claimed, suspect_before, deaths)
-       VALUES (?, ?, ?, NULL, 0, ?, '', 0, ?, 0, 0)`,
-      made.id,
+       VALUES (?, ?, ?, NULL, 0, ?, '', ?, ?, 0, 0)`,
+      groupId,
       modulus,
       residue,
-      start,
-      start,
+      cursor,
+      residue === 0 ? doneCount : 0,
+      cursor,
     )
   }
-  return made
 }
 
-function checkGroup(known: GroupRow, group: GroupDeclaration): void {
-  const conflict = (what: string): SluiceError =>
-    new SluiceError('CONTRACT_CONFLICT', `group ${group.group} of ${group.channel} has ${what}`, {
-      fix: 'Use the same settings in all members, or give the group another name',
-    })
-  if (known.order_by !== group.order) throw conflict(`order '${known.order_by}', not '${group.order}'`)
-  if ((known.concurrency ?? undefined) !== group.groupConcurrency)
-    throw conflict(`group concurrency ${known.concurrency ?? 'unbounded'}, not ${group.groupConcurrency ?? 'unbounded'}`)
+/** The group is there: what is declared must agree with it, unless one of the two is a sender's guess. */
+function agree(db: Database, channel: ChannelRow, known: GroupRow, group: GroupDeclaration): GroupRow {
+  if (group.provisional === true) return known
+  const same = known.order_by === group.order && (known.concurrency ?? undefined) === group.groupConcurrency
+  if (same) {
+    if (known.provisional === 1) db.run('UPDATE consumer_group SET provisional = 0 WHERE id = ?', known.id)
+    return known
+  }
+  if (!canBeRelaid(db, known.id)) throw conflict(known, group)
+  const { cursor, done } = db.one<{ cursor: number; done: number }>(
+    'SELECT min(cursor) AS cursor, sum(done_count) AS done FROM partition WHERE group_id = ?',
+    known.id,
+  )
+  db.run('DELETE FROM partition WHERE group_id = ?', known.id)
+  makePartitions(db, channel, known.id, group, cursor, done)
+  return db.one<GroupRow>(
+    `UPDATE consumer_group SET order_by = ?, concurrency = ?, provisional = 0 WHERE id = ? RETURNING ${groupColumns}`,
+    group.order,
+    group.groupConcurrency ?? null,
+    known.id,
+  )
+}
+
+/** Partitions can be cut anew while nobody consumes and all of them stand at one position: nothing is half done. */
+function canBeRelaid(db: Database, groupId: number): boolean {
+  const row = db.one<{ positions: number; busy: number; members: number }>(
+    `SELECT count(DISTINCT cursor) AS positions, count(owner) + sum(done <> '') AS busy, (SELECT count(*) FROM member WHERE group_id = ?1) AS members
+     FROM partition WHERE group_id = ?1`,
+    groupId,
+  )
+  return row.positions === 1 && row.busy === 0 && row.members === 0
+}
+
+function conflict(known: GroupRow, group: GroupDeclaration): SluiceError {
+  const settings = (order: string, concurrency: number | null | undefined): string =>
+    `order '${order}'${concurrency == null ? '' : ` and concurrency ${concurrency} over the group`}`
+  return new SluiceError(
+    'CONTRACT_CONFLICT',
+    `group ${group.group} of ${group.channel} has ${settings(known.order_by, known.concurrency)}, not ${settings(group.order, group.groupConcurrency)}`,
+    { fix: 'Use the same settings in all members; to change them, stop all members once the backlog is handled' },
+  )
 }
 
 /** First position of the messages stored at or after a time; the end if there is none. */

@@ -35,10 +35,10 @@ export class FileParkingLot implements ParkingLot {
 
   async read(partitionName: string, lane: string, countMax: number): Promise<readonly Delivery[] | undefined> {
     const { bus, groupId, partitions, subscription } = this.#member
+    const partition = partitions.get(partitionName)
     // Entries that were settled but not yet removed must not come again.
     await this.#settlement.settled()
-    const partition = partitions.get(partitionName)
-    if (partition === undefined) throw leaseLost()
+    if (partition === undefined || partition.state === 'lost') throw leaseLost()
     const row = laneByName(bus.db, groupId, lane)
     if (row === undefined) return []
     if (row.state === 'parked') return undefined
@@ -66,6 +66,7 @@ export class FileParkingLot implements ParkingLot {
     if (partition === undefined) throw leaseLost()
     // Flushed first: a settled head must be gone before the next one is its head.
     await this.#settlement.settled()
+    if (partition.state === 'lost') throw leaseLost()
     await bus.writer.write((db) => {
       const mine = db.get(
         'SELECT 1 FROM partition WHERE group_id = ? AND modulus = ? AND residue = ? AND owner = ? AND epoch = ?',
