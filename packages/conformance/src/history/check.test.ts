@@ -33,7 +33,10 @@ const dead = (id: string, more: Partial<Line> = {}): Line => did('deadletter', i
 const failed = (id: string): Line[] => [begin(id), end(id, 'fail')]
 const tx = (name: string, type: 'invoke' | 'ok' | 'fail' | 'info'): Line => ({ type, f: 'tx', tx: name })
 
+const byAnother = (lines: readonly Line[]): Line[] => lines.map((line) => ({ ...line, proc: 'c2' }))
+
 const good: Record<string, Line[]> = {
+  'a frozen holder thaws and begins what it held': [...s('a', 0), fault('freeze'), ...byAnother(done('a')), begin('a'), end('a', 'info')],
   'one message': [...s('a', 0), ...done('a')],
   'two of a key': [...s('a', 0), ...s('b', 1), ...done('a'), ...done('b')],
   'a failed attempt and a second': [...s('a', 0), ...failed('a'), begin('a', { attempt: 2 }), did('effect', 'a'), end('a'), did('accept', 'a')],
@@ -83,6 +86,13 @@ const good: Record<string, Line[]> = {
 }
 
 const bad: readonly (readonly [string, Invariant, Line[]])[] = [
+  [
+    'a thawed holder begins it twice',
+    'I8',
+    [...s('a', 0), fault('freeze'), ...byAnother(done('a')), begin('a'), end('a', 'info'), begin('a'), end('a', 'info')],
+  ],
+  ['a freeze after the acceptance excuses nothing', 'I8', [...s('a', 0), ...byAnother(done('a')), fault('freeze'), begin('a'), end('a', 'info')]],
+  ['the freeze of another excuses nothing', 'I8', [...s('a', 0), fault('freeze', 'x'), ...byAnother(done('a')), begin('a'), end('a', 'info')]],
   ['never delivered', 'I1', [...s('a', 0)]],
   ['delivered, never settled', 'I1', [...s('a', 0), begin('a')]],
   ['handled, acceptance never seen', 'I1', [...s('a', 0), begin('a'), did('effect', 'a'), end('a')]],

@@ -65,6 +65,17 @@ function faultBetween(model: HistoryModel, proc: string, from: number, to: numbe
   return model.faults.some((f) => f.i > from && f.i < to && (f.victim === undefined || f.victim === proc))
 }
 
+/**
+ * A process that was frozen past its lease and thaws may begin, once, what it held before it learns that it was taken
+ * over: no transport can prevent that (an inbox excludes the effect). Only where it did not begin it before, and the
+ * taking over happened after the freeze. What it then settles is judged by I7 all the same.
+ */
+function heldOverFreeze(model: HistoryModel, fate: Fate, run: Fate['runs'][number]): boolean {
+  const frozen = model.faults.findLast((f) => f.fault === 'freeze' && f.victim === run.proc && f.i < run.at)
+  if (frozen === undefined || fate.runs.some((other) => other.proc === run.proc && other.at > frozen.i && other.at < run.at)) return false
+  return fate.runs.every((other) => other.at >= run.at || other.proc === run.proc || other.outcomeAt > frozen.i)
+}
+
 function checkFate(model: HistoryModel, fate: Fate, found: Violation[]): void {
   const { id, group } = fate
   const message = model.messages.get(id)
@@ -86,7 +97,7 @@ function checkFate(model: HistoryModel, fate: Fate, found: Violation[]): void {
   if (model.scope.settlementConfirmed !== false) {
     for (const accept of fate.accepts) {
       if (accept.type !== 'ok') continue
-      const again = fate.runs.find((run) => run.at > accept.i && !replayed(model, fate, accept.i, run.at))
+      const again = fate.runs.find((run) => run.at > accept.i && !replayed(model, fate, accept.i, run.at) && !heldOverFreeze(model, fate, run))
       if (again !== undefined) flag('I8', 'delivered again after a confirmed acceptance', again.at)
     }
   }
@@ -101,6 +112,7 @@ function checkRedeliveries(model: HistoryModel, fate: Fate, flag: Flag): void {
     const before = fate.runs[n - 1] as Fate['runs'][number]
     const run = fate.runs[n] as Fate['runs'][number]
     const failed = before.outcome !== 'ok' && before.outcomeAt < run.at
+    if (heldOverFreeze(model, fate, run)) continue
     const released = fate.releases.some((r) => r > before.at && r < run.at)
     if (!failed && !released && !replayed(model, fate, before.at, run.at) && !faultBetween(model, before.proc, before.at, run.at)) {
       flag('I4', `delivery ${n + 1} has no cause`, run.at)
