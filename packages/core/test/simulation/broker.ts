@@ -6,42 +6,8 @@
 
 import type { Envelope } from '../../src/message/index.ts'
 import type { AttemptRecord, DeadLetterRecord, Delivery, LotLane } from '../../src/transport/index.ts'
-import type { Member } from './member.ts'
+import type { Copy, SimDelivery, SimMember } from './model.ts'
 import type { World } from './world.ts'
-
-/** One stored message. A resent one is a second copy with the same id. */
-export interface Copy {
-  readonly index: number
-  readonly key: string | undefined
-  readonly partition: string
-  readonly envelope: Envelope
-  /** Its handler always fails. */
-  readonly poison: boolean
-  place: 'log' | 'lot' | 'done' | 'dead'
-  holder: Member | undefined
-  attempt: number
-  notBeforeMs: number
-  firstDeliveredAtMs: number | undefined
-  deliveries: number
-  suspect: boolean
-  // the books
-  begins: number
-  /** Begins that do not count against the bound: releases, deaths, lost settlements. */
-  excused: number
-  successes: number
-  /** Accepted by a handler once, or given up once. */
-  hasOutcome: boolean
-  redrives: number
-  /** Simulated time before which the next attempt must not start. */
-  waitUntilMs: number
-}
-
-/** What the machine gets. */
-export interface SimDelivery extends Delivery {
-  readonly copy: Copy
-  readonly member: Member
-  state: 'held' | 'settled' | 'lost'
-}
 
 interface Lot {
   readonly name: string
@@ -53,7 +19,7 @@ interface Lot {
 
 interface Owned {
   readonly name: string
-  owner: Member | undefined
+  owner: SimMember | undefined
   /** Grows with each assignment: what was asked for under an older one is refused. */
   epoch: number
   /** A hand-over is under way. */
@@ -73,12 +39,12 @@ export interface BrokerOptions {
 export class Refused extends Error {}
 
 /** See the header of this file. */
-export class Broker {
+export class Broker<M extends SimMember = SimMember> {
   readonly copies: Copy[] = []
   readonly lots: Map<string, Lot> = new Map()
   readonly dead: { readonly copy: Copy; readonly lane: string; readonly mode: 'park' | 'continue' }[] = []
   readonly partitions: Map<string, Owned> = new Map()
-  readonly members: Member[] = []
+  readonly members: M[] = []
   readonly #world: World
   readonly #options: BrokerOptions
   readonly #held: Map<Copy, SimDelivery> = new Map()
@@ -90,18 +56,18 @@ export class Broker {
     for (let i = 0; i < options.partitions; i++) this.partitions.set(`p${i}`, { name: `p${i}`, owner: undefined, epoch: 0, moving: false })
   }
 
-  get live(): Member[] {
+  get live(): M[] {
     return this.members.filter((member) => !member.gone)
   }
 
   /** Where a copy's lot lane lives. */
   home(copy: Copy): string {
-    return copy.partition === '' ? `p${copy.index % this.#options.partitions}` : copy.partition
+    return copy.partition === '' ? `p${Number(copy.envelope.id.slice(1)) % this.#options.partitions}` : copy.partition
   }
 
   append(key: string | undefined, id: string, poison: boolean): void {
     const index = this.copies.length
-    const place = this.#options.order === 'channel' ? 0 : key === undefined ? index : key.charCodeAt(0)
+    const place = this.#options.order === 'channel' ? 0 : key === undefined || this.#options.order === 'none' ? Number(id.slice(1)) : key.charCodeAt(0)
     const shared = this.#options.sharedUnkeyed && this.#options.order !== 'channel' && (key === undefined || this.#options.order === 'none')
     const envelope: Envelope = { id, type: 't', source: 's', time: '', body: '', ...(key === undefined ? {} : { partitionkey: key }) }
     this.copies.push({
@@ -139,7 +105,7 @@ export class Broker {
     })
   }
 
-  #serve(member: Member): void {
+  #serve(member: SimMember): void {
     // One `receive` at a time.
     if (member.expected > 0) return
     let room = this.#options.windowCount - member.machine.windowCount
@@ -161,11 +127,12 @@ export class Broker {
     if (this.copies.some((copy) => copy.place === 'log' && copy.partition === '' && copy.holder === undefined) && room > 0) this.pump()
   }
 
-  #deliver(copy: Copy, member: Member, fromLot: boolean): SimDelivery {
+  #deliver(copy: Copy, member: SimMember, fromLot: boolean): SimDelivery {
     const delivery: SimDelivery = {
       copy,
       member,
       state: 'held',
+      begun: false,
       envelope: copy.envelope,
       partition: fromLot ? this.home(copy) : copy.partition,
       attempt: copy.attempt,
@@ -290,7 +257,7 @@ export class Broker {
     this.pump()
   }
 
-  read(member: Member, partition: string, epoch: number, lane: string, countMax: number): SimDelivery[] | undefined {
+  read(member: SimMember, partition: string, epoch: number, lane: string, countMax: number): SimDelivery[] | undefined {
     this.#mustOwn(member, partition, epoch)
     const lot = this.lots.get(lane)
     if (lot === undefined) return []
@@ -306,7 +273,7 @@ export class Broker {
     return read
   }
 
-  reschedule(member: Member, partition: string, epoch: number, lane: string, dueAtMs: number, head: AttemptRecord): void {
+  reschedule(member: SimMember, partition: string, epoch: number, lane: string, dueAtMs: number, head: AttemptRecord): void {
     this.#mustOwn(member, partition, epoch)
     const lot = this.lots.get(lane)
     if (lot === undefined) throw new Refused()
@@ -357,7 +324,7 @@ export class Broker {
 
   // ------------------------------------------------------------------ ownership
 
-  assign(partition: Owned, member: Member): void {
+  assign(partition: Owned, member: SimMember): void {
     partition.owner = member
     partition.epoch++
     partition.moving = false
@@ -403,7 +370,7 @@ export class Broker {
   }
 
   /** Takes some deliveries away although the partition stays. */
-  loseDeliveries(member: Member): void {
+  loseDeliveries(member: SimMember): void {
     const chosen = new Set([...this.#held.values()].filter((delivery) => delivery.member === member && this.#world.chance(0.1)))
     // A lost one takes the later ones of its key with it (SPI: lostDeliveries).
     const takes = (delivery: SimDelivery): boolean =>
@@ -417,7 +384,7 @@ export class Broker {
   }
 
   /** A member is gone: what it held goes back. */
-  forget(member: Member, died: boolean): void {
+  forget(member: SimMember, died: boolean): void {
     this.#takeBack((delivery) => delivery.member === member, died)
     for (const partition of this.partitions.values()) {
       if (partition.owner !== member) continue
@@ -440,7 +407,7 @@ export class Broker {
     return this.#options.order === 'channel' || (this.#options.order === 'key' && a.key !== undefined && a.key === b.key)
   }
 
-  #mustOwn(member: Member, partition: string, epoch: number): void {
+  #mustOwn(member: SimMember, partition: string, epoch: number): void {
     const owned = this.partitions.get(partition)
     if (owned?.owner !== member || owned.epoch !== epoch) throw new Refused()
   }

@@ -1,7 +1,7 @@
 /** What must hold in every run: order, completeness, bounded attempts, no overlap, bounded memory, no deadlock. */
 import type { LaneEntry, LaneRequest, Verdict } from '../../src/endpoint/lane/index.ts'
-import type { Broker, Copy, SimDelivery } from './broker.ts'
-import type { Member } from './member.ts'
+import type { Broker } from './broker.ts'
+import type { Copy, SimDelivery, SimMember } from './model.ts'
 import type { World } from './world.ts'
 
 type Entry = LaneEntry<string>
@@ -22,7 +22,7 @@ export class Judge {
   readonly #world: World
   readonly #broker: Broker
   readonly #options: JudgeOptions
-  readonly #requests: Map<Member, Set<string>> = new Map()
+  readonly #requests: Map<SimMember, Set<LaneRequest<string>>> = new Map()
   starts = 0
 
   constructor(world: World, broker: Broker, options: JudgeOptions) {
@@ -32,7 +32,7 @@ export class Judge {
   }
 
   /** A handler begins. */
-  started(member: Member, entry: Entry, run: readonly Entry[]): void {
+  started(member: SimMember, entry: Entry, run: readonly Entry[]): void {
     this.starts++
     const delivery = entry.delivery as SimDelivery
     const { copy } = delivery
@@ -44,13 +44,16 @@ export class Judge {
     }
     if (!this.#options.clockJumps && this.#world.nowMs < copy.waitUntilMs)
       this.#world.violation(`message ${copy.index} started ${copy.waitUntilMs - this.#world.nowMs} ms before it is due`)
+    if (delivery.suspect && !delivery.begun && delivery.state === 'held' && copy.attempt < entry.attempt)
+      this.#world.violation(`suspect message ${copy.index} started before its attempt was durable`)
+    delivery.begun = true
     copy.begins++
     const bound = this.#options.attempts * (1 + copy.redrives) + copy.excused
     if (copy.begins > bound) this.#world.violation(`message ${copy.index} began ${copy.begins} times, more than ${bound}`)
   }
 
   /** A handler has ended; `putBack`: its outcome does not count. */
-  ended(member: Member, entry: Entry, verdict: Verdict): void {
+  ended(member: SimMember, entry: Entry, verdict: Verdict): void {
     const { copy, state } = entry.delivery as SimDelivery
     this.#world.log(
       () => `${member.name} ends ${copy.index}: ${verdict.kind}${verdict.kind === 'retry' ? ` in ${verdict.delayMs} ms` : ''}${entry.lost ? ' (lost)' : ''}`,
@@ -58,7 +61,7 @@ export class Judge {
     if (verdict.kind === 'accept') {
       copy.successes++
       copy.hasOutcome = true
-    } else if (verdict.kind === 'putBack') copy.excused++
+    } else if (verdict.kind === 'putBack' || verdict.kind === 'release') copy.excused++
     else if (verdict.kind === 'retry') {
       if (!verdict.counted) copy.excused++
       if (state === 'held') copy.waitUntilMs = this.#world.nowMs + verdict.delayMs
@@ -66,20 +69,20 @@ export class Judge {
   }
 
   /** A request goes out: a lane has one at a time. */
-  requested(member: Member, request: LaneRequest<string>): void {
+  requested(member: SimMember, request: LaneRequest<string>): void {
     const lanes = this.#requests.get(member) ?? new Set()
     this.#requests.set(member, lanes)
-    const name = `${request.lane.name} ${lanes.has(request.lane.name) ? '' : ''}`
-    if (lanes.has(name) && request.lane.io !== request) this.#world.violation(`${member.name} has two requests of lane ${request.lane.name} under way`)
-    lanes.add(name)
+    for (const other of lanes)
+      if (other.lane === request.lane && other !== request) this.#world.violation(`${member.name} has two requests of lane ${request.lane.name} under way`)
+    lanes.add(request)
   }
 
-  answered(member: Member, request: LaneRequest<string>): void {
-    this.#requests.get(member)?.delete(`${request.lane.name} `)
+  answered(member: SimMember, request: LaneRequest<string>): void {
+    this.#requests.get(member)?.delete(request)
   }
 
   /** After each turn of a member. */
-  look(member: Member): void {
+  look(member: SimMember): void {
     const { machine } = member
     const { windowCount, concurrency } = this.#options
     const quarter = Math.max(1, Math.floor(windowCount / 4))
@@ -137,7 +140,7 @@ export class Judge {
   }
 
   /** In one process never two at once; between processes not while the other's delivery is still its own. */
-  #checkOverlap(member: Member, entry: Entry, lane: string, run: readonly Entry[]): void {
+  #checkOverlap(member: SimMember, entry: Entry, lane: string, run: readonly Entry[]): void {
     for (const other of this.#broker.members) {
       if (other.gone) continue
       for (const running of other.running) {
@@ -152,7 +155,7 @@ export class Judge {
   }
 
   /** A lane that is over the bound is suspended as soon as its record is durable. */
-  #unrecordedHeld(member: Member): number {
+  #unrecordedHeld(member: SimMember): number {
     let count = 0
     for (const partition of member.machine.partitions.values()) {
       for (const lane of partition.allLanes()) if (lane.phase === 'held' && lane.io !== undefined) count += lane.queue.size

@@ -5,8 +5,9 @@
 import type { LaneCommand, LaneEntry, LaneMachine, LaneRequest, Verdict } from '../../src/endpoint/lane/index.ts'
 import { decideRetry, Reject, RetryAfter, type RetryPolicy } from '../../src/policy/index.ts'
 import type { Delivery, LotLane } from '../../src/transport/index.ts'
-import { type Broker, Refused, type SimDelivery } from './broker.ts'
+import { type Broker, Refused } from './broker.ts'
 import type { Judge } from './judge.ts'
+import type { SimDelivery, SimMember } from './model.ts'
 import type { World } from './world.ts'
 
 type Entry = LaneEntry<string>
@@ -25,6 +26,8 @@ export interface MemberOptions {
   readonly failShare: number
   readonly retryAfterShare: number
   readonly rejectShare: number
+  /** Share of shared messages that this member cannot handle. */
+  readonly foreignShare: number
   /** Share of requests that fail while faults are on. */
   readonly requestFailShare: number
   readonly settleFailShare: number
@@ -42,8 +45,11 @@ const reason = {
   fingerprint: 'f',
 }
 
+/** Outcome: only others of the group handle this type. */
+const foreign: unique symbol = Symbol('foreign')
+
 /** See the header of this file. */
-export class Member {
+export class Member implements SimMember {
   readonly name: string
   readonly machine: LaneMachine<string>
   /** Killed, or left. */
@@ -219,7 +225,8 @@ export class Member {
     const { copy } = entry.delivery as SimDelivery
     if (copy.poison) return new Error('poison')
     if (!this.#faults()) return undefined
-    const { failShare, retryAfterShare, rejectShare } = this.#options
+    const { failShare, retryAfterShare, rejectShare, foreignShare } = this.#options
+    if (entry.delivery.partition === '' && this.#world.chance(foreignShare)) return foreign
     if (this.#world.chance(failShare)) return new Error('failed')
     if (this.#world.chance(retryAfterShare)) return new RetryAfter(this.#world.between(1, 300))
     return this.#world.chance(rejectShare) ? new Reject('rejected') : undefined
@@ -239,6 +246,7 @@ export class Member {
 
   #verdict(entry: Entry, error: unknown): Verdict {
     if (error === undefined) return { kind: 'accept' }
+    if (error === foreign) return { kind: 'release' }
     const decision = decideRetry(this.#options.policy, entry, error, this.#world.wallMs, this.#world.random)
     return decision.kind === 'retry' ? decision : { kind: 'giveUp', reason }
   }

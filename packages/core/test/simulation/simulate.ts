@@ -36,7 +36,7 @@ export function simulate(seed: number, traced = false, Machine: MachineClass = L
   const onDeadLetter = world.chance(0.6) ? 'park' : 'continue'
   const holdMaxMs = world.pick([0, 30, 100, 1_000]) ?? 30
   const lot = world.chance(0.95) || faultRate > 0
-  const broker = new Broker(world, { partitions: order === 'channel' ? 1 : world.between(1, 3), sharedUnkeyed: world.chance(0.4), order, windowCount })
+  const broker = new Broker<Member>(world, { partitions: order === 'channel' ? 1 : world.between(1, 3), sharedUnkeyed: world.chance(0.4), order, windowCount })
   const judge = new Judge(world, broker, { order, attempts: policy.attempts, windowCount: lot ? windowCount : 4 * windowCount, concurrency, many, clockJumps })
   const endMs = world.nowMs + faultsMs
   const faults = (): boolean => world.nowMs < endMs
@@ -48,6 +48,7 @@ export function simulate(seed: number, traced = false, Machine: MachineClass = L
     failShare: world.pick([0, 0.1, 0.5]) ?? 0.1,
     retryAfterShare: world.pick([0, 0.1]) ?? 0,
     rejectShare: world.pick([0, 0.05]) ?? 0,
+    foreignShare: world.pick([0, 0.1]) ?? 0,
     requestFailShare: faultRate === 0 ? 0 : (world.pick([0, 0.1, 0.3]) ?? 0),
     settleFailShare: faultRate === 0 ? 0 : (world.pick([0, 0.05]) ?? 0),
   }
@@ -76,7 +77,7 @@ export function simulate(seed: number, traced = false, Machine: MachineClass = L
 }
 
 /** Messages come in bursts; some are sent twice, some can never be handled. */
-function produce(world: World, broker: Broker, endMs: number): void {
+function produce(world: World, broker: Broker<Member>, endMs: number): void {
   const keys = ['a', 'b', 'c', 'd', 'e'].slice(0, world.between(1, 5))
   const unkeyedShare = world.pick([0, 0.1, 0.5]) ?? 0
   const poisonShare = world.pick([0, 0, 0.05]) ?? 0
@@ -96,7 +97,7 @@ function produce(world: World, broker: Broker, endMs: number): void {
 }
 
 /** Deaths, hand-overs, lost leases, redrives, clock jumps: each again and again until the faults end. */
-function breakThings(world: World, broker: Broker, join: () => void, rate: number, clockJumps: boolean): void {
+function breakThings(world: World, broker: Broker<Member>, join: () => void, rate: number, clockJumps: boolean): void {
   const endMs = world.nowMs + faultsMs
   const again = (meanMs: number, fault: () => void): void => {
     world.after(world.between(1, (2 * meanMs) / rate), () => {
@@ -136,14 +137,14 @@ function breakThings(world: World, broker: Broker, join: () => void, rate: numbe
   }
 }
 
-function die(world: World, broker: Broker): void {
+function die(world: World, broker: Broker<Member>): void {
   const member = world.pick(broker.live)
   if (member === undefined) return
   member.kill()
   world.after(world.between(1, 200), () => broker.forget(member, true))
 }
 
-function settleDeadLetter(world: World, broker: Broker): void {
+function settleDeadLetter(world: World, broker: Broker<Member>): void {
   if (broker.dead.length === 0) return
   const index = world.between(0, broker.dead.length - 1)
   world.log(() => `an operator settles dead letter ${index}`)
@@ -152,7 +153,7 @@ function settleDeadLetter(world: World, broker: Broker): void {
 }
 
 /** After the faults: what is parked is let go in some runs, one dead letter after the other. */
-function settleDown(world: World, broker: Broker): void {
+function settleDown(world: World, broker: Broker<Member>): void {
   broker.assignFree()
   broker.pump()
   if (!world.chance(0.7)) return

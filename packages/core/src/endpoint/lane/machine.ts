@@ -76,8 +76,8 @@ export class LaneMachine<Route> {
   readonly #ready: ReadyQueue<Lane<Route>> = new ReadyQueue()
   readonly #due: DueHeap<Lane<Route>> = new DueHeap()
   readonly #lotQueue: ReadyQueue<Lane<Route>> = new ReadyQueue()
-  /** Lost lanes whose handler still runs, by name. */
-  readonly #lostRunning: Map<string, Lane<Route>> = new Map()
+  /** Handlers of lost partitions that still run, by the name of their lane, and who waits for their end. */
+  readonly #lostRunning: Map<string, { running: number; readonly heirs: Lane<Route>[] }> = new Map()
   #stopping = false
   #nowMs = 0
   #wallMs = 0
@@ -176,9 +176,8 @@ export class LaneMachine<Route> {
     lane.running--
     this.runningCount--
     if (entry.lost) {
-      if (lane.running > 0) return
-      if (lane.gone) this.#unblock(lane)
-      else this.#settle(lane)
+      if (lane.gone) this.#unblock(lane.name)
+      else if (lane.running === 0) this.#settle(lane)
       return
     }
     if (verdict.kind === 'release') {
@@ -229,7 +228,7 @@ export class LaneMachine<Route> {
     if (owed) this.commands.push({ kind: 'revoked', partition: name })
   }
 
-  /** Single deliveries are gone. Their lane's later ones are released, so that order holds when it is all delivered again. */
+  /** Single deliveries are gone; the later ones of their key are among them (SPI). */
   lostDeliveries(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
       const partition = this.partitions.get(delivery.partition)
@@ -652,35 +651,40 @@ export class LaneMachine<Route> {
 
   /** Forgets a lost lane; what runs of it blocks the lane's next incarnation until it has ended. */
   #abandon(lane: Lane<Route>): void {
-    let running = false
     for (let entry = lane.queue.head; entry !== undefined; entry = entry.next) {
       if (entry.state !== 'running') continue
-      running = true
       entry.lost = true
       this.commands.push({ kind: 'abort', entry })
     }
-    if (running || lane.running > 0) this.#lostRunning.set(lane.name, lane)
+    if (lane.running > 0) {
+      const older = this.#lostRunning.get(lane.name)
+      if (older === undefined) this.#lostRunning.set(lane.name, { running: lane.running, heirs: [] })
+      else older.running += lane.running
+    }
     this.#drop(lane)
   }
 
   #blockedByLost(lane: Lane<Route>): boolean {
     const older = this.#lostRunning.get(lane.name)
-    if (older === undefined || older.running === 0) return false
-    older.heir = lane
+    if (older === undefined) return false
+    older.heirs.push(lane)
     lane.phase = 'blocked'
     return true
   }
 
-  #unblock(older: Lane<Route>): void {
-    if (this.#lostRunning.get(older.name) === older) this.#lostRunning.delete(older.name)
-    const heir = older.heir
-    older.heir = undefined
-    if (heir === undefined || heir.gone || heir.phase !== 'blocked') return
-    heir.phase = 'open'
-    this.#next(heir)
+  /** A handler of a lost lane has ended: who waited for it may go on. */
+  #unblock(name: string): void {
+    const older = this.#lostRunning.get(name)
+    if (older === undefined || --older.running > 0) return
+    this.#lostRunning.delete(name)
+    for (const heir of older.heirs) {
+      if (heir.gone || heir.phase !== 'blocked') continue
+      heir.phase = 'open'
+      this.#next(heir)
+    }
   }
 
-  /** Takes a lost delivery out of a lane, and releases what is behind it. False: it is not there. */
+  /** Takes a lost delivery out of a lane; what comes behind it of its lane was lost with it, or is its redelivery. */
   #loseFrom(lane: Lane<Route>, delivery: Delivery): boolean {
     if (lane.io !== undefined && this.#concerns(lane.io, delivery)) {
       // Whether it was done before the loss, its answer tells.
@@ -689,36 +693,33 @@ export class LaneMachine<Route> {
       if (lane.ioRetryAtMs > 0) this.#voidRequest(lane, lane.io)
       return true
     }
-    const inQueue = lane.queue.toArray().findIndex((entry) => entry.delivery === delivery)
-    const inBehind = lane.behind?.toArray().findIndex((entry) => entry.delivery === delivery) ?? -1
-    if (inQueue < 0 && inBehind < 0) return false
+    const found = [...lane.queue.toArray(), ...(lane.behind?.toArray() ?? [])].find((entry) => entry.delivery === delivery)
+    if (found === undefined) return false
+    found.lost = true
     this.#unhold(lane)
-    const queue = lane.queue.takeAll()
-    for (const [index, entry] of queue.entries()) {
-      if (inQueue < 0 || index < inQueue || (index > inQueue && entry.state === 'running')) lane.queue.push(entry)
-      else if (entry.state === 'running') {
-        entry.lost = true
-        this.commands.push({ kind: 'abort', entry })
+    this.#dropLost(lane)
+    if (delivery.fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs }
+    if (lane.running === 0 && lane.phase === 'open') this.#next(lane)
+    return true
+  }
+
+  #dropLost(lane: Lane<Route>): void {
+    for (const entry of lane.queue.takeAll()) {
+      if (!entry.lost) lane.queue.push(entry)
+      else {
+        if (entry.state === 'running') this.commands.push({ kind: 'abort', entry })
         this.#leave(entry)
-      } else {
-        entry.lost = entry.delivery === delivery
-        this.#giveBack(entry)
       }
     }
     const behind = lane.behind?.takeAll() ?? []
     lane.behind = undefined
-    for (const [index, entry] of behind.entries()) {
-      if (inQueue < 0 && index < inBehind) {
+    for (const entry of behind) {
+      if (entry.lost) this.#leave(entry)
+      else {
         lane.behind ??= new EntryQueue()
         lane.behind.push(entry)
-      } else {
-        entry.lost = entry.delivery === delivery
-        this.#giveBack(entry)
       }
     }
-    if (delivery.fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs }
-    if (lane.running === 0 && lane.phase === 'open') this.#next(lane)
-    return true
   }
 
   #concerns(request: LaneRequest<Route>, delivery: Delivery): boolean {
@@ -738,35 +739,19 @@ export class LaneMachine<Route> {
       lane.phase = 'suspended'
       lane.dueMs = this.#nowMs
     } else if (request.kind === 'move' && lane.phase !== 'suspending') {
-      const behind = new EntryQueue<Route>()
-      this.#keepUntilLost([...request.entries, ...(lane.behind?.takeAll() ?? [])], behind)
-      lane.behind = behind.size > 0 ? behind : undefined
+      const later = lane.behind?.takeAll() ?? []
+      lane.behind = new EntryQueue()
+      for (const entry of [...request.entries, ...later]) lane.behind.push(entry)
     } else {
-      const fromLot = lane.queue.head?.delivery.fromLot === true
-      this.#keepUntilLost(lane.queue.takeAll(), lane.queue)
-      if (lane.queue.size === 0 && fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs }
-      if (lane.behind !== undefined && (lane.phase === 'suspending' || lane.phase === 'parking')) {
-        for (const entry of lane.behind.takeAll()) this.#giveBack(entry)
-        lane.behind = undefined
-      }
+      if (lane.queue.head?.lost === true && lane.queue.head.delivery.fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs }
       lane.phase = 'open'
     }
-    this.#proceed(lane)
-  }
-
-  /** Keeps what comes before the first lost entry; gives back the rest, so that it all comes again in order. */
-  #keepUntilLost(entries: readonly LaneEntry<Route>[], kept: EntryQueue<Route>): void {
-    let lost = false
-    for (const entry of entries) {
-      lost ||= entry.lost
-      if (lost) this.#giveBack(entry)
-      else kept.push(entry)
+    this.#dropLost(lane)
+    if (lane.phase === 'open' && !lane.lotRest && lane.behind !== undefined) {
+      for (const entry of lane.behind.takeAll()) lane.queue.push(entry)
+      lane.behind = undefined
     }
-  }
-
-  #giveBack(entry: LaneEntry<Route>): void {
-    if (!entry.lost) this.releases.push(entry.delivery)
-    this.#leave(entry)
+    this.#proceed(lane)
   }
 
   // ------------------------------------------------------------------ the table of lanes

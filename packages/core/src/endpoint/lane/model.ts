@@ -186,8 +186,6 @@ export class Lane<Route> {
   inReady = false
   /** No longer part of the machine. */
   gone = false
-  /** The later incarnation that waits until this lost lane's handler has ended. */
-  heir: Lane<Route> | undefined = undefined
   // places in the heap of due times and in the partition's list
   wakeMs = 0
   heapIndex = -1
