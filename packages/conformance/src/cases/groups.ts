@@ -116,6 +116,40 @@ export const groups: Subject = {
       },
     },
     {
+      name: 'a sender declares a group provisionally: its first member settles order and concurrency, which then hold',
+      async run(rig) {
+        const transport = await rig.open()
+        for (const [i, settings] of [
+          { order: 'channel' },
+          { order: 'none' },
+          { order: 'key', groupConcurrency: rig.facts.groupConcurrency ? 2 : undefined },
+        ].entries()) {
+          const place = { channel: `c${i}`, group: `c${i}` }
+          const guess = { ...place, from: 'start', order: 'key', ephemeral: false, provisional: true } as const
+          await transport.declare({ channels: [{ name: place.channel, kind: 'commands', partitions: 8 }], groups: [guess] })
+          const sent = numbered(20, ['a', 'b', 'c']).map((each) => ({ ...each, channel: place.channel }))
+          assert.deepEqual((await transport.send(sent)).failures, [])
+          const { groupConcurrency, order } = { groupConcurrency: undefined, ...settings }
+          const wanted = { ...place, kind: 'commands', order: order as 'key', ...(groupConcurrency === undefined ? {} : { groupConcurrency }) } as const
+          const probe = await rig.join(transport, wanted)
+          await transport.declare({ channels: [], groups: [guess] })
+          const got = []
+          while (got.length < 20) {
+            const some = await probe.receive()
+            assert.ok(some.length <= (groupConcurrency ?? 20))
+            got.push(...some)
+            probe.consumer.accept(some)
+            await probe.consumer.flush()
+          }
+          if (order !== 'none') assertOrderPerKey(got)
+          if (order === 'channel') assert.equal(bodies(got).join(), bodies(got.toSorted((x, y) => Number(x.envelope.body) - Number(y.envelope.body))).join())
+          await assert.rejects(transport.declare({ channels: [], groups: [{ ...guess, order: order === 'none' ? 'key' : 'none', provisional: false }] }), {
+            code: 'CONTRACT_CONFLICT',
+          })
+        }
+      },
+    },
+    {
       name: 'the window bounds what is unsettled, by count and by bytes',
       async run(rig) {
         const transport = await rig.channel({ groups: ['g', 'h'] })
@@ -222,7 +256,9 @@ export const groups: Subject = {
           got.push(...deliveries)
           young.consumer.accept(deliveries)
         })
-        void old.pump((deliveries) => {
+        void old.pump(async (deliveries) => {
+          // What is given back may come again at once.
+          await new Promise((resolve) => setImmediate(resolve))
           old.consumer.release(deliveries)
           for (const partition of new Set(deliveries.map((delivery) => delivery.partition))) old.consumer.yieldPartition(partition, 'new')
         })

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import type { Consumer, ConsumerObserver, DeadLetterReason, Delivery, LotLane, ParkingLot, Subscription, Transport } from '@sluice/core/transport'
 
-/** How long a case waits for something that must happen, ms. */
-const patienceMs = 20_000
+let patienceMs = 20_000
+
+/** How long cases wait for something that must happen, ms (default 20,000). Less where a planted defect makes them wait in vain. */
+export function setPatience(ms: number): void {
+  patienceMs = ms
+}
 
 /** A member of a group under test: receives when told, and writes down what its observer hears. */
 export class Probe {
@@ -84,7 +88,7 @@ export class Probe {
   async drain(count: number): Promise<Delivery[]> {
     const taken: Delivery[] = []
     while (taken.length < count) {
-      const some = await within(this.receive(count - taken.length), () => `only ${taken.length} of ${count} deliveries came`)
+      const some = await this.#some(count, taken.length)
       taken.push(...some)
       this.consumer.accept(some)
     }
@@ -157,6 +161,12 @@ export class Probe {
       await this.consumer.flush()
       if (some.length < 100) return all
     }
+  }
+
+  async #some(count: number, soFar: number): Promise<readonly Delivery[]> {
+    const some = await within(this.receive(count - soFar), () => `only ${soFar} of ${count} deliveries came`)
+    assert.ok(some.length > 0, 'a consumer that is not closed receives something')
+    return some
   }
 
   #note(what: () => void): void {

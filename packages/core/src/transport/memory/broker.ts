@@ -61,7 +61,7 @@ export class Broker implements ChannelHome {
     if (channel === undefined)
       throw new SluiceError('INVALID_OPTION', `group "${declaration.group}" belongs to channel "${declaration.channel}", which was not declared`)
     const group = channel.group(declaration)
-    if (group.order !== declaration.order) {
+    if (group.order !== declaration.order && declaration.provisional !== true) {
       throw new SluiceError(
         'CONTRACT_CONFLICT',
         `group "${group.name}" of channel "${channel.name}" is ordered by ${group.order}, and is declared with order ${declaration.order}`,

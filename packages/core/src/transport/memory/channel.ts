@@ -56,7 +56,7 @@ export class Channel implements GroupHome {
   group(declaration: GroupDeclaration): Group {
     const known = this.groups.get(declaration.group)
     if (known !== undefined) {
-      known.concurrencyMax = declaration.groupConcurrency
+      if (declaration.provisional !== true) known.adopt(declaration)
       return known
     }
     const group = new Group(this, declaration)

@@ -41,6 +41,7 @@ export class Group {
   readonly #types: Map<string, number> = new Map()
   readonly #waitingForRoom: (() => void)[] = []
   #dispatching = false
+  #provisional: boolean
 
   constructor(channel: GroupHome, declaration: GroupDeclaration) {
     this.channel = channel
@@ -48,6 +49,16 @@ export class Group {
     this.ephemeral = declaration.ephemeral
     this.order = declaration.order
     this.concurrencyMax = declaration.groupConcurrency
+    this.#provisional = declaration.provisional === true
+    this.#rebuild()
+  }
+
+  /** Takes the settings of a member or of its own service; the order only where a sender had guessed it. */
+  adopt(declaration: GroupDeclaration): void {
+    this.concurrencyMax = declaration.groupConcurrency
+    if (!this.#provisional) return
+    this.#provisional = false
+    this.order = declaration.order
     this.#rebuild()
   }
 
