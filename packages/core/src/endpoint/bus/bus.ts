@@ -216,7 +216,7 @@ export class SluiceBus implements Bus {
     }
     this.#scheduler.start()
     this.#hold ??= this.#parts.clock.holdOpen?.()
-    this.#parts.log.info('consuming', { service: this.service, groups: this.#handlers.groups.map((group) => `${group.channel}/${group.group}`) })
+    for (const route of this.#handlers.explain()) announceRoute(this.#parts.log, route)
   }
 
   stop(options: { readonly deadlineMs?: number } = {}): Promise<StopReport> {
@@ -338,6 +338,18 @@ export function checkRetryDefaults(retry: Partial<RetryPolicy> | undefined): voi
 
 function isContractList(events: EventContract | readonly EventContract[]): events is readonly EventContract[] {
   return Array.isArray(events)
+}
+
+/** What a route promises, as it is printed at start: what is kept by name, what is not in words. */
+function announceRoute(log: Log, route: RouteExplanation): void {
+  const kept = route.promises.filter((promise) => promise.level === 'kept').map((promise) => promise.subject)
+  const rest = route.promises.filter((promise) => promise.level !== 'kept').map((promise) => `${promise.subject} (${promise.level}): ${promise.text}`)
+  log.info(`consuming ${route.channel} for group ${route.group}`, {
+    transport: route.transport,
+    types: route.types,
+    kept,
+    ...(rest.length > 0 ? { butNot: rest } : {}),
+  })
 }
 
 function announceCreated(contract: Contract, message: OutgoingMessage): void {

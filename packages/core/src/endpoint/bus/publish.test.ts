@@ -199,6 +199,34 @@ test('a group that a contract names exists before it was ever started; a command
   kit.assertHandled(Ship)
 })
 
+test('what the first sender declared does not bind the handlers: they settle order and concurrency', async () => {
+  for (const options of [{ order: 'none' }, { order: 'channel' }, { concurrencyScope: 'group', concurrency: 2 }] as const) {
+    await using kit = await createTestKit()
+    for (let i = 0; i < 10; i++) await kit.bus.send(Ship, { orderId: `o${i}` }, { key: `k${i % 3}` })
+    let running = 0
+    let most = 0
+    kit.bus.handle(
+      Ship,
+      async () => {
+        most = Math.max(most, ++running)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        running--
+      },
+      options,
+    )
+    await kit.bus.start()
+    await kit.drained()
+    const numbers = kit.handled(Ship).map((one) => Number(one.data.orderId.slice(1)))
+    assert.equal(numbers.length, 10)
+    if ('order' in options && options.order === 'channel')
+      assert.deepEqual(
+        numbers,
+        [...numbers].sort((a, b) => a - b),
+      )
+    assert.ok('order' in options && options.order === 'none' ? most > 3 : most <= 2, `${JSON.stringify(options)}: ${most} at once`)
+  }
+})
+
 test('an asynchronous schema keeps the order of the calls', async () => {
   const Slow = event(
     'slow.one',

@@ -68,23 +68,28 @@ export class Requester {
     signal: AbortSignal | undefined,
     send: (replyTo: string) => Promise<unknown>,
   ): Promise<unknown> {
-    const deadlineMs = this.#options.clock.monotonicMs() + timeoutMs
     this.#admit()
-    signal?.throwIfAborted()
-    this.#consumer ??= this.#listen()
-    await this.#consumer
-    await this.#checkPresence(contract)
-    this.#admit()
-    if (this.#waiting.has(id))
+    if (this.#waiting.has(id)) {
       throw new SluiceError('INVALID_OPTION', `a request with the id ${id} is under way`, { fix: 'Leave the id out, or wait for the first one' })
+    }
+    const deadlineMs = this.#options.clock.monotonicMs() + timeoutMs
     const reply = new Promise<unknown>((resolve, reject) => {
       const waiting: Waiting = { id, contract, deadlineMs, resolve, reject, unlisten: undefined }
       this.#waiting.set(id, waiting)
       if (signal !== undefined) this.#listenTo(waiting, signal)
     })
     if (deadlineMs < this.#timerMs) this.#arm(deadlineMs)
-    send(this.channel).catch((error: unknown) => this.#settle(id)?.reject(error))
+    // The time-out runs from here on, whatever the transport is slow at.
+    this.#ready(contract)
+      .then(() => (this.#waiting.has(id) ? send(this.channel) : undefined))
+      .catch((error: unknown) => this.#settle(id)?.reject(error))
     return reply
+  }
+
+  async #ready(contract: RequestContract): Promise<void> {
+    this.#consumer ??= this.#listen()
+    await this.#consumer
+    await this.#checkPresence(contract)
   }
 
   /** Rejects what still waits and gives the reply channel up. */
