@@ -222,6 +222,26 @@ test('a handler added to a running bus is refused where it is added, and changes
   await bus.on(Placed, () => {}).ready
 })
 
+test('a handler that cannot start on a running bus is logged; nobody has to look at ready', async () => {
+  const lines: string[] = []
+  const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: (message: unknown) => lines.push(String(message)) }
+  const failing: TransportFactory = {
+    schemes: ['stated'],
+    open: async (_, context) => {
+      const transport = await memoryTransport.open('memory:', context)
+      return new Proxy(transport, {
+        get: (target, name) => (name === 'consume' ? () => Promise.reject(new Error('no')) : bound(target, name as keyof Transport)),
+      })
+    },
+  }
+  await using bus = await connect({ service: 's', url: 'stated:x', transports: [failing], logger })
+  await bus.start()
+  const handle = bus.on(Placed, () => {})
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.deepEqual(lines, ['a handler that was added to a running bus could not start'])
+  await assert.rejects(handle.ready)
+})
+
 test('options of a send that the transport cannot keep are UNSUPPORTED by name', async () => {
   const poor = { delayedSend: { delayMsMax: 900_000, keyed: false }, deduplicationMsMax: 300_000, replay: false, schedules: false } as const
   const Unkeyed = event('a.b', typed<number>())

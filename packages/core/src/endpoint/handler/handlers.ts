@@ -49,8 +49,11 @@ export class Handlers {
       ready = this.#launch(groups)
       ready.catch((error: unknown) => this.#parts.failed(toError(error)))
     }
+    const consuming = ready.then(() => {})
+    // Who does not look at it is told by `failed`; it must not end the process.
+    consuming.catch(() => {})
     return {
-      ready: ready.then(() => {}),
+      ready: consuming,
       stop: async (options) => {
         for (const group of groups) this.#leave(group, registration)
         if (this.#state !== 'running') return
