@@ -1,6 +1,8 @@
 import { SluiceError, type TransportContext } from '@sluice/core/transport'
-import { leaseMsDefault } from './lease/process-lease.ts'
 import type { SqliteFactory } from './sqlite/connection.ts'
+
+/** How long a silent process (frozen, loop blocked) keeps what it holds. A process that died is told at once. */
+const leaseMsDefault = 10_000
 
 /** Options of the embedded engine, given as `connect({ sqlite, embedded: { … } })`. */
 export interface EmbeddedOptions {

@@ -6,7 +6,9 @@
  */
 import { Worker } from 'node:worker_threads'
 import { toError } from '@sluice/core/transport'
-import type { BusFile } from '../bus-file.ts'
+import type { WalSync } from '../commit/wal-sync.ts'
+import type { Writer } from '../commit/writer.ts'
+import type { Database, SqliteFactory } from '../sqlite/connection.ts'
 
 /** The WAL is looked at every so many commits, but not more often than this while there is little in it. */
 const lookEvery = 32
@@ -26,8 +28,18 @@ export interface CheckpointResult {
   readonly moved: number
 }
 
+/** What it works on: a bus file. */
+export interface CheckpointedFile {
+  readonly db: Database
+  readonly path: string
+  readonly sync: WalSync
+  readonly writer: Writer
+  readonly options: { readonly sqlite?: SqliteFactory; readonly walBytesMax: number }
+  report(level: 'warn', message: string): void
+}
+
 export class Checkpointer {
-  readonly #bus: BusFile
+  readonly #bus: CheckpointedFile
   #commits = 0
   #lookedAtMs = 0
   #worker: Worker | undefined
@@ -36,7 +48,7 @@ export class Checkpointer {
   #gated = false
   #answer: ((result: CheckpointResult | null) => void) | undefined
 
-  constructor(bus: BusFile) {
+  constructor(bus: CheckpointedFile) {
     this.#bus = bus
   }
 

@@ -1,7 +1,7 @@
 /** Collects deliveries for one `receive`: released ones first, then on along the log, skipping what others own. */
 import { LogDelivery } from './log-delivery.ts'
 import type { Member } from './member.ts'
-import type { OwnedPartition } from './owned-partition.ts'
+import type { HeldDelivery, OwnedPartition } from './owned-partition.ts'
 
 /** Blocks looked at in one go, so that a group that owns little of a channel leaves the loop to others. */
 const blocksMax = 32
@@ -37,7 +37,7 @@ interface Left {
 function takeReleased(member: Member, partition: OwnedPartition, deliveries: LogDelivery[], left: Left, nowMs: number): void {
   const serial = member.subscription.groupConcurrency !== undefined
   while (partition.released.length > 0 && left.count > 0 && partition.state === 'owned' && !partition.blocked) {
-    const old = partition.released[0] as LogDelivery
+    const old = partition.released[0] as HeldDelivery
     if (deliveries.length > 0 && old.sizeBytes > left.bytes) return
     partition.released.shift()
     const again = new LogDelivery(partition, old.block, old.index, old.deliveries + 1, old.record, nowMs, old.firstDeliveredAtMs ?? old.deliveredAtMs)

@@ -2,6 +2,7 @@ import type { AttemptRecord, Consumer, ConsumerObserver, DeadLetterRecord, Deliv
 import type { BusFile, BusListener } from '../bus-file.ts'
 import type { ProcessLease } from '../lease/process-lease.ts'
 import { FileParkingLot } from '../lot/parking-lot.ts'
+import { AtomicSettlement } from './atomic-settlement.ts'
 import { collect } from './collect.ts'
 import type { LogDelivery } from './log-delivery.ts'
 import { Member } from './member.ts'
@@ -13,6 +14,7 @@ export class FileConsumer implements Consumer, BusListener {
   readonly lot: ParkingLot
   readonly #member: Member
   readonly #settlement: Settlement
+  readonly #atomic: AtomicSettlement
   readonly #membership: Membership
   readonly #left: (consumer: FileConsumer) => void
   #waiter: (() => void) | undefined
@@ -21,8 +23,9 @@ export class FileConsumer implements Consumer, BusListener {
   constructor(bus: BusFile, lease: ProcessLease, subscription: Subscription, observer: ConsumerObserver, left: (consumer: FileConsumer) => void) {
     this.#member = new Member(bus, lease, subscription, observer)
     this.#settlement = new Settlement(this.#member)
+    this.#atomic = new AtomicSettlement(this.#member)
     this.#membership = new Membership(this.#member, this.#settlement)
-    this.lot = new FileParkingLot(this.#member, this.#settlement)
+    this.lot = new FileParkingLot(this.#member, this.#settlement, this.#atomic)
     this.#left = left
     this.#member.wake = () => this.#wake()
   }
@@ -80,11 +83,11 @@ export class FileConsumer implements Consumer, BusListener {
   }
 
   record(records: readonly AttemptRecord[]): Promise<void> {
-    return this.#settlement.record(records)
+    return this.#atomic.record(records)
   }
 
   deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
-    return this.#settlement.deadLetter(records)
+    return this.#atomic.deadLetter(records)
   }
 
   flush(): Promise<void> {

@@ -1,19 +1,9 @@
 import type { Delivery, Envelope } from '@sluice/core/transport'
 import type { Block } from '../log/block.ts'
-import type { OwnedPartition } from './owned-partition.ts'
-
-/** Progress of one message in one group, as recorded by `Consumer.record`. */
-export interface AttemptRow {
-  readonly position: number
-  readonly attempt: number
-  readonly deliveries: number
-  readonly not_before_ms: number
-  readonly first_delivered_at_ms: number
-  readonly note: string | null
-}
+import type { AttemptRow, HeldDelivery, OwnedPartition } from './owned-partition.ts'
 
 /** A message of the log in a consumer's hands. The envelope is made when it is first looked at. */
-export class LogDelivery implements Delivery {
+export class LogDelivery implements Delivery, HeldDelivery {
   readonly fromLot = false as const
   readonly owner: OwnedPartition
   readonly block: Block
@@ -26,9 +16,7 @@ export class LogDelivery implements Delivery {
   readonly deliveredAtMs: number
   readonly #firstDeliveredAtMs: number | undefined
   record: AttemptRow | undefined
-  /** `released`: waits in its partition for the next receive. */
   state: 'delivered' | 'settled' | 'released' = 'delivered'
-  /** Whether something between the previous unsettled delivery of the partition and this one is settled. */
   afterSettled = false
   #envelope: Envelope | undefined
 

@@ -4,20 +4,15 @@
  * have, and splits free partitions when the channel asks for more of them. A wrong view costs balance, never order: a
  * partition is taken by one UPDATE that names the epoch it was seen with.
  */
-import { assignPartitions } from '@sluice/core/transport'
 import { lanesOf } from '../lot/lot-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { declareChannel, declareGroup, dropGroup, type GroupRow, groupColumns } from './declare.ts'
 import type { Member } from './member.ts'
 import { OwnedPartition, type PartitionRow } from './owned-partition.ts'
 import { freePartition, type OwnedPartitionRow, partitionRows, splitPartition, takePartition } from './ownership.ts'
-import { afterWrite, type Settlement, writePartition } from './settlement.ts'
-
-interface MemberRow {
-  readonly id: number
-  readonly process_id: number
-  readonly types: string
-}
+import { afterWrite, writePartition } from './partition-write.ts'
+import { type MemberRow, nameOf, planOwners } from './plan.ts'
+import type { Settlement } from './settlement.ts'
 
 /** A type that no live member has announced for this long is forgotten. */
 const typeKeptMs = 24 * 3_600_000
@@ -158,7 +153,7 @@ export class Membership {
     this.#dropForeign(rows)
     const wanted = this.#modulusWanted()
     const growing = rows.some((row) => row.modulus < wanted)
-    const plan = this.#plan(rows, live)
+    const plan = planOwners(rows, live)
     const ids = new Set(live.map((row) => row.id))
     const free = rows.filter((row) => row.owner === null || !ids.has(row.owner))
     const take = free.filter((row) => row.modulus >= wanted && plan.get(nameOf(row)) === member.memberId)
@@ -175,17 +170,6 @@ export class Membership {
     const { bus, channelId, subscription } = this.#member
     if (subscription.order === 'channel' || subscription.groupConcurrency !== undefined) return 1
     return bus.db.get<{ partitions: number }>('SELECT partitions FROM channel WHERE id = ?', channelId)?.partitions ?? 1
-  }
-
-  #plan(rows: readonly PartitionRow[], live: readonly MemberRow[]): ReadonlyMap<string, number> {
-    const needs = new Map(rows.map((row) => [nameOf(row), row.needs_type]))
-    const members = live.map((row) => ({ id: String(row.id), number: row.id, types: new Set(JSON.parse(row.types) as string[]) }))
-    const mayOwn = (partition: string, one: { readonly types: ReadonlySet<string> }): boolean => {
-      const type = needs.get(partition)
-      return type === undefined || type === null || one.types.has(type) || !members.some((other) => other.types.has(type))
-    }
-    const plan = assignPartitions(rows.map(nameOf), members, mayOwn)
-    return new Map([...plan].map(([name, { number }]) => [name, number]))
   }
 
   /** Partitions that the file gives to somebody else, or to nobody: an administrator or another member was there. */
@@ -307,10 +291,6 @@ export class Membership {
       dropAbandonedGroups(db, [member.groupId])
     })
   }
-}
-
-function nameOf(row: { readonly residue: number; readonly modulus: number }): string {
-  return `${row.residue}/${row.modulus}`
 }
 
 /** Ephemeral groups among these that have no member any more. */

@@ -6,9 +6,40 @@
  *      └→ lost (fenced, expired): nothing of it can be settled any more
  */
 import type { LotLane } from '@sluice/core/transport'
-import type { LotDelivery } from '../lot/lot-delivery.ts'
-import type { AttemptRow, LogDelivery } from './log-delivery.ts'
+import type { Block } from '../log/block.ts'
 import { decodeRanges, type Progress } from './progress.ts'
+
+/** Progress of one message in one group, as recorded by `Consumer.record`. */
+export interface AttemptRow {
+  readonly position: number
+  readonly attempt: number
+  readonly deliveries: number
+  readonly not_before_ms: number
+  readonly first_delivered_at_ms: number
+  readonly note: string | null
+}
+
+/** A delivery of the log, as its partition keeps it. */
+export interface HeldDelivery {
+  readonly block: Block
+  readonly index: number
+  readonly position: number
+  readonly deliveries: number
+  readonly sizeBytes: number
+  readonly deliveredAtMs: number
+  readonly firstDeliveredAtMs: number | undefined
+  readonly record: AttemptRow | undefined
+  /** `released`: waits in its partition for the next receive. */
+  state: 'delivered' | 'settled' | 'released'
+  /** Whether something between the previous unsettled delivery of the partition and this one is settled. */
+  afterSettled: boolean
+}
+
+/** A delivery of the parking lot, as its partition keeps it. */
+export interface HeldLotDelivery {
+  readonly lane: string
+  state: 'delivered' | 'settled' | 'void'
+}
 
 /** A row of the table `partition`. */
 export interface PartitionRow {
@@ -47,10 +78,10 @@ export class OwnedPartition {
   /** With serial delivery: one is out, nothing more until it is settled. */
   blocked = false
   /** Released deliveries, to be received again, by position. */
-  readonly released: LogDelivery[] = []
+  readonly released: HeldDelivery[] = []
   readonly attempts: Map<number, AttemptRow>
   /** Lot deliveries that were read and not settled, by entry id. */
-  readonly lotReads: Map<number, LotDelivery> = new Map()
+  readonly lotReads: Map<number, HeldLotDelivery> = new Map()
   /** `readFrom` when its progress was last written. */
   writtenReadFrom: number
   /** Something is settled that the file does not know yet. */
@@ -63,7 +94,7 @@ export class OwnedPartition {
   // Lanes as the core was told last.
   #lanes: Map<string, LotLane> = new Map()
   // Deliveries in order of position; settled ones stay until the next compaction.
-  #entries: LogDelivery[] = []
+  #entries: HeldDelivery[] = []
   #head = 0
   // Ranges done by an earlier owner, beyond what was read so far.
   #skip: number[]
@@ -97,14 +128,14 @@ export class OwnedPartition {
   }
 
   /** A delivery goes out, in order of position. */
-  add(delivery: LogDelivery): void {
+  add(delivery: HeldDelivery): void {
     delivery.afterSettled = this.#settledAfterLast
     this.#entries.push(delivery)
     this.#settledAfterLast = false
     this.unsettled++
   }
 
-  settle(delivery: LogDelivery): void {
+  settle(delivery: HeldDelivery): void {
     delivery.state = 'settled'
     this.unsettled--
     this.#doneDelta++
@@ -114,7 +145,7 @@ export class OwnedPartition {
   }
 
   /** Takes a settlement back: its transaction failed. */
-  unsettle(delivery: LogDelivery): void {
+  unsettle(delivery: HeldDelivery): void {
     delivery.state = 'delivered'
     this.unsettled++
     this.#doneDelta--
@@ -143,13 +174,13 @@ export class OwnedPartition {
   }
 
   /** Replaces a released delivery by the one that is handed out again. */
-  replace(old: LogDelivery, again: LogDelivery): void {
+  replace(old: HeldDelivery, again: HeldDelivery): void {
     const entries = this.#entries
     let low = this.#head
     let high = entries.length - 1
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((entries[middle] as LogDelivery).position < old.position) low = middle + 1
+      if ((entries[middle] as HeldDelivery).position < old.position) low = middle + 1
       else high = middle
     }
     again.afterSettled = old.afterSettled
@@ -178,15 +209,15 @@ export class OwnedPartition {
   progress(): Progress {
     const entries = this.#entries
     let at = this.#head
-    while (at < entries.length && (entries[at] as LogDelivery).state === 'settled') at++
+    while (at < entries.length && (entries[at] as HeldDelivery).state === 'settled') at++
     if (at === entries.length) return { cursor: this.readFrom, ranges: this.#skip.slice(this.#skipAt) }
-    const cursor = (entries[at] as LogDelivery).position
+    const cursor = (entries[at] as HeldDelivery).position
     const ranges: number[] = []
     let open = cursor
     let settled = false
     let end = cursor + 1
     for (let i = at + 1; i < entries.length; i++) {
-      const entry = entries[i] as LogDelivery
+      const entry = entries[i] as HeldDelivery
       if (entry.afterSettled) settled = true
       if (entry.state === 'settled') {
         settled = true
@@ -212,18 +243,18 @@ export class OwnedPartition {
   /** After a flush: forgets settled deliveries; the gaps they leave are marked on the next unsettled one. */
   compact(): void {
     const entries = this.#entries
-    while (this.#head < entries.length && (entries[this.#head] as LogDelivery).state === 'settled') this.#head++
+    while (this.#head < entries.length && (entries[this.#head] as HeldDelivery).state === 'settled') this.#head++
     if (this.#head === entries.length) {
       this.#entries = []
       this.#head = 0
       return
     }
     if (entries.length - this.#head <= 2 * this.unsettled + 64 && this.#head < 4096) return
-    const kept: LogDelivery[] = []
+    const kept: HeldDelivery[] = []
     let settled = false
     let settledEnd = 0
     for (let i = this.#head; i < entries.length; i++) {
-      const entry = entries[i] as LogDelivery
+      const entry = entries[i] as HeldDelivery
       if (entry.afterSettled) settled = true
       if (entry.state === 'settled') {
         settled = true
@@ -243,7 +274,7 @@ export class OwnedPartition {
   }
 
   /** Deliveries of the log not settled, in order. */
-  unsettledDeliveries(): LogDelivery[] {
+  unsettledDeliveries(): HeldDelivery[] {
     return this.#entries.slice(this.#head).filter((entry) => entry.state !== 'settled')
   }
 }

@@ -1,8 +1,7 @@
 /** Taking, writing and giving up partitions, inside a write transaction. Every write is fenced by (owner, epoch). */
 import { SluiceError } from '@sluice/core/transport'
 import type { Database } from '../sqlite/connection.ts'
-import type { AttemptRow } from './log-delivery.ts'
-import type { OwnedPartition, PartitionRow } from './owned-partition.ts'
+import type { AttemptRow, OwnedPartition, PartitionRow } from './owned-partition.ts'
 import { encodeRanges } from './progress.ts'
 
 /** Deliveries are recorded as possibly begun this far ahead, so that not every batch waits for a transaction. */

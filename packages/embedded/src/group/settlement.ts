@@ -2,16 +2,14 @@
  * Settling, by enqueue and flush: one transaction carries what was accepted since the last flush and claims what is to
  * be delivered next. Fenced per partition: what a partition's new owner must decide comes back as lost.
  */
-import { type AttemptRecord, type DeadLetterRecord, type Delivery, isSluiceError, type SluiceError } from '@sluice/core/transport'
+import type { Delivery, SluiceError } from '@sluice/core/transport'
 import type { WriteJob } from '../commit/write-job.ts'
-import { deadLetterFromLog, deadLetterFromLot } from '../lot/dead-letter.ts'
 import { LotDelivery } from '../lot/lot-delivery.ts'
-import { removeLotEntry } from '../lot/lot-rows.ts'
-import type { Database } from '../sqlite/connection.ts'
 import { LogDelivery } from './log-delivery.ts'
 import type { Member } from './member.ts'
-import type { OwnedPartition } from './owned-partition.ts'
-import { claimAhead, leaseLost, writeProgress } from './ownership.ts'
+import type { HeldDelivery, OwnedPartition } from './owned-partition.ts'
+import { leaseLost } from './ownership.ts'
+import { afterWrite, removeEntry, writePartition } from './partition-write.ts'
 
 /** Settlements wait this long for others to share their transaction, ms. */
 const flushDelayMs = 2
@@ -71,7 +69,7 @@ export class Settlement {
       member.inHandBytes -= delivery.sizeBytes
       const released = delivery.owner.released
       let at = released.length
-      while (at > 0 && (released[at - 1] as LogDelivery).position > delivery.position) at--
+      while (at > 0 && (released[at - 1] as HeldDelivery).position > delivery.position) at--
       released.splice(at, 0, delivery)
     }
     member.wake()
@@ -183,199 +181,8 @@ export class Settlement {
     }
   }
 
-  record(records: readonly AttemptRecord[]): Promise<void> {
-    const member = this.#member
-    return this.#atomically(
-      records.map((record) => record.delivery),
-      (db) => {
-        for (const { delivery, attempt, notBeforeMs, firstDeliveredAtMs, note } of records) {
-          if (delivery instanceof LogDelivery) {
-            db.run(
-              'INSERT OR REPLACE INTO attempt (group_id, position, attempt, deliveries, not_before_ms, first_delivered_at_ms, note) VALUES (?, ?, ?, ?, ?, ?, ?)',
-              member.groupId,
-              delivery.position,
-              attempt,
-              delivery.deliveries + 1,
-              notBeforeMs,
-              firstDeliveredAtMs,
-              note ?? null,
-            )
-          } else if (delivery instanceof LotDelivery) {
-            db.run(
-              'UPDATE lot_entry SET attempt = ?, deliveries = ?, not_before_ms = ?, first_delivered_at_ms = ?, note = ? WHERE id = ?',
-              attempt,
-              delivery.deliveries + 1,
-              notBeforeMs,
-              firstDeliveredAtMs,
-              note ?? null,
-              delivery.row.id,
-            )
-          }
-        }
-      },
-      () => {
-        for (const { delivery, attempt, notBeforeMs, firstDeliveredAtMs, note } of records) {
-          if (delivery instanceof LogDelivery) {
-            delivery.record = {
-              position: delivery.position,
-              attempt,
-              deliveries: delivery.deliveries + 1,
-              not_before_ms: notBeforeMs,
-              first_delivered_at_ms: firstDeliveredAtMs,
-              note: note ?? null,
-            }
-          } else if (delivery instanceof LotDelivery) {
-            delivery.attempt = attempt
-            delivery.notBeforeMs = notBeforeMs
-            delivery.firstDeliveredAtMs = firstDeliveredAtMs
-            delivery.note = note
-          }
-        }
-      },
-    )
-  }
-
-  deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
-    const member = this.#member
-    return this.settleWith(
-      records.map((record) => record.delivery),
-      (db) => {
-        for (const record of records) {
-          if (record.delivery instanceof LogDelivery) deadLetterFromLog(db, member, record, record.delivery)
-          else if (record.delivery instanceof LotDelivery) deadLetterFromLot(db, member, record, record.delivery)
-        }
-      },
-      () => {
-        // Parked lanes: what was read of them and not settled is back in the lot.
-        for (const { mode, lane, delivery } of records) {
-          if (mode === 'park' && (delivery instanceof LogDelivery || delivery instanceof LotDelivery)) voidLane(delivery.owner, lane)
-        }
-      },
-    )
-  }
-
-  /** Runs `work` and settles the deliveries in one transaction; all or nothing. */
-  settleWith(deliveries: readonly Delivery[], work: (db: Database) => void, committed?: () => void): Promise<void> {
-    const member = this.#member
-    const log = deliveries.filter((delivery) => delivery instanceof LogDelivery)
-    const lot = deliveries.filter((delivery) => delivery instanceof LotDelivery)
-    const settled: LogDelivery[] = []
-    const undo = (): void => {
-      for (const delivery of settled.splice(0)) delivery.owner.unsettle(delivery)
-    }
-    return this.#atomically(
-      deliveries,
-      (db) => {
-        undo()
-        work(db)
-        for (const delivery of lot) removeEntry(db, delivery)
-        for (const delivery of log) {
-          delivery.owner.settle(delivery)
-          settled.push(delivery)
-        }
-      },
-      () => {
-        settled.length = 0
-        for (const delivery of log) {
-          member.inHand--
-          member.inHandBytes -= delivery.sizeBytes
-        }
-        for (const delivery of lot) {
-          delivery.state = 'settled'
-          delivery.owner.lotReads.delete(delivery.row.id)
-          delivery.owner.blocked = false
-        }
-        committed?.()
-        member.wake()
-      },
-      undo,
-    )
-  }
-
-  /** `work`, then the progress of the partitions concerned, under their fence; rejects with LEASE_LOST if one is gone. */
-  #atomically(deliveries: readonly Delivery[], work: (db: Database) => void, committed: () => void, undo?: () => void): Promise<void> {
-    const member = this.#member
-    const held = deliveries.every(
-      (delivery) => (delivery instanceof LogDelivery || delivery instanceof LotDelivery) && delivery.state === 'delivered' && delivery.owner.state !== 'lost',
-    )
-    if (!held) return Promise.reject(leaseLost())
-    const partitions = new Set(deliveries.map((delivery) => (delivery as LogDelivery | LotDelivery).owner))
-    return new Promise<void>((resolve, reject) => {
-      let isCommitted = false
-      member.bus.writer.enqueue({
-        weight: deliveries.length,
-        sync: 'now',
-        announce: false,
-        ordered: false,
-        run: (db) => {
-          work(db)
-          for (const partition of partitions) if (partition.state === 'lost' || !writePartition(db, member, partition)) throw leaseLost()
-        },
-        committed: () => {
-          isCommitted = true
-          for (const partition of partitions) afterWrite(partition)
-          committed()
-        },
-        synced: resolve,
-        failed: (error) => {
-          if (!isCommitted) undo?.()
-          if (isSluiceError(error, 'LEASE_LOST')) for (const partition of partitions) this.#checkFence(partition)
-          reject(error)
-        },
-      })
-    })
-  }
-
-  #checkFence(partition: OwnedPartition): void {
-    const { bus, groupId, memberId } = this.#member
-    const row = bus.db.get<{ owner: number | null; epoch: number }>(
-      'SELECT owner, epoch FROM partition WHERE group_id = ? AND modulus = ? AND residue = ?',
-      groupId,
-      partition.modulus,
-      partition.residue,
-    )
-    if (row === undefined || row.owner !== memberId || row.epoch !== partition.epoch) this.#member.lose(partition)
-  }
-
-  /** Lot deliveries that were settled since the last flush and belong to this partition, for whoever gives it up. */
-  takePendingLot(partition: OwnedPartition): LotDelivery[] {
-    return this.#pending.filter((delivery): delivery is LotDelivery => delivery instanceof LotDelivery && delivery.owner === partition)
-  }
-
   close(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-  }
-}
-
-/** Takes a lot entry out; a lane that went with it is no news to the core. */
-function removeEntry(db: Database, delivery: LotDelivery): void {
-  if (removeLotEntry(db, delivery.row)) delivery.owner.noteLane(delivery.lane, undefined)
-}
-
-/** Progress and finished attempts of one partition; false: fenced. Not for the loop's state: that is `afterWrite`. */
-export function writePartition(db: Database, member: Member, partition: OwnedPartition): boolean {
-  if (!writeProgress(db, member.groupId, member.memberId, partition)) return false
-  for (const position of partition.finishedAttempts) db.run('DELETE FROM attempt WHERE group_id = ? AND position = ?', member.groupId, position)
-  return true
-}
-
-/** Once `writePartition` is committed. Nothing can have been settled in between: both run in one turn of the loop. */
-export function afterWrite(partition: OwnedPartition): void {
-  partition.written()
-  partition.dirty = false
-  for (const position of partition.finishedAttempts) partition.attempts.delete(position)
-  partition.finishedAttempts = []
-  partition.claimed = Math.max(partition.claimed, partition.readFrom + claimAhead)
-  partition.writtenReadFrom = partition.readFrom
-  partition.compact()
-}
-
-/** What was read of a lane and not settled is void: back in the lot. */
-export function voidLane(partition: OwnedPartition, lane: string): void {
-  for (const [id, delivery] of partition.lotReads) {
-    if (delivery.lane !== lane) continue
-    delivery.state = 'void'
-    partition.lotReads.delete(id)
   }
 }

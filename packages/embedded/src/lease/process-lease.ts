@@ -9,9 +9,6 @@ import type { BusFile } from '../bus-file.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { currentProcess, isCertainlyDead, machineTime, type ProcessIdentity } from './machine.ts'
 
-/** How long a silent process (frozen, loop blocked) keeps what it holds. A process that died is told at once. */
-export const leaseMsDefault = 10_000
-
 interface ProcessRow {
   readonly id: number
   readonly boot_id: string

@@ -1,8 +1,10 @@
 import type { AttemptRecord, Delivery, ParkingLot } from '@sluice/core/transport'
+import type { AtomicSettlement } from '../group/atomic-settlement.ts'
 import { LogDelivery } from '../group/log-delivery.ts'
 import type { Member } from '../group/member.ts'
 import { leaseLost } from '../group/ownership.ts'
-import { type Settlement, voidLane } from '../group/settlement.ts'
+import { voidLane } from '../group/partition-write.ts'
+import type { Settlement } from '../group/settlement.ts'
 import { LotDelivery, type LotEntryRow } from './lot-delivery.ts'
 import { appendToLane, entryColumns, laneByName, makeLane } from './lot-rows.ts'
 
@@ -10,8 +12,10 @@ import { appendToLane, entryColumns, laneByName, makeLane } from './lot-rows.ts'
 export class FileParkingLot implements ParkingLot {
   readonly #member: Member
   readonly #settlement: Settlement
+  readonly #atomic: AtomicSettlement
 
-  constructor(member: Member, settlement: Settlement) {
+  constructor(member: Member, settlement: Settlement, atomic: AtomicSettlement) {
+    this.#atomic = atomic
     this.#member = member
     this.#settlement = settlement
   }
@@ -26,7 +30,7 @@ export class FileParkingLot implements ParkingLot {
     const head = held[0]
     if (head === undefined) return
     const { groupId } = this.#member
-    await this.#settlement.settleWith(deliveries, (db) => {
+    await this.#atomic.settleWith(deliveries, (db) => {
       const row = laneByName(db, groupId, lane) ?? makeLane(db, groupId, lane, head.hash, state.state, state.dueAtMs)
       appendToLane(db, row, held, first)
       head.owner.noteLane(lane, { state: row.state, dueAtMs: row.due_at_ms })

@@ -12,6 +12,7 @@ export interface SqliteConnection {
   readonly inTransaction?: boolean
 }
 
+/** A prepared statement; both libraries' satisfy it. */
 export interface SqliteStatement {
   run(...values: SqliteValue[]): { readonly changes: number | bigint }
   get(...values: SqliteValue[]): unknown
