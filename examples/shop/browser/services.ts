@@ -16,6 +16,7 @@ const stateKeys: Readonly<Record<ServiceView['state'], TextKey>> = {
 const attentionAgeMs = 5_000
 const heads: readonly TextKey[] = ['group', 'state', 'handled', 'backlog', 'oldest', 'mode']
 const rows = new Map<string, HTMLTableRowElement>()
+const pressed = new Map<ServiceName, number>()
 let bodies: Map<ServiceName, HTMLTableSectionElement> | undefined
 
 function build(services: readonly ServiceName[]): Map<ServiceName, HTMLTableSectionElement> {
@@ -35,13 +36,21 @@ function build(services: readonly ServiceName[]): Map<ServiceName, HTMLTableSect
     const button = document.createElement('button')
     button.type = 'button'
     button.dataset.service = service
-    button.addEventListener('click', () => void act({ action: button.dataset.does === 'start' ? 'start' : 'stop', service }, button))
+    button.addEventListener('click', () => void press(service, button))
     row.cells[5]?.append(button)
     rows.set(service, row)
     made.set(service, body)
   }
   document.getElementById('services')?.replaceChildren(table)
   return made
+}
+
+// The button stays off until a picture that is newer than its effect: else it would still offer what was just done.
+async function press(service: ServiceName, button: HTMLButtonElement): Promise<void> {
+  pressed.set(service, Number.POSITIVE_INFINITY)
+  button.disabled = true
+  await act({ action: button.dataset.does === 'start' ? 'start' : 'stop', service })
+  pressed.set(service, Date.now())
 }
 
 function makeRow(body: HTMLTableSectionElement, kind: 'head' | 'group', scope: 'rowgroup' | 'row'): HTMLTableRowElement {
@@ -62,7 +71,7 @@ function fill(cell: HTMLTableCellElement | undefined, words: string, level = '')
   if (cell.dataset.level !== level) cell.dataset.level = level
 }
 
-function drawService(service: ServiceName, view: ServiceView, groups: readonly GroupView[]): void {
+function drawService(service: ServiceName, view: ServiceView, groups: readonly GroupView[], atMs: number): void {
   const row = rows.get(service)
   if (row === undefined) return
   const [name, state, handled, backlog, oldest, control] = row.cells
@@ -81,7 +90,8 @@ function drawService(service: ServiceName, view: ServiceView, groups: readonly G
   button.dataset.does = start ? 'start' : 'stop'
   button.textContent = text(start ? 'start' : 'stop')
   button.setAttribute('aria-label', text(start ? 'startService' : 'stopService', { service: text(service) }))
-  button.disabled = view.state === 'stopping' || view.state === 'starting'
+  if (atMs > (pressed.get(service) ?? 0)) pressed.delete(service)
+  button.disabled = pressed.has(service) || view.state === 'stopping' || view.state === 'starting'
 }
 
 function fillAge(cell: HTMLTableCellElement | undefined, ageMs: number): void {
@@ -118,6 +128,7 @@ export function drawServices(state: PageState): void {
       service,
       state.services[service],
       state.groups.filter((group) => group.service === service),
+      state.atMs,
     )
   for (const group of state.groups) drawGroup(group)
 }
