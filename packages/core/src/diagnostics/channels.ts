@@ -20,7 +20,7 @@ export const settleEvents: Channel = channel('sluice:settle')
 export const retryEvents: Channel = channel('sluice:retry')
 /** A message was given up: `{ channel, group, delivery, reason }`. */
 export const deadLetterEvents: Channel = channel('sluice:dead-letter')
-/** A message was accepted without a handler: `{ channel, group, delivery, because: 'type' | 'filter' | 'expired' }`. */
+/** A message was accepted without a handler: `{ channel, group, delivery, because: 'type' | 'filter' | 'expired' | 'repeat' }`. */
 export const skipEvents: Channel = channel('sluice:skip')
 /** A lane went to the parking lot: `{ channel, group, partition, lane, state, count }`. */
 export const suspendEvents: Channel = channel('sluice:suspend')

@@ -25,6 +25,7 @@ import { Gate } from './gate.ts'
 import type { GroupRunnerOptions } from './options.ts'
 import { RequestExecutor } from './requests.ts'
 import { type Entry, type Route, Run, timeoutError } from './run.ts'
+import { Sequencer } from './sequencer.ts'
 import { accept, putBack, verdictOfFailure, verdictOfUnknownType, verdictOfUnprepared, waitVerdict } from './verdict.ts'
 
 /** A turn's share of the event loop, ms, and its starts between two looks at the clock. */
@@ -79,6 +80,13 @@ export class Dispatcher {
   readonly #timeouts: DueHeap<Run> = new DueHeap()
   readonly #running: Set<Run> = new Set()
   readonly #batching: Batching = new Batching()
+  /** Only where the transport does not keep the producers' order. */
+  readonly #sequencer: Sequencer | undefined
+  /** A pause of the whole process this long may have cost us what we hold, ms. */
+  readonly #freezeMs: number
+  #lastTurnMs = 0
+  #holdsSomething = false
+  #thawing = false
   readonly #revoked: Map<string, (() => void)[]> = new Map()
   #consumer: Consumer | undefined = undefined
   #executor: RequestExecutor | undefined = undefined
@@ -110,6 +118,13 @@ export class Dispatcher {
       (delivery) => routes.get(delivery.envelope.type),
     )
     this.gate = new Gate(options, options.clock.monotonicMs())
+    this.#sequencer = facts.publishOrder === 'sequence' ? new Sequencer(options.subscription.windowCount) : undefined
+    this.#freezeMs = facts.takeOverMs / 3
+  }
+
+  /** Deliveries of the channel that are here: in the lanes, or waiting for an earlier one of their producer. */
+  get windowCount(): number {
+    return this.machine.windowCount + (this.#sequencer?.heldCount ?? 0)
   }
 
   attach(consumer: Consumer): void {
@@ -146,6 +161,29 @@ export class Dispatcher {
   arrived(deliveries: readonly Delivery[]): void {
     this.lookAtClock()
     this.counters.received += deliveries.length
+    if (this.#sequencer === undefined) this.#intake(deliveries)
+    else this.#intakeInSequence(this.#sequencer.offer(deliveries, this.#nowMs))
+    this.#turn()
+  }
+
+  /** These are gone, though their partition is not. */
+  lostDeliveries(deliveries: readonly Delivery[]): void {
+    this.#sequencer?.lost(deliveries)
+    this.machine.lostDeliveries(deliveries)
+  }
+
+  /** The partition is gone. */
+  lost(partition: string): void {
+    this.#sequencer?.drop(partition)
+    this.machine.lost(partition)
+  }
+
+  #intakeInSequence(ordered: { readonly deliver: readonly Delivery[]; readonly repeats: readonly Delivery[] }): void {
+    for (const delivery of ordered.repeats) this.#skip(delivery, 'repeat')
+    this.#intake(ordered.deliver)
+  }
+
+  #intake(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
       const route = this.#routes.get(delivery.envelope.type)
       if (route === undefined) {
@@ -154,7 +192,6 @@ export class Dispatcher {
       } else if (route.accepts(delivery)) this.machine.arrive(delivery, route)
       else this.#skip(delivery, 'filter')
     }
-    this.#turn()
   }
 
   /** The partition is to be handed over; resolves when nothing of it is under way. */
@@ -166,6 +203,7 @@ export class Dispatcher {
       if (waiting === undefined) this.#revoked.set(partition, [resolve])
       else waiting.push(resolve)
     })
+    this.#sequencer?.drop(partition)
     this.machine.revoking(partition)
     this.schedule()
     await done
@@ -217,13 +255,32 @@ export class Dispatcher {
     try {
       this.lookAtClock()
       this.#endOverdueRuns()
-      if (this.#startSlice()) this.#startAll()
+      const sequencer = this.#sequencer
+      if (sequencer !== undefined && sequencer.nextMs <= this.#nowMs) this.#intakeInSequence(sequencer.expire(this.#nowMs))
+      if (this.#isAwake() && this.#startSlice()) this.#startAll()
       this.#flush()
+      this.#lastTurnMs = this.#nowMs
+      this.#holdsSomething = this.machine.windowCount > 0 || this.machine.lotWindow > 0
     } finally {
       this.#inTurn = false
     }
     this.#arm()
     this.afterTurn?.()
+  }
+
+  /**
+   * False: the process may have stood still (frozen, or a handler that blocks) for so long that others took over what it
+   * holds. The transport gets a turn of its own to say so before anything starts.
+   */
+  #isAwake(): boolean {
+    if (this.#thawing) return false
+    if (!this.#holdsSomething || this.#nowMs - this.#lastTurnMs < this.#freezeMs) return true
+    this.#thawing = true
+    setImmediate(() => {
+      this.#thawing = false
+      this.schedule()
+    })
+    return false
   }
 
   /** False: this pass of the event loop had its share; a turn follows in the next one. */
@@ -521,7 +578,7 @@ export class Dispatcher {
     return this.#consumer?.groupTypes().has(type) ?? true
   }
 
-  #skip(delivery: Delivery, because: 'type' | 'filter'): void {
+  #skip(delivery: Delivery, because: 'type' | 'filter' | 'repeat'): void {
     this.counters.skipped++
     if (skipEvents.hasSubscribers) skipEvents.publish(this.#where({ delivery, because }))
     this.machine.accepts.push(delivery)
@@ -570,6 +627,7 @@ export class Dispatcher {
     const releases = machine.releases
     if (releases.length > 0) {
       machine.releases = []
+      this.#sequencer?.released(releases)
       consumer.release(releases)
       if (settleEvents.hasSubscribers) settleEvents.publish(this.#where({ operation: 'release', deliveries: releases }))
     }
@@ -610,7 +668,7 @@ export class Dispatcher {
     const waitsForGate = !this.paused && this.machine.readyCount > 0 && this.slots < this.#options.concurrency && !this.gate.allows(this.#nowMs)
     const gateMs = waitsForGate ? this.gate.nextMs(this.#nowMs) : Number.POSITIVE_INFINITY
     const batchMs = this.slots < this.#options.concurrency ? this.#batching.nextMs : Number.POSITIVE_INFINITY
-    const nextMs = Math.min(this.machine.nextWakeMs, this.#timeouts.nextMs, batchMs, gateMs)
+    const nextMs = Math.min(this.machine.nextWakeMs, this.#timeouts.nextMs, batchMs, gateMs, this.#sequencer?.nextMs ?? Number.POSITIVE_INFINITY)
     if (nextMs === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timerAtMs <= nextMs)) return
     this.#timer?.cancel()
     this.#timerAtMs = nextMs

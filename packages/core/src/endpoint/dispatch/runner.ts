@@ -72,7 +72,7 @@ class Runner implements GroupRunner {
       received: counters.received,
       settlementsLost: counters.settlementsLost,
       inFlight: machine.runningCount,
-      window: machine.windowCount + machine.lotWindow,
+      window: this.#dispatcher.windowCount + machine.lotWindow,
       held: machine.heldCount,
       lagMs: counters.lagMs,
       lastOutcomeAtMs: counters.lastOutcomeAtMs,
@@ -126,9 +126,10 @@ class Runner implements GroupRunner {
   #room(): number {
     if (this.#stopping !== undefined) return 1
     const { windowCount, windowBytes } = this.#options.subscription
-    const { machine, paused } = this.#dispatcher
+    const dispatcher = this.#dispatcher
+    const { machine, paused } = dispatcher
     if (paused) return 0
-    const room = windowCount - machine.windowCount
+    const room = windowCount - dispatcher.windowCount
     if (room <= 0 || (machine.windowBytes >= windowBytes && machine.windowCount > 0)) return 0
     return room > windowCount >> 2 || machine.readyCount === 0 ? room : 0
   }
@@ -155,9 +156,9 @@ class Runner implements GroupRunner {
       },
       lost: (partition) => {
         handOver(partition, 'lost')
-        event(() => dispatcher.machine.lost(partition))
+        event(() => dispatcher.lost(partition))
       },
-      lostDeliveries: (deliveries) => event(() => dispatcher.machine.lostDeliveries(deliveries)),
+      lostDeliveries: (deliveries) => event(() => dispatcher.lostDeliveries(deliveries)),
       lotChanged: (partition, lanes) => event(() => dispatcher.machine.lotChanged(partition, lanes)),
       paused: (paused) => {
         this.#pausedByAdmin = paused
