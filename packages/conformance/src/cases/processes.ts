@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { seededRandom } from '@sluice/core/transport'
-import { Crew } from '../crash/index.ts'
+import { busChannel, Crew } from '../crash/index.ts'
 import { checkHistory, type HistoryEvent, type HistoryScope } from '../history/index.ts'
 import { eventually } from '../probe/probe.ts'
 import type { Subject } from '../suite/case.ts'
@@ -133,6 +133,42 @@ export const processes: Subject = {
       },
     },
     {
+      name: 'buses with retries, kill -9 of both sides under load: I1 to I8 hold',
+      timeoutMs: 120_000,
+      async run(rig) {
+        const { crew, drained, judge } = await muster(rig, [], 8, busChannel)
+        const random = seededRandom(5)
+        const consumer = { workMs: 1, failEvery: 9, concurrency: 8 }
+        await Promise.all([crew.start('c0', 'bus-consume', consumer), crew.start('d0', 'bus-consume', { ...consumer, group: 'h' })])
+        const producer = await crew.start('p0', 'bus-produce', { count: 1_500, pauseMs: 8 })
+        for (let n = 1; n <= 4; n++) {
+          const victims = [await crew.start(`c${n}`, 'bus-consume', consumer), await crew.start(`p${n}`, 'bus-produce', { count: 1_000_000, pauseMs: 20 })]
+          await new Promise((resolve) => setTimeout(resolve, 80 + random() * 250))
+          await Promise.all(victims.map((victim) => victim.kill()))
+        }
+        await producer.done()
+        await drained()
+        await judge({ groups: { [busChannel]: ['g', 'h'] }, settlementConfirmed: false })
+      },
+    },
+    {
+      name: 'buses join and leave while messages flow and poison is among them: nothing lost, order kept',
+      timeoutMs: 120_000,
+      async run(rig) {
+        const { crew, drained, judge } = await muster(rig, [], 8, busChannel)
+        const consumer = { workMs: 1, failEvery: 17, poisonEvery: 50, concurrency: 8 }
+        const producer = await crew.start('p0', 'bus-produce', { count: 1_500, pauseMs: 8 })
+        const members = [await crew.start('c0', 'bus-consume', consumer)]
+        for (let n = 1; n <= 4; n++) {
+          members.push(await crew.start(`c${n}`, 'bus-consume', consumer))
+          if (n > 1) await members.shift()?.stop()
+        }
+        await producer.done()
+        await drained()
+        await judge({ groups: { [busChannel]: ['g'] }, settlementConfirmed: false })
+      },
+    },
+    {
       name: 'partitions are added while processes consume',
       timeoutMs: 90_000,
       async run(rig) {
@@ -160,10 +196,10 @@ interface Muster {
   readonly judge: (scope: HistoryScope) => Promise<readonly HistoryEvent[]>
 }
 
-async function muster(rig: Rig, groups: readonly string[], partitions?: number): Promise<Muster> {
+async function muster(rig: Rig, groups: readonly string[], partitions = 8, channel = 'c'): Promise<Muster> {
   const { member } = rig.place
   assert.ok(member, 'the suite was told how member processes find the transport')
-  const transport = await rig.channel({ groups, ...(partitions === undefined ? {} : { partitions }) })
+  const transport = await rig.channel({ groups, partitions })
   const folder = await mkdtemp(join(tmpdir(), 'sluice-history-'))
   const crew = new Crew(join(folder, 'history.jsonl'), { ...member, url: rig.place.url, options: rig.place.options ?? {} })
   rig.onClose(async () => {
@@ -175,7 +211,7 @@ async function muster(rig: Rig, groups: readonly string[], partitions?: number):
     transport,
     drained: async () =>
       void (await eventually(
-        () => transport.admin.groups('c'),
+        () => transport.admin.groups(channel),
         (list) => list.every((group) => group.backlog === 0),
         'everything to be handled',
         60_000,

@@ -1,9 +1,15 @@
 /** A member in a process of its own: started with `fork`, told what to do by its first message. */
 import type { TransportFactory } from '@sluice/core/transport'
+import { busConsumeProgram, busProduceProgram } from './bus-programs.ts'
 import type { MemberOrder, MemberReport, Program, ProgramContext } from './program.ts'
 import { consumeProgram, produceProgram } from './transport-programs.ts'
 
-const programs: Readonly<Record<string, (context: ProgramContext) => Program>> = { consume: consumeProgram, produce: produceProgram }
+const programs: Readonly<Record<string, (context: ProgramContext) => Program>> = {
+  consume: consumeProgram,
+  produce: produceProgram,
+  'bus-consume': busConsumeProgram,
+  'bus-produce': busProduceProgram,
+}
 
 function report(message: MemberReport): void {
   process.send?.(message)
