@@ -162,6 +162,10 @@ describe('the page in a browser', { skip }, () => {
     assert.equal(await page.locator('.edge[data-state="broken"]').count(), 1)
     await keep('stopped-wide-light-en')
     assert.deepEqual(await violations(page), [])
+    const narrow = await open({ width: 360, height: 740, scheme: 'dark', locale: 'en-GB' })
+    assert.ok((await narrow.evaluate(() => document.documentElement.scrollWidth)) <= 360, `overflows: ${await overflowing(narrow)}`)
+    await keep('stopped-360-dark-en', narrow)
+    await narrow.context().close()
     assert.equal(await payment.button().getAttribute('aria-label'), 'Start payment')
     await payment.button().focus()
     await page.keyboard.press('Enter')
@@ -224,15 +228,17 @@ describe('the page in a browser', { skip }, () => {
   })
 
   test('language and colours can be switched, and are remembered', async () => {
+    const speaks = (title: string): Promise<void> => until(`the title is ${title}`, async () => (await page.textContent('h1')) === title)
     await page.selectOption('#language', 'zh')
-    assert.equal(await page.textContent('h1'), 'Sluice 商店')
+    await speaks('Sluice 商店')
     await page.selectOption('#theme', 'dark')
     await page.reload()
     await page.waitForSelector('#services table tbody .group')
-    assert.equal(await page.textContent('h1'), 'Sluice 商店')
+    await speaks('Sluice 商店')
     assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark')
     await page.selectOption('#theme', 'system')
     await page.selectOption('#language', 'en')
+    await speaks('Sluice shop')
   })
 
   test('a page that hears nothing says so, and recovers', async () => {
