@@ -69,8 +69,13 @@ export class BusFile {
     this.writer = new Writer(db, path, this.sync, {
       synced: (seq, announce) => {
         if (seq > this.#seenSeq) this.#seenSeq = seq
-        if (announce && !this.#closed) this.#doorbell.ring(seq)
-        this.#wake()
+        if (!announce || this.#closed) {
+          this.#wake()
+          return
+        }
+        this.#doorbell.ring(seq)
+        // This process hears no doorbell of its own.
+        this.look()
       },
       committed: () => this.checkpointer.committed(),
     })
