@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import {
   type Consumer,
+  type ConsumerObserver,
   type Delivery,
   newId,
   type OutgoingMessage,
+  type Subscription,
   systemClock,
   type Transport,
   type TransportContext,
@@ -40,20 +42,24 @@ export function message(body: string, key?: string, channel = 'c'): OutgoingMess
   }
 }
 
+/** Hears everything and does nothing. */
+export const quietObserver: ConsumerObserver = {
+  assigned: () => {},
+  revoking: async () => {},
+  lost: () => {},
+  lostDeliveries: () => {},
+  lotChanged: () => {},
+  paused: () => {},
+  settlementLost: () => {},
+}
+
+export function subscription(windowCount = 10_000): Subscription {
+  return { channel: 'c', group: 'g', from: 'start', order: 'key', ephemeral: false, kind: 'events', types: ['t'], windowCount, windowBytes: 64 * 1024 * 1024 }
+}
+
 /** Joins the group `g`. */
 export function joinGroup(bus: Transport, windowCount = 10_000): Promise<Consumer> {
-  return bus.consume(
-    { channel: 'c', group: 'g', from: 'start', order: 'key', ephemeral: false, kind: 'events', types: ['t'], windowCount, windowBytes: 64 * 1024 * 1024 },
-    {
-      assigned: () => {},
-      revoking: async () => {},
-      lost: () => {},
-      lostDeliveries: () => {},
-      lotChanged: () => {},
-      paused: () => {},
-      settlementLost: () => {},
-    },
-  )
+  return bus.consume(subscription(windowCount), quietObserver)
 }
 
 /** Receives exactly `count` deliveries, or fails after a while. */
