@@ -4,7 +4,7 @@ import type { Envelope } from '../message/index.ts'
  * When a message expires, ms since the epoch, or undefined. An `expirytime` that is no time never expires: dropping a
  * message because of a malformed attribute would be a loss.
  */
-export function expiresAtMs(envelope: Envelope): number | undefined {
+function expiresAtMs(envelope: Envelope): number | undefined {
   if (envelope.expirytime === undefined) return undefined
   const ms = Date.parse(envelope.expirytime)
   return Number.isNaN(ms) ? undefined : ms

@@ -2,7 +2,7 @@
 import { seededRandom, systemClock } from '../../src/clock/index.ts'
 import { createGroupRunner, type HandlerBinding } from '../../src/endpoint/dispatch/index.ts'
 import { LaneMachine } from '../../src/endpoint/lane/index.ts'
-import { killSwitchDefaults, retryPolicy } from '../../src/policy/index.ts'
+import { breakerOptions, retryPolicy } from '../../src/policy/index.ts'
 import type { Consumer, Delivery, Transport } from '../../src/transport/index.ts'
 
 const total = Number(process.env['MESSAGES'] ?? 1_000_000)
@@ -93,7 +93,7 @@ async function wholeDispatcher(keys: number, run: HandlerBinding['run']): Promis
     onDeadLetter: 'continue',
     onNewerVersion: 'hold',
     holdMaxMs: 30_000,
-    killSwitch: killSwitchDefaults,
+    killSwitch: breakerOptions('killSwitch', {}),
     unhandled: 'skip',
     clock: systemClock,
     random: seededRandom(1),

@@ -20,7 +20,7 @@ export interface GroupRunnerOptions {
   readonly rateLimit?: RateLimit | undefined
   /** Default: none. */
   readonly circuitBreaker?: BreakerOptions | undefined
-  /** undefined: none. The bus passes `killSwitchDefaults` unless it is switched off. */
+  /** undefined: none. The bus passes `breakerOptions('killSwitch', {})` unless it is switched off. */
   readonly killSwitch?: BreakerOptions | undefined
   /** Longest wait of a message that is held in the process, ms; beyond it the lane goes to the parking lot. Default 30,000. */
   readonly holdMaxMs: number

@@ -104,12 +104,12 @@ export async function rig(bindings: readonly HandlerBinding[], more: Partial<Gro
 }
 
 export async function until(what: string, done: () => boolean | Promise<boolean>, withinMs = 3000): Promise<void> {
-  const endMs = Date.now() + withinMs
+  const endMs = systemClock.nowMs() + withinMs
   while (!(await done())) {
-    assert.ok(Date.now() < endMs, `not within ${withinMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    assert.ok(systemClock.nowMs() < endMs, `not within ${withinMs} ms: ${what}`)
+    await sleep(2)
   }
 }
 
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => void systemClock.setTimer(ms, resolve, { keepAlive: true }))
 export const status = async (transport: Transport): Promise<GroupStatus | undefined> => (await transport.admin.groups('c'))[0]

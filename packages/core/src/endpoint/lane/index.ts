@@ -1,4 +1,3 @@
-export { DueHeap, type Waiting } from './due-heap.ts'
-export { LaneMachine, type LaneMachineOptions } from './machine.ts'
-export { type Lane, type LaneCommand, LaneEntry, type LaneRequest, type Verdict } from './model.ts'
-export { type LaneKind, laneName, parseLaneName } from './name.ts'
+export { DueHeap } from './due-heap.ts'
+export { LaneMachine } from './machine.ts'
+export type { LaneCommand, LaneEntry, LaneRequest, Verdict } from './model.ts'
