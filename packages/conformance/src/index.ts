@@ -1,8 +1,9 @@
 import { busSubjects, processSubjects, transportSubjects } from './cases/index.ts'
 import { type ConformanceOptions, register } from './suite/suite.ts'
 
+export { type ChaosCounts, type ChaosOptions, chaosTransport, type Tampering, tamper } from './chaos/index.ts'
 export type { ConformanceCase, Subject } from './suite/case.ts'
-export { type MessageSpec, message, numbered, type Place, Rig } from './suite/rig.ts'
+export { type BeginTransaction, type MessageSpec, message, numbered, type Place, Rig } from './suite/rig.ts'
 export type { ConformanceOptions } from './suite/suite.ts'
 
 /**
@@ -12,5 +13,5 @@ export type { ConformanceOptions } from './suite/suite.ts'
 export function conformance(options: ConformanceOptions): void {
   register(options, `${options.name}: transport`, transportSubjects)
   register(options, `${options.name}: bus`, busSubjects)
-  if (options.member !== undefined) register({ ...options, concurrency: 1 }, `${options.name}: several processes`, processSubjects)
+  register({ ...options, concurrency: 1 }, `${options.name}: several processes`, processSubjects)
 }

@@ -12,6 +12,7 @@ import type { Rig } from '../suite/rig.ts'
 /** Real processes on one place: shared keys, deaths, frozen members. Judged by their history. */
 export const processes: Subject = {
   name: 'processes',
+  ownProcesses: true,
   cases: [
     {
       name: 'three processes share a group, two send: each message once, keys in order, both groups complete',

@@ -219,16 +219,31 @@ export const sending: Subject = {
       },
     },
     {
-      name: 'inside an application transaction',
-      needs: (facts) =>
-        facts.transaction === 'none' ? 'it joins no transaction' : 'the cases of the transport itself prove it: it needs a connection of its kind',
+      name: 'inside an application transaction: committed means sent, rolled back means never there',
+      needs: (facts) => (facts.transaction === 'none' ? 'it joins no transaction' : undefined),
       async refused(rig) {
         const transport = await rig.channel({ groups: ['g'] })
-        if (rig.facts.transaction !== 'none') return
         await assert.rejects(transport.send([message()], { transaction: {} }), { code: 'UNSUPPORTED' })
         assert.equal((await transport.admin.channels())[0]?.stored, 0)
       },
-      async run() {},
+      async run(rig) {
+        const transport = await rig.channel()
+        const probe = await rig.join(transport)
+        const begin = rig.place.transaction
+        assert.ok(begin, 'the suite was told how to begin a transaction')
+        for (const [body, ends] of [
+          ['gone', 'rollback'],
+          ['kept', 'commit'],
+          ['gone too', 'rollback'],
+          ['kept too', 'commit'],
+        ] as const) {
+          const open = await begin(rig.place.url)
+          assert.deepEqual((await transport.send([message({ body, key: 'a' })], { transaction: open.transaction })).failures, [])
+          open[ends]()
+        }
+        assert.deepEqual(bodies(await probe.drain(2)), ['kept', 'kept too'])
+        await probe.quiet()
+      },
     },
     {
       name: 'after close nothing is accepted, and close may be called twice',

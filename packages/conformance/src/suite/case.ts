@@ -19,5 +19,7 @@ export interface ConformanceCase {
 /** Cases about one subject. */
 export interface Subject {
   readonly name: string
+  /** Its cases start processes of their own; left out where the transport lives in one process. */
+  readonly ownProcesses?: boolean
   readonly cases: readonly ConformanceCase[]
 }

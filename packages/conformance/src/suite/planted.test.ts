@@ -95,7 +95,7 @@ const planted: readonly Planted[] = [
   },
   {
     defect: 'ignores a transaction',
-    caughtBy: 'inside an application transaction',
+    caughtBy: 'inside an application transaction:',
     tampering: { transport: (sound) => ({ send: (batch) => sound.send(batch) }) },
   },
   // groups

@@ -25,9 +25,14 @@ export interface Place {
   readonly options?: Readonly<Record<string, unknown>>
   /** How processes of their own find the transport; without it the cases that need them are left out. */
   readonly member?: MemberModule | undefined
+  /** Begins a transaction of the application on the transport's own database (fact `transaction`). */
+  readonly transaction?: BeginTransaction | undefined
   /** Makes an open transport die without a word, where this can be simulated inside one process. */
   readonly crash?: ((transport: Transport) => void) | undefined
 }
+
+/** Begins a transaction that the transport can join; its end closes the connection. */
+export type BeginTransaction = (url: string) => Promise<{ readonly transaction: unknown; commit(): void; rollback(): void }>
 
 /** What a message of a case has of its own. */
 export interface MessageSpec
@@ -50,6 +55,10 @@ export class Rig {
   constructor(place: Place) {
     this.place = place
     this.clock = place.clock ?? systemClock
+  }
+
+  get isOpen(): boolean {
+    return this.#facts !== undefined
   }
 
   get facts(): TransportFacts {

@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { Transport, TransportFactory, TransportFacts } from '@sluice/core/transport'
 import type { MemberModule } from '../crash/index.ts'
+import { type CaseResult, recordResult } from '../report/results.ts'
 import type { ConformanceCase, Subject } from './case.ts'
-import { type Place, Rig } from './rig.ts'
+import { type BeginTransaction, type Place, Rig } from './rig.ts'
 
 /** What the suite must know of the transport that it judges. */
 export interface ConformanceOptions {
@@ -22,6 +24,8 @@ export interface ConformanceOptions {
   readonly member?: MemberModule
   /** Simulates a death inside this process, where the transport can. */
   readonly crash?: (transport: Transport) => void
+  /** Begins a transaction of the application; needed where the fact `transaction` is not `none`. */
+  readonly transaction?: BeginTransaction
   /** Cases left out, by name, each with the reason. */
   readonly skip?: Readonly<Record<string, string>>
   /** Cases at once. Default 4. */
@@ -32,38 +36,53 @@ export interface ConformanceOptions {
 export function register(options: ConformanceOptions, title: string, subjects: readonly Subject[]): void {
   describe(title, { concurrency: options.concurrency ?? 4 }, () => {
     for (const subject of subjects) {
-      for (const each of subject.cases) test(`${subject.name}: ${each.name}`, { timeout: each.timeoutMs ?? 30_000 }, (t) => runCase(options, each, t))
+      for (const each of subject.cases) test(`${subject.name}: ${each.name}`, { timeout: each.timeoutMs ?? 30_000 }, (t) => runCase(options, subject, each, t))
     }
   })
 }
 
-async function runCase(options: ConformanceOptions, each: ConformanceCase, t: TestContext): Promise<void> {
-  const skipped = options.skip?.[each.name]
-  if (skipped !== undefined) return t.skip(skipped)
+async function runCase(options: ConformanceOptions, subject: Subject, each: ConformanceCase, t: TestContext): Promise<void> {
   const { url, dispose } = await options.url()
   const place: Place = {
     factory: options.transport,
     url,
     crash: options.crash,
     member: options.member,
+    transaction: options.transaction,
     ...(options.options === undefined ? {} : { options: options.options }),
   }
   const rig = new Rig(place)
+  const result: { outcome: CaseResult['outcome']; reason?: string } = { outcome: 'fail' }
   try {
     const { facts } = await rig.open()
-    const lacking =
-      each.needs?.(facts) ??
-      (each.crashes === true && options.crash === undefined
-        ? 'a death cannot be simulated inside one process here; the runs with several processes kill real ones'
-        : undefined)
-    if (lacking === undefined) await each.run(rig)
-    else if (each.refused === undefined) t.skip(lacking)
-    else {
-      t.diagnostic(`cannot: ${lacking}; that it is refused is proven`)
-      await each.refused(rig)
+    for (const [name, value] of Object.entries(options.facts ?? {})) assert.deepEqual(Reflect.get(facts, name), value, `fact ${name}`)
+    const lacking = reasonAgainst(options, subject, each, facts)
+    if (lacking === undefined) {
+      await each.run(rig)
+      result.outcome = 'pass'
+      return
     }
+    result.reason = lacking
+    if (each.refused === undefined || options.skip?.[each.name] !== undefined) {
+      result.outcome = 'skipped'
+      t.skip(lacking)
+      return
+    }
+    t.diagnostic(`cannot: ${lacking}; that it is refused is proven`)
+    await each.refused(rig)
+    result.outcome = 'cannot'
   } finally {
+    if (rig.isOpen) recordResult({ transport: options.name, subject: subject.name, name: each.name, ...result, facts: rig.facts })
     await rig.close()
     await dispose?.()
   }
 }
+
+function reasonAgainst(options: ConformanceOptions, subject: Subject, each: ConformanceCase, facts: TransportFacts): string | undefined {
+  const skipped = options.skip?.[each.name]
+  if (skipped !== undefined) return skipped
+  if (subject.ownProcesses === true && options.member === undefined) return 'it lives in one process'
+  return each.needs?.(facts) ?? (each.crashes === true && options.crash === undefined ? noCrash : undefined)
+}
+
+const noCrash = 'a death cannot be simulated inside one process here; the runs with several processes kill real ones'

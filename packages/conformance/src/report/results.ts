@@ -1,0 +1,19 @@
+import { appendFileSync } from 'node:fs'
+import type { TransportFacts } from '@sluice/core/transport'
+
+/** What became of one case on one transport. */
+export interface CaseResult {
+  readonly transport: string
+  readonly subject: string
+  readonly name: string
+  /** `cannot`: the facts rule it out, and it was proven to be refused. `skipped`: ruled out or left out, with the reason. */
+  readonly outcome: 'pass' | 'fail' | 'cannot' | 'skipped'
+  readonly reason?: string
+  readonly facts: TransportFacts
+}
+
+/** Appends a result to the file that `SLUICE_CONFORMANCE_RESULTS` names; without it nothing is written. */
+export function recordResult(result: CaseResult): void {
+  const path = process.env.SLUICE_CONFORMANCE_RESULTS
+  if (path !== undefined && path !== '') appendFileSync(path, `${JSON.stringify(result)}\n`)
+}
