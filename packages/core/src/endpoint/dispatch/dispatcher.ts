@@ -257,6 +257,8 @@ export class Dispatcher {
       this.#endOverdueRuns()
       const sequencer = this.#sequencer
       if (sequencer !== undefined && sequencer.nextMs <= this.#nowMs) this.#intakeInSequence(sequencer.expire(this.#nowMs))
+      // First what was lost or revoked meanwhile: gathered entries of it must not run.
+      if (this.machine.commands.length > 0) this.#flush()
       if (this.#isAwake() && this.#startSlice()) this.#startAll()
       this.#flush()
       this.#lastTurnMs = this.#nowMs
