@@ -48,11 +48,11 @@ export class FileTransport implements Transport {
     this.#bus = bus
     const { version } = bus.db.one<{ version: string }>('SELECT sqlite_version() AS version')
     this.facts = embeddedFacts(version, bus.options.leaseMs)
-    this.admin = new FileAdmin(bus, () => new Map([...this.#consumers].map(({ inHand }) => [inHand.memberId, inHand.count])))
     this.#lease = new ProcessLease(bus, bus.options.leaseMs)
+    this.admin = new FileAdmin(bus, this.#lease, () => new Map([...this.#consumers].map(({ inHand }) => [inHand.memberId, inHand.count])))
     this.#sender = new Sender(bus)
     this.#mover = new DelayMover(bus)
-    this.#retention = new RetentionKeeper(bus)
+    this.#retention = new RetentionKeeper(bus, this.#lease)
     this.#lent = new LentTransactions(bus)
   }
 

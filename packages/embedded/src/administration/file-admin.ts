@@ -11,7 +11,8 @@ import {
 } from '@sluice/core/transport'
 import type { BusFile } from '../bus-file.ts'
 import { cancelDelayed } from '../delay/delayed-rows.ts'
-import { type ChannelRow, channelByName, type GroupRow, groupByName, positionAtTime } from '../group/declare.ts'
+import { type ChannelRow, channelByName, dropAbandonedGroups, type GroupRow, groupByName, positionAtTime } from '../group/declare.ts'
+import type { ProcessLease } from '../lease/process-lease.ts'
 import { ChannelReader } from '../log/reader.ts'
 import { advanceSchedule, putSchedule, removeSchedule, schedules } from '../schedule/schedule-rows.ts'
 import { storeOutgoing } from '../send/store-outgoing.ts'
@@ -23,11 +24,13 @@ import { channelStatus, groupStatus } from './status.ts'
 /** Administration of a bus file. Every change is on the disk when it resolves, and every process is told. */
 export class FileAdmin implements TransportAdmin {
   readonly #bus: BusFile
+  readonly #lease: ProcessLease
   readonly #inHand: () => ReadonlyMap<number, number>
 
   /** `inHand`: deliveries with the members of this process, by member id; others report theirs with their heartbeat. */
-  constructor(bus: BusFile, inHand: () => ReadonlyMap<number, number>) {
+  constructor(bus: BusFile, lease: ProcessLease, inHand: () => ReadonlyMap<number, number>) {
     this.#bus = bus
+    this.#lease = lease
     this.#inHand = inHand
   }
 
@@ -46,7 +49,7 @@ export class FileAdmin implements TransportAdmin {
   }
 
   async groups(channel?: string): Promise<readonly GroupStatus[]> {
-    return groupStatus(this.#bus.db, this.#bus.clock.nowMs(), this.#inHand(), channel)
+    return groupStatus(this.#bus.db, this.#bus.clock.nowMs(), { inHand: this.#inHand(), gone: this.#lease.gone() }, channel)
   }
 
   async channels(): Promise<readonly ChannelStatus[]> {
@@ -54,7 +57,10 @@ export class FileAdmin implements TransportAdmin {
   }
 
   async removeGroup(channel: string, group: string): Promise<void> {
-    await this.#change((db) => removeGroup(db, this.#group(db, channel, group)))
+    await this.#change((db) => {
+      dropAbandonedGroups(db, this.#lease.expire(db, this.#lease.gone()))
+      removeGroup(db, this.#group(db, channel, group))
+    })
   }
 
   async setPaused(channel: string, group: string, paused: boolean): Promise<void> {

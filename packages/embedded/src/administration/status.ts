@@ -5,6 +5,14 @@ import { decodeRanges, isDone, type Progress } from '../group/progress.ts'
 import { ChannelReader } from '../log/reader.ts'
 import type { Database } from '../sqlite/connection.ts'
 
+/** What this process knows of members beside the file. */
+export interface MembersNow {
+  /** Deliveries with the members of this process, by member id. */
+  readonly inHand: ReadonlyMap<number, number>
+  /** Processes whose lease has run out or that are dead. */
+  readonly gone: readonly number[]
+}
+
 interface GroupFigures {
   readonly id: number
   readonly channel_id: number
@@ -18,22 +26,21 @@ interface GroupFigures {
   readonly parked: number
   readonly suspended: number
   readonly dead: number
-  readonly consumers: number
 }
 
-export function groupStatus(db: Database, nowMs: number, inHand: ReadonlyMap<number, number>, channel?: string): GroupStatus[] {
+export function groupStatus(db: Database, nowMs: number, members: MembersNow, channel?: string): GroupStatus[] {
   const rows = db.all<GroupFigures>(
     `SELECT g.id, g.channel_id, c.name AS channel, g.name, g.paused, g.start_position, c.next_position,
        (SELECT coalesce(sum(done_count), 0) FROM partition WHERE group_id = g.id) AS done,
        (SELECT coalesce(sum(count), 0) FROM lot_lane WHERE group_id = g.id) AS lot,
        (SELECT count(*) FROM lot_lane WHERE group_id = g.id AND state = 'parked') AS parked,
        (SELECT count(*) FROM lot_lane WHERE group_id = g.id AND state = 'suspended') AS suspended,
-       (SELECT count(*) FROM dead_letter WHERE group_id = g.id) AS dead,
-       (SELECT count(*) FROM member WHERE group_id = g.id) AS consumers
+       (SELECT count(*) FROM dead_letter WHERE group_id = g.id) AS dead
      FROM consumer_group g JOIN channel c ON c.id = g.channel_id WHERE ?1 IS NULL OR c.name = ?1 ORDER BY c.name, g.name`,
     channel ?? null,
   )
   return rows.map((row) => {
+    const live = liveMembers(db, row.id, members)
     const inLog = logBacklog(row)
     const oldestMs = inLog + row.lot === 0 ? undefined : oldestStored(db, row, inLog)
     return {
@@ -41,19 +48,28 @@ export function groupStatus(db: Database, nowMs: number, inHand: ReadonlyMap<num
       group: row.name,
       backlog: inLog + row.lot,
       oldestAgeMs: oldestMs === undefined ? 0 : Math.max(0, nowMs - oldestMs),
-      inFlight: inFlight(db, row.id, inHand),
+      inFlight: inFlight(live, members),
       deadLetters: row.dead,
       parkedLanes: row.parked,
       suspendedLanes: row.suspended,
-      consumers: row.consumers,
+      consumers: live.length,
       paused: row.paused === 1,
     }
   })
 }
 
-function inFlight(db: Database, groupId: number, inHand: ReadonlyMap<number, number>): number {
-  const members = db.all<{ id: number; in_flight: number }>('SELECT id, in_flight FROM member WHERE group_id = ?', groupId)
-  return members.reduce((sum, { id, in_flight }) => sum + (inHand.get(id) ?? in_flight), 0)
+interface LiveMember {
+  readonly id: number
+  readonly process_id: number
+  readonly in_flight: number
+}
+
+function liveMembers(db: Database, groupId: number, { gone }: MembersNow): LiveMember[] {
+  return db.all<LiveMember>('SELECT id, process_id, in_flight FROM member WHERE group_id = ?', groupId).filter((member) => !gone.includes(member.process_id))
+}
+
+function inFlight(live: readonly LiveMember[], { inHand }: MembersNow): number {
+  return live.reduce((sum, { id, in_flight }) => sum + (inHand.get(id) ?? in_flight), 0)
 }
 
 /** Messages of the log that a group has not finished: stored since its start, minus what its partitions counted. */

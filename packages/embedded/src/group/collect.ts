@@ -69,6 +69,13 @@ function scan(member: Member, deliveries: LogDelivery[], left: Left, nowMs: numb
     }
     const block = reader.next(position, bus.seenSeq)
     if (block === undefined || !bus.isSynced(block.seq)) break
+    try {
+      block.sizeAt(0)
+    } catch (error) {
+      // Damaged: what was collected before it goes out first.
+      if (deliveries.length === 0) throw error
+      break
+    }
     position = Math.max(position, block.first)
     for (let index = position - block.first; index < block.count; index++) {
       const partition = table[block.hashAt(index) % size]

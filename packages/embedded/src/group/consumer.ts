@@ -2,12 +2,17 @@ import type { AttemptRecord, Consumer, ConsumerObserver, DeadLetterRecord, Deliv
 import type { BusFile, BusListener } from '../bus-file.ts'
 import type { ProcessLease } from '../lease/process-lease.ts'
 import { FileParkingLot } from '../lot/parking-lot.ts'
+import { storeError } from '../sqlite/errors.ts'
 import { AtomicSettlement } from './atomic-settlement.ts'
-import { collect } from './collect.ts'
+import { type Collected, collect } from './collect.ts'
 import type { LogDelivery } from './log-delivery.ts'
 import { Member } from './member.ts'
 import { Membership } from './membership.ts'
 import { Settlement } from './settlement.ts'
+
+/** After the log could not be read, ms; and how many failures between reports. */
+const retryMs = 200
+const reportEvery = 50
 
 /** A member of a group on the bus file. */
 export class FileConsumer implements Consumer, BusListener {
@@ -18,6 +23,7 @@ export class FileConsumer implements Consumer, BusListener {
   readonly #membership: Membership
   readonly #left: (consumer: FileConsumer) => void
   #waiter: (() => void) | undefined
+  #failures = 0
   #closing: Promise<void> | undefined
 
   constructor(bus: BusFile, lease: ProcessLease, subscription: Subscription, observer: ConsumerObserver, left: (consumer: FileConsumer) => void) {
@@ -39,7 +45,12 @@ export class FileConsumer implements Consumer, BusListener {
     const member = this.#member
     while (!member.closing) {
       if (!member.paused && !member.lease.overdue) {
-        const { deliveries, more } = collect(member, countMax, bytesMax)
+        const collected = this.#collect(countMax, bytesMax)
+        if (collected === undefined) {
+          await new Promise<void>((resolve) => void member.bus.clock.setTimer(retryMs, resolve))
+          continue
+        }
+        const { deliveries, more } = collected
         if (deliveries.length > 0) {
           const claimed = deliveries.every(({ owner }) => owner.deliveredEnd <= owner.claimed)
           if (claimed) return deliveries
@@ -58,6 +69,21 @@ export class FileConsumer implements Consumer, BusListener {
       })
     }
     return []
+  }
+
+  // Reading fails: the disk, a damaged block. Saying so and trying again beats a consumer that is silently gone.
+  #collect(countMax: number, bytesMax: number): Collected | undefined {
+    const { bus, subscription } = this.#member
+    try {
+      const collected = collect(this.#member, countMax, bytesMax)
+      this.#failures = 0
+      return collected
+    } catch (error) {
+      const failure = storeError(error, bus.path)
+      if (this.#failures++ % reportEvery === 0)
+        bus.report('error', `group ${subscription.group} of ${subscription.channel} cannot read the log: ${failure.message}`, failure)
+      return undefined
+    }
   }
 
   #wake(): void {

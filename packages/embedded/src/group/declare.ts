@@ -192,3 +192,11 @@ export function dropGroup(db: Database, groupId: number): void {
   db.run('DELETE FROM deduplication WHERE channel_id = ?', group.channel_id)
   db.run('DELETE FROM channel WHERE id = ?', group.channel_id)
 }
+
+/** Ephemeral groups among these that have no member any more. */
+export function dropAbandonedGroups(db: Database, groupIds: readonly number[]): void {
+  for (const groupId of groupIds) {
+    const left = db.get('SELECT 1 FROM consumer_group WHERE id = ?1 AND ephemeral = 1 AND NOT EXISTS (SELECT 1 FROM member WHERE group_id = ?1)', groupId)
+    if (left !== undefined) dropGroup(db, groupId)
+  }
+}

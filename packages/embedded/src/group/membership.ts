@@ -6,7 +6,7 @@
  */
 import { lanesOf } from '../lot/lot-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
-import { declareChannel, declareGroup, dropGroup, type GroupRow, groupColumns } from './declare.ts'
+import { declareChannel, declareGroup, dropAbandonedGroups, type GroupRow, groupColumns } from './declare.ts'
 import type { Member } from './member.ts'
 import { OwnedPartition, type PartitionRow } from './owned-partition.ts'
 import { freePartition, type OwnedPartitionRow, partitionRows, splitPartition, takePartition } from './ownership.ts'
@@ -217,7 +217,7 @@ export class Membership {
   /** Lets the core drain a partition, then frees it for the member that should have it. */
   async #revoke(partition: OwnedPartition): Promise<void> {
     partition.state = 'revoking'
-    await this.#member.observer.revoking(partition.name)
+    await this.#member.observer.revoking(partition.name).catch(() => undefined)
     if (partition.state !== 'revoking' || this.#member.closing) return
     await this.#free([partition]).catch(() => undefined)
   }
@@ -290,13 +290,5 @@ export class Membership {
       db.run('DELETE FROM member WHERE id = ?', member.memberId)
       dropAbandonedGroups(db, [member.groupId])
     })
-  }
-}
-
-/** Ephemeral groups among these that have no member any more. */
-export function dropAbandonedGroups(db: Database, groupIds: readonly number[]): void {
-  for (const groupId of groupIds) {
-    const left = db.get('SELECT 1 FROM consumer_group WHERE id = ?1 AND ephemeral = 1 AND NOT EXISTS (SELECT 1 FROM member WHERE group_id = ?1)', groupId)
-    if (left !== undefined) dropGroup(db, groupId)
   }
 }
