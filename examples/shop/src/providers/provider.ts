@@ -74,7 +74,7 @@ class SimulatedProvider implements Provider, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#db.close()
+    if (this.#db.isOpen) this.#db.close()
   }
 }
 

@@ -126,9 +126,9 @@ async function handleBatch(host: Host, contractName: string, entries: readonly E
       }
     }
   }
-  if (done === 0) return
-  host.handled(contractName, done)
-  host.wakeRelay()
+  if (done > 0) host.handled(contractName, done)
+  // Also without an effect: a step handed over from the chain left messages.
+  if (file.toSendCount > 0) host.wakeRelay()
 }
 
 // Calls the provider for what was not handled before, all at once; returns the entries that can be booked.

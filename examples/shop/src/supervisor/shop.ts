@@ -51,6 +51,7 @@ export class Shop {
   mode: Mode
   readonly #bus: Bus
   readonly #abort: AbortController = new AbortController()
+  readonly #complain: ShopOptions['complain']
   #closed = false
 
   private constructor(folder: string, bus: Bus, children: Children, options: ShopOptions) {
@@ -58,6 +59,7 @@ export class Shop {
     this.children = children
     this.mode = options.mode ?? 'asynchronous'
     this.#bus = bus
+    this.#complain = options.complain
     this.client = new OrderClient({
       port: () => children.orderPort,
       responseTimes: this.responseTimes,
@@ -103,6 +105,8 @@ export class Shop {
   /** What is still to be done. */
   async unfinished(): Promise<Unfinished> {
     const groups = await this.groups()
+    for (const { channel, group, backlog } of groups)
+      if (backlog < 0) this.#complain('supervisor', `the bus counts a backlog of ${backlog} in ${channel} → ${group}`)
     const figures = serviceNames.map((service) => this.children.figures(service))
     return {
       openOrders: figures.reduce((sum, each) => sum + (each.own.open ?? 0), 0),

@@ -10,7 +10,7 @@ export const en = {
   language: 'Language',
   live: 'live',
   connecting: 'connecting …',
-  reconnecting: 'Connection lost; last update {age} ago. The shop itself goes on; trying again …',
+  reconnecting: 'Connection lost; last update {age} ago, and all figures are as old. Trying again … Does the shop still run in its terminal?',
   noScript: 'This page draws a live picture and needs JavaScript.',
   // page: verdict
   verdictGood: 'All six services keep up.',

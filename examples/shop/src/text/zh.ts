@@ -11,7 +11,7 @@ export const zh: Readonly<Record<TextKey, string>> = {
   language: '语言',
   live: '实时',
   connecting: '正在连接……',
-  reconnecting: '连接已断开，最近更新于 {age} 前。商店本身照常运行，正在重新连接……',
+  reconnecting: '连接已断开，最近更新于 {age} 前，页面数字均为旧数据。正在重新连接……商店是否仍在终端中运行？',
   noScript: '本页绘制实时图像，需要启用 JavaScript。',
   verdictGood: '六个服务都跟得上。',
   verdictBusy: '正在消化 {count} 条消息，最早的一条已等待 {age}。',

@@ -24,7 +24,7 @@ const chromiumArguments = [
   '--disable-sync',
 ]
 const skip = existsSync(chromiumPath) ? false : `needs Chromium at ${chromiumPath} (apt-get install chromium)`
-const mainFile = fileURLToPath(new URL('../main.ts', import.meta.url))
+const mainFile = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const axeSource = skip === false ? readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8') : ''
 const firstPaintBytesMax = 100_000
 
