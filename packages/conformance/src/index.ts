@@ -11,7 +11,8 @@ export type { ConformanceOptions } from './suite/suite.ts'
  * What the transport's facts rule out is skipped by name with the reason, or proven to be refused.
  */
 export function conformance(options: ConformanceOptions): void {
-  register(options, `${options.name}: transport`, transportSubjects)
-  register(options, `${options.name}: bus`, busSubjects)
-  register({ ...options, concurrency: 1 }, `${options.name}: several processes`, processSubjects)
+  const { parts = ['transport', 'bus', 'processes'] } = options
+  if (parts.includes('transport')) register(options, `${options.name}: transport`, transportSubjects)
+  if (parts.includes('bus')) register(options, `${options.name}: bus`, busSubjects)
+  if (parts.includes('processes')) register({ ...options, concurrency: 1 }, `${options.name}: several processes`, processSubjects)
 }

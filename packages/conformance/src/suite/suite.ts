@@ -28,6 +28,8 @@ export interface ConformanceOptions {
   readonly transaction?: BeginTransaction
   /** Cases left out, by name, each with the reason. */
   readonly skip?: Readonly<Record<string, string>>
+  /** Parts of the suite to register here, e.g. to run them in several test files at once. Default: all. */
+  readonly parts?: readonly ('transport' | 'bus' | 'processes')[]
   /** Cases at once. Default 4. */
   readonly concurrency?: number
 }
