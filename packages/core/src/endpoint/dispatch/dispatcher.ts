@@ -28,9 +28,8 @@ import { type Entry, type Route, Run, timeoutError } from './run.ts'
 import { Sequencer } from './sequencer.ts'
 import { accept, putBack, verdictOfFailure, verdictOfUnknownType, verdictOfUnprepared, waitVerdict } from './verdict.ts'
 
-/** A turn's share of the event loop, ms, and its starts between two looks at the clock. */
+/** A turn's share of the event loop, ms. */
 const sliceMs = 5
-const startsPerLook = 64
 /** Starts a slice at most: a clock that stands still (tests) must not starve the event loop. */
 const startsPerSlice = 8_192
 /** How long a handler may take to end after its signal was aborted before it is left to itself, ms. */
@@ -189,8 +188,18 @@ export class Dispatcher {
       if (route === undefined) {
         if (this.#options.unhandled === 'skip' && !this.#recorded(delivery.envelope.type)) this.#skip(delivery, 'type')
         else this.machine.arrive(delivery, undefined)
-      } else if (route.accepts(delivery)) this.machine.arrive(delivery, route)
+      } else if (this.#isWanted(route, delivery)) this.machine.arrive(delivery, route)
       else this.#skip(delivery, 'filter')
+    }
+  }
+
+  /** A filter that throws must not cost the rest of the batch: its message goes to the handler. */
+  #isWanted(route: HandlerBinding, delivery: Delivery): boolean {
+    try {
+      return route.accepts(delivery)
+    } catch (error) {
+      this.#options.report({ level: 'warn', message: `a filter threw, its message is handled: ${toError(error).message}`, details: this.#where({}) })
+      return true
     }
   }
 
@@ -277,12 +286,16 @@ export class Dispatcher {
   #isAwake(): boolean {
     if (this.#thawing) return false
     if (!this.#holdsSomething || this.#nowMs - this.#lastTurnMs < this.#freezeMs) return true
+    this.#thaw()
+    return false
+  }
+
+  #thaw(): void {
     this.#thawing = true
     setImmediate(() => {
       this.#thawing = false
       this.schedule()
     })
-    return false
   }
 
   /** False: this pass of the event loop had its share; a turn follows in the next one. */
@@ -301,8 +314,7 @@ export class Dispatcher {
 
   #startAll(): void {
     const { machine, gate } = this
-    const concurrency = this.#options.concurrency
-    let untilLook = startsPerLook
+    const { concurrency, clock } = this.#options
     while (!this.paused && this.slots < concurrency) {
       if (this.#batching.count > 0 && this.#runBatches(true)) continue
       if (!gate.allows(this.#nowMs)) break
@@ -310,11 +322,16 @@ export class Dispatcher {
       if (entry === undefined) break
       gate.began(this.#nowMs)
       this.#begin(entry)
-      if (--untilLook > 0) continue
-      untilLook = startsPerLook
-      this.#sliceStarts += startsPerLook
+      const tookMs = clock.monotonicMs() - this.#nowMs
+      if (tookMs >= this.#freezeMs) {
+        // The handler blocked the process for as long as a freeze.
+        this.#thaw()
+        break
+      }
+      if (++this.#sliceStarts >= startsPerSlice) break
+      if (tookMs < 1) continue
       this.lookAtClock()
-      if (this.#nowMs >= this.#sliceEndMs || this.#sliceStarts >= startsPerSlice) break
+      if (this.#nowMs >= this.#sliceEndMs) break
     }
     if (this.#batching.count > 0) this.#runBatches(false)
   }

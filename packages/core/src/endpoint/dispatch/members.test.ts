@@ -145,6 +145,48 @@ test('a long handler with nothing behind it is no stall', async () => {
   assert.deepEqual(reports, [])
 })
 
+test('a filter that throws costs nobody his message', async () => {
+  const seen: string[] = []
+  const { send, reports } = await rig([
+    binding((body) => void seen.push(body), {
+      accepts: (delivery) => {
+        if (delivery.envelope.body === 'odd') throw new Error('odd one')
+        return true
+      },
+    }),
+  ])
+  await send(outgoing('a', 'odd'), outgoing('b', 'even'))
+  await until('both handled', () => seen.length === 2)
+  assert.ok(reports.some((report) => report.includes('odd one')))
+})
+
+test('synchronous handlers give the event loop back: timers run while a backlog is handled', async () => {
+  let handled = 0
+  const { send } = await rig(
+    [
+      binding(() => {
+        const endMs = performance.now() + 0.5
+        while (performance.now() < endMs);
+        handled++
+        return undefined
+      }),
+    ],
+    {},
+    1_000,
+  )
+  let longestMs = 0
+  let last = performance.now()
+  const timer = setInterval(() => {
+    longestMs = Math.max(longestMs, performance.now() - last)
+    last = performance.now()
+  }, 1)
+  await send(...Array.from({ length: 400 }, (_, i) => outgoing(`k${i}`, String(i))))
+  await until('all handled', () => handled === 400)
+  clearInterval(timer)
+  // 200 ms of work; a slice is 5 ms, the rest is room for a loaded machine.
+  assert.ok(longestMs < 100, `the loop stood still for ${longestMs} ms`)
+})
+
 test('each step is told to who listens', async () => {
   const names = [
     'sluice:receive',
