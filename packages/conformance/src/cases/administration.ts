@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
 import { bodies, eventually } from '../probe/probe.ts'
 import type { Subject } from '../suite/case.ts'
 import { message, numbered } from '../suite/rig.ts'
@@ -147,6 +148,28 @@ export const administration: Subject = {
           (kept) => kept < 700,
           'the log to be trimmed',
         )
+      },
+    },
+    {
+      name: 'nothing of a payload, a header or a key is in an error or a report',
+      async run(rig) {
+        const canary = 'CANARY-7f3a'
+        const transport = await rig.channel()
+        const probe = await rig.join(transport)
+        const secret = { body: canary, headers: { h: canary }, key: canary, subject: canary }
+        const told: unknown[] = []
+        const tooLarge = message({ ...secret, body: canary.padEnd(rig.facts.messageBytesMax + 1) })
+        for (const each of [message({ ...secret, channel: 'never-declared' }), tooLarge]) told.push((await transport.send([each])).failures)
+        // A call overlaps a failed one of its key until a turn of the event loop is over.
+        await new Promise((resolve) => setImmediate(resolve))
+        assert.deepEqual((await transport.send([message(secret)])).failures, [])
+        const [delivery] = await probe.take(1)
+        await probe.consumer.close()
+        await transport.close()
+        told.push(await transport.send([message(secret)]).catch((error: unknown) => error))
+        if (delivery !== undefined) told.push(await probe.deadLetter(delivery, 'continue').catch((error: unknown) => error))
+        const text = [...told, ...rig.reports].map((each) => inspect(each, { depth: 9 })).join()
+        assert.ok(!text.includes(canary), 'the canary is in what was told')
       },
     },
     {

@@ -8,7 +8,8 @@ export function memoryAdmin(broker: Broker, mustBeOpen: () => void): TransportAd
   const find = (channel: string, name: string): Group => {
     mustBeOpen()
     const group = broker.channels.get(channel)?.groups.get(name)
-    if (group === undefined) throw new SluiceError('INVALID_OPTION', `channel "${channel}" has no group "${name}"`, { fix: 'groups() lists those there are' })
+    if (group === undefined)
+      throw new SluiceError('INVALID_OPTION', `channel "${channel}" has no group "${name}"`, { fix: 'bus.groups.list() names those there are' })
     return group
   }
   return {
@@ -25,7 +26,9 @@ export function memoryAdmin(broker: Broker, mustBeOpen: () => void): TransportAd
     removeGroup: async (channel, name) => {
       const group = find(channel, name)
       if (group.members.size > 0)
-        throw new SluiceError('INVALID_OPTION', `group "${name}" of channel "${channel}" has ${group.members.size} live consumers`, { fix: 'Stop them first' })
+        throw new SluiceError('CONTRACT_CONFLICT', `group "${name}" of channel "${channel}" has ${group.members.size} live consumers`, {
+          fix: 'Stop them first',
+        })
       group.channel.removeGroup(name)
     },
     setPaused: async (channel, name, paused) => find(channel, name).setPaused(paused),
