@@ -26,7 +26,7 @@ export function memoryAdmin(broker: Broker, mustBeOpen: () => void): TransportAd
     removeGroup: async (channel, name) => {
       const group = find(channel, name)
       if (group.members.size > 0)
-        throw new SluiceError('CONTRACT_CONFLICT', `group "${name}" of channel "${channel}" has ${group.members.size} live consumers`, {
+        throw new SluiceError('INVALID_OPTION', `group "${name}" of channel "${channel}" has ${group.members.size} live consumers`, {
           fix: 'Stop them first',
         })
       group.channel.removeGroup(name)
