@@ -154,11 +154,11 @@ export class Judge {
     }
   }
 
-  /** A lane that is over the bound is suspended as soon as its record is durable. */
+  /** A lane that is over the bound is suspended as soon as its record is durable; one that is due starts at once. */
   #unrecordedHeld(member: SimMember): number {
     let count = 0
     for (const partition of member.machine.partitions.values()) {
-      for (const lane of partition.allLanes()) if (lane.phase === 'held' && lane.io !== undefined) count += lane.queue.size
+      for (const lane of partition.allLanes()) if (lane.phase === 'held' && (lane.io !== undefined || lane.dueMs <= this.#world.nowMs)) count += lane.queue.size
     }
     return count
   }

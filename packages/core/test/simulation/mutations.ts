@@ -96,8 +96,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     bug: 'a lost delivery stays in its lane',
-    find: '      if (!entry.lost) lane.queue.push(entry)\n      else {',
-    replace: '      if (true) lane.queue.push(entry)\n      else {',
+    find: 'if (!entry.lost || asked) lane.queue.push(entry)',
+    replace: 'if (true) lane.queue.push(entry)',
   },
   {
     bug: 'suspended lanes are never woken',

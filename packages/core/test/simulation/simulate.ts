@@ -37,7 +37,7 @@ export function simulate(seed: number, traced = false, Machine: MachineClass = L
   const holdMaxMs = world.pick([0, 30, 100, 1_000]) ?? 30
   const lot = world.chance(0.95) || faultRate > 0
   const broker = new Broker<Member>(world, { partitions: order === 'channel' ? 1 : world.between(1, 3), sharedUnkeyed: world.chance(0.4), order, windowCount })
-  const judge = new Judge(world, broker, { order, attempts: policy.attempts, windowCount: lot ? windowCount : 4 * windowCount, concurrency, many, clockJumps })
+  const judge = new Judge(world, broker, { order, attempts: policy.attempts, windowCount: lot ? windowCount : 8 * windowCount, concurrency, many, clockJumps })
   const endMs = world.nowMs + faultsMs
   const faults = (): boolean => world.nowMs < endMs
   const options = {

@@ -143,7 +143,7 @@ export class LaneMachine<Route> {
       if (lane === undefined) return undefined
       lane.inReady = false
       const head = lane.queue.head
-      if (lane.gone || lane.phase !== 'open' || lane.running > 0 || head === undefined) continue
+      if (lane.gone || lane.phase !== 'open' || lane.running > 0 || lane.verdict !== undefined || head === undefined) continue
       if (lane.lotNews !== undefined || head.suspect || head.unrecorded || head.notBeforeMs > this.#nowMs || lane.partition.stopping) {
         this.#next(lane)
         continue
@@ -328,8 +328,8 @@ export class LaneMachine<Route> {
       this.#voidRequest(lane, request)
       return
     }
-    if (lane.partition.stopping || (request.kind === 'record' && lane.phase !== 'recording')) {
-      // The transport delivers it again, or (record of a held lane) the count is known here and one crash may repeat an attempt.
+    if (lane.partition.stopping) {
+      // The transport delivers it again.
       this.#cancelRequest(lane)
       this.#proceed(lane)
       return
@@ -403,6 +403,8 @@ export class LaneMachine<Route> {
 
   /** The lane is open and nothing of it runs: what about its head? */
   #next(lane: Lane<Route>): void {
+    // The head has ended; its outcome waits for a request to be answered.
+    if (lane.verdict !== undefined) return
     if (lane.partition.stopping) {
       if (lane.io === undefined) this.#drop(lane)
       return
@@ -472,6 +474,12 @@ export class LaneMachine<Route> {
   }
 
   #suspend(lane: Lane<Route>, head: LaneEntry<Route>): void {
+    const twin = lane.kind === 'id' ? lane.partition.lotIds.get(lane.key) : undefined
+    if (twin !== undefined && twin !== lane && lane.partition.name !== '') {
+      if (head.unrecorded) this.#recordFirst(lane, head)
+      else this.#join(lane, twin)
+      return
+    }
     lane.phase = 'suspending'
     lane.dueMs = head.notBeforeMs
     head.unrecorded = false
@@ -483,6 +491,16 @@ export class LaneMachine<Route> {
       return
     }
     this.#request(lane, { kind: 'move', lane, entries: lane.queue.toArray(), state: { state: 'suspended', dueAtMs: record.notBeforeMs }, first: record })
+  }
+
+  /** A message that was sent twice is two lanes until both wait: the lot knows them as one, so they become one. */
+  #join(lane: Lane<Route>, twin: Lane<Route>): void {
+    const entries = lane.queue.takeAll()
+    this.#drop(lane)
+    for (const entry of entries) {
+      entry.lane = twin
+      this.#place(twin, entry)
+    }
   }
 
   /** What the lane read from its lot is void (it is still there); the rest of its queue goes to the lot's end. */
@@ -695,6 +713,7 @@ export class LaneMachine<Route> {
     }
     const found = [...lane.queue.toArray(), ...(lane.behind?.toArray() ?? [])].find((entry) => entry.delivery === delivery)
     if (found === undefined) return false
+    if (found === lane.queue.head) lane.verdict = undefined
     found.lost = true
     this.#unhold(lane)
     this.#dropLost(lane)
@@ -705,7 +724,9 @@ export class LaneMachine<Route> {
 
   #dropLost(lane: Lane<Route>): void {
     for (const entry of lane.queue.takeAll()) {
-      if (!entry.lost) lane.queue.push(entry)
+      // One that a request is about stays until its answer.
+      const asked = entry.lost && lane.io !== undefined && this.#concerns(lane.io, entry.delivery)
+      if (!entry.lost || asked) lane.queue.push(entry)
       else {
         if (entry.state === 'running') this.commands.push({ kind: 'abort', entry })
         this.#leave(entry)
@@ -744,6 +765,8 @@ export class LaneMachine<Route> {
       for (const entry of [...request.entries, ...later]) lane.behind.push(entry)
     } else {
       if (lane.queue.head?.lost === true && lane.queue.head.delivery.fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs }
+      // What the move would have made durable is to be recorded still.
+      if (request.kind === 'move' && lane.queue.head !== undefined) lane.queue.head.unrecorded = true
       lane.phase = 'open'
     }
     this.#dropLost(lane)

@@ -69,7 +69,7 @@ export interface MoveRequest<Route> {
  */
 export class LaneEntry<Route> {
   readonly delivery: Delivery
-  readonly lane: Lane<Route>
+  lane: Lane<Route>
   /** The shell's: handler of this message, as found on arrival. */
   route: Route
   next: LaneEntry<Route> | undefined = undefined
