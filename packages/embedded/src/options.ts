@@ -4,7 +4,7 @@ import type { SqliteFactory } from './sqlite/connection.ts'
 /** How long a silent process (frozen, loop blocked) keeps what it holds. A process that died is told at once. */
 const leaseMsDefault = 10_000
 
-/** Options of the embedded engine, given as `connect({ sqlite, embedded: { … } })`. */
+/** Options of the embedded engine, given as `connect({ sqlite, transportOptions: { embedded: { … } } })`. */
 export interface EmbeddedOptions {
   /**
    * Opens the engine's connections through the application's SQLite library, which must be the only one in the process
@@ -41,10 +41,21 @@ export function embeddedOptions(context: TransportContext): EmbeddedOptions {
   if (embedded !== undefined && (typeof embedded !== 'object' || embedded === null))
     throw new SluiceError('INVALID_OPTION', 'embedded must be an object of options')
   const given: GivenOptions = embedded ?? {}
+  const names = ['leaseMs', 'partitions', 'walBytesMax']
+  for (const name of Object.keys(given)) if (!names.includes(name)) throw unknownOption(`embedded.${name}`)
+  // Options of other transports are objects under their names; anything else was meant for this one.
+  for (const [name, value] of Object.entries(context.options))
+    if (name !== 'sqlite' && name !== 'embedded' && typeof value !== 'object') throw unknownOption(name)
   return {
     ...(sqlite === undefined ? {} : { sqlite: sqlite as SqliteFactory }),
     leaseMs: integer('leaseMs', given.leaseMs, leaseMsDefault, 100, 600_000),
     partitions: integer('partitions', given.partitions, 8, 1, 4096),
     walBytesMax: integer('walBytesMax', given.walBytesMax, 256 * 1024 * 1024, 1024 * 1024, Number.MAX_SAFE_INTEGER),
   }
+}
+
+function unknownOption(name: string): SluiceError {
+  return new SluiceError('INVALID_OPTION', `the bus file has no option ${name}`, {
+    fix: 'Write connect({ transportOptions: { embedded: { leaseMs, partitions, walBytesMax } } })',
+  })
 }

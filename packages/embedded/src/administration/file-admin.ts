@@ -141,13 +141,15 @@ export class FileAdmin implements TransportAdmin {
 
   #channel(db: Database, name: string): ChannelRow {
     const row = channelByName(db, name)
-    if (row === undefined) throw new SluiceError('INVALID_OPTION', `there is no channel ${name} on this bus`)
+    if (row === undefined)
+      throw new SluiceError('INVALID_OPTION', `there is no channel ${name} on this bus`, { fix: 'bus.groups.list() names the channels and groups that exist' })
     return row
   }
 
   #group(db: Database, channel: string, group: string): GroupRow {
     const row = groupByName(db, channel, group)
-    if (row === undefined) throw new SluiceError('INVALID_OPTION', `channel ${channel} has no group ${group}`)
+    if (row === undefined)
+      throw new SluiceError('INVALID_OPTION', `channel ${channel} has no group ${group}`, { fix: 'bus.groups.list() names the channels and groups that exist' })
     return row
   }
 }

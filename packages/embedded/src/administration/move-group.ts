@@ -102,6 +102,6 @@ export function purgeGroup(db: Database, channel: ChannelRow, group: GroupRow): 
 export function removeGroup(db: Database, group: GroupRow): void {
   const { members } = db.one<{ members: number }>('SELECT count(*) AS members FROM member WHERE group_id = ?', group.id)
   if (members > 0)
-    throw new SluiceError('CONTRACT_CONFLICT', `group ${group.name} has ${members} live consumers`, { fix: 'Stop the services that consume it first' })
+    throw new SluiceError('INVALID_OPTION', `group ${group.name} has ${members} live consumers`, { fix: 'Stop the services that consume it first' })
   dropGroup(db, group.id)
 }

@@ -104,5 +104,10 @@ export function fileError(error: unknown, path: string): SluiceError {
     })
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new SluiceError('STORE_FULL', `there is no room for ${path}`, { cause: error, details, fix: 'Make room on the disk' })
-  return new SluiceError('TRANSPORT_FAILED', `${path} cannot be opened`, { cause: error, details })
+  const why = typeof code === 'string' ? ` (${code})` : ''
+  return new SluiceError('TRANSPORT_FAILED', `${path} cannot be opened${why}`, {
+    cause: error,
+    details,
+    fix: 'Name a file in a folder on a local disk that exists or can be created',
+  })
 }

@@ -46,12 +46,15 @@ export async function openFile(path: string, factory: SqliteFactory): Promise<Op
   }
   const db = new Database(connection)
   try {
-    refuseUnsoundSqlite(db)
     db.exec('PRAGMA busy_timeout = 0')
-    await retryWhileBusy(path, () => prepareFile(db, real))
+    // Any statement can meet a lock, for preparing it reads the schema: another process recovers the log, or deletes it.
+    const busId = await retryWhileBusy(path, () => {
+      refuseUnsoundSqlite(db)
+      prepareFile(db, real)
+      return db.one<{ bus_id: string }>('SELECT bus_id FROM state').bus_id
+    })
     if (created) syncFolder(folder)
     restrictFile(real)
-    const { bus_id: busId } = db.one<{ bus_id: string }>('SELECT bus_id FROM state')
     return { db, path: real, busId }
   } catch (error) {
     db.close()

@@ -158,6 +158,14 @@ export class FileConsumer implements Consumer, BusListener {
     this.#settlement.close()
     try {
       await this.#membership.leave()
+    } catch (error) {
+      // Full or failing disk: a stop does not wait for it. What is held is taken over once this process's lease runs out.
+      const { bus, subscription } = this.#member
+      bus.report(
+        'warn',
+        `group ${subscription.group} of ${subscription.channel}: leaving could not be written; others take over after the lease`,
+        storeError(error, bus.path),
+      )
     } finally {
       this.#settlement.close()
       this.#left(this)

@@ -76,6 +76,7 @@ export class Settlement {
   }
 
   #reportLost(deliveries: readonly Delivery[], error: SluiceError): void {
+    if (deliveries.length === 0) return
     queueMicrotask(() => {
       if (!this.#member.closing) this.#member.observer.settlementLost(deliveries, error)
     })
@@ -144,7 +145,11 @@ export class Settlement {
         }
         // Nothing was written (disk full, lock held for long): what is settled stays settled here and is written later.
         this.#queued = false
-        this.#waiting.push(...waiting)
+        // Who flushes must hear: not settled yet, so it may come again. It is written all the same when there is room.
+        const flushing = waiting.filter((one) => !one.committed)
+        if (flushing.length > 0) this.#reportLost([...this.#pending], error)
+        for (const one of flushing) one.resolve()
+        this.#waiting.push(...waiting.filter((one) => one.committed))
         if (!member.closing) this.#later(retryDelayMs)
         else for (const one of this.#waiting.splice(0)) one.resolve()
       },
@@ -184,5 +189,6 @@ export class Settlement {
   close(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    if (!this.#queued) for (const one of this.#waiting.splice(0)) one.resolve()
   }
 }

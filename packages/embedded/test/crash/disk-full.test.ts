@@ -40,6 +40,8 @@ test('a full disk: typed, nothing damaged, and it heals when there is room', {
   assert.deepEqual(bodies(taken), confirmed)
   consumer.accept(taken)
   await sleep(300)
+  // A flush says so at once instead of waiting for room.
+  await consumer.flush()
   rmSync(join(folder, 'ballast'))
   let healed = false
   for (let i = 0; i < 50 && !healed; i++) {
@@ -52,5 +54,18 @@ test('a full disk: typed, nothing damaged, and it heals when there is room', {
   await bus.close()
   const again = await openBus(join(folder, 'bus.db'))
   assert.equal((await again.admin.groups('c'))[0]?.backlog, 1)
+  // A stop does not wait for room.
+  const last = await joinGroup(again)
+  const [left] = await take(last, 1)
+  try {
+    for (;;) writeFileSync(join(folder, 'ballast'), Buffer.alloc(4096), { flag: 'a' })
+  } catch {
+    // Full again.
+  }
+  for (let n = 0; n < 20; n++) await again.send([message('x'.repeat(100_000))])
+  if (left !== undefined) last.accept([left])
+  const startMs = performance.now()
+  await last.flush()
   await again.close()
+  assert.ok(performance.now() - startMs < 3000)
 })
