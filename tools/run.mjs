@@ -11,7 +11,7 @@ const node = join(root, 'node_modules', '.bin', process.platform === 'win32' ? '
 
 /** Task → what the workspace's Node runs; further arguments are passed through. */
 const tasks = {
-  start: ['examples/shop/src/main.ts'],
+  start: ['--disable-warning=ExperimentalWarning', 'examples/shop/src/main.ts'],
   test: ['tools/stages/test.ts'],
   check: ['tools/stages/check.ts'],
   bench: ['bench/main.ts'],

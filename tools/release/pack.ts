@@ -1,8 +1,7 @@
 /** `npm run pack`: builds, stages and packs every published package into .cache/tarballs, and lets publint and arethetypeswrong judge them. */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { join, relative } from 'node:path'
 import { buildAll } from './build.ts'
 import { builtPath, type Package, publishedPackages, root } from './packages.ts'
 
@@ -102,9 +101,9 @@ export function packAll(): ReadonlyMap<string, string> {
 }
 
 if (import.meta.main) {
-  parseArgs({ options: {} })
   try {
     packAll()
+    console.log(`the tarballs are in ${relative(process.cwd(), tarballs)}`)
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
     process.exitCode = 1

@@ -89,6 +89,7 @@ const planted: Readonly<Record<string, readonly (readonly [Readonly<Record<strin
   'links between pages': [
     [{ 'docs/a.md': '[x](../gone.md)\n' }, /docs\/a\.md:1: \.\.\/gone\.md leads nowhere/],
     [{ 'docs/a.md': '[x](../README.md#no-part)\n' }, /no such heading/],
+    [{ 'docs/internals/a.md': 'in `packages/core/src/gone.ts`\n' }, /`packages\/core\/src\/gone\.ts` is not there/],
   ],
 }
 

@@ -23,7 +23,19 @@ function broken(tree: Tree, file: string, target: string): string | undefined {
   return undefined
 }
 
-/** Every relative link of a Markdown page leads to a file, and to a heading if it names one. */
+// A path in a code span of docs/internals: `packages/core/src/x.ts`. Patterns (`<name>`, `*`) are no paths.
+function stalePaths(tree: Tree, file: string, text: string): readonly Finding[] {
+  if (!file.startsWith('docs/internals/') && file !== 'CONTRIBUTING.md') return []
+  return [...text.matchAll(/`((?:packages|examples|tools|bench|docs)\/[\w./-]+)`/g)].flatMap((match): Finding[] => {
+    const path = (match[1] ?? '').replace(/\/$/, '')
+    const known = tree.files.includes(path) || tree.files.some((other) => other.startsWith(`${path}/`))
+    return known || /^packages\/(cli|console|transports|core\/src\/store)$/.test(path) || path.startsWith('docs/internals/results')
+      ? []
+      : [{ file, line: lineAt(text, match.index), message: `\`${path}\` is not there` }]
+  })
+}
+
+/** Every relative link of a Markdown page leads to a file, and to a heading if it names one; every path that the internals name is there. */
 export const markdownLinks: Rule = {
   name: 'links between pages',
   why: 'a page that was moved takes its links along',
@@ -33,13 +45,14 @@ export const markdownLinks: Rule = {
       .filter((file) => file.endsWith('.md'))
       .flatMap((file): Finding[] => {
         const text = tree.read(file).replace(/```.*?```/gs, (block) => block.replace(/[^\n]/g, ' '))
-        return [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap((match): Finding[] => {
+        const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap((match): Finding[] => {
           const target = match[1] ?? ''
           if (/^[a-z]+:/.test(target)) return []
           looked++
           const message = broken(tree, file, target)
           return message === undefined ? [] : [{ file, line: lineAt(text, match.index), message }]
         })
+        return [...links, ...stalePaths(tree, file, text)]
       })
     return { looked, at: 'links', findings }
   },

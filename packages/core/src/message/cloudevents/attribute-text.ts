@@ -1,4 +1,4 @@
-/** How attribute values are written: one text form for headers, one JSON form for structured mode, and the way back. */
+/** How attribute values are written as text in headers, and read back. The JSON form of structured mode is in structured.ts. */
 import { SluiceError } from '../../errors/index.ts'
 import { type AttributeName, attributeFault, attributeKinds, attributeNames } from '../attributes.ts'
 import type { Envelope } from '../envelope.ts'
