@@ -5,7 +5,7 @@ const marks = { pass: '✓', fail: '✗ fails', cannot: 'cannot', skipped: '–'
 
 /** The page `docs/reference/guarantees.md`: transports × facts, transports × cases, and the reasons of what is left out. */
 export function guaranteesPage(results: readonly CaseResult[], subjects: readonly Subject[]): string {
-  const transports = [...new Set(results.map((result) => result.transport))]
+  const transports = [...new Set(results.map((result) => result.transport))].sort()
   const reasons: string[] = []
   const lines = [
     '# What each transport guarantees',
