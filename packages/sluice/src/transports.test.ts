@@ -41,9 +41,20 @@ test('a package is loaded when its URL is first opened, not before', async () =>
 })
 
 test('a package that is not installed: UNKNOWN_TRANSPORT with the command that installs it', async () => {
+  const missing = Object.assign(new Error("Cannot find package '@sluice/embedded' imported from /x"), { code: 'ERR_MODULE_NOT_FOUND' })
+  const table = transportTable(() => Promise.reject(missing))
+  await assert.rejects(factoryFor('file', table).open('file:./bus.db', context), (error) => {
+    assert.ok(isSluiceError(error, 'UNKNOWN_TRANSPORT'))
+    assert.match(error.message, /npm install @sluice\/embedded/)
+    return true
+  })
+})
+
+test('a package that does not exist yet: nobody is told to install it', async () => {
   await assert.rejects(factoryFor('rocketmq', transportTable()).open('rocketmq://localhost', context), (error) => {
     assert.ok(isSluiceError(error, 'UNKNOWN_TRANSPORT'))
-    assert.match(error.message, /npm install @sluice\/rocketmq/)
+    assert.match(error.message, /none yet in this version/)
+    assert.doesNotMatch(error.message, /npm install/)
     return true
   })
 })

@@ -11,7 +11,7 @@ export interface TransportModule {
 /** Loads a package by its name; rejects as `import()` does. */
 export type LoadPackage = (name: string) => Promise<object>
 
-/** URL scheme → the package that carries it. Only `memory` and `file` come with `sluice`; the others are installed beside it. */
+/** URL scheme → the package that carries it. Only `memory` and `file` come with `sluice`; the others are installed beside it, once they exist. */
 export const transportPackages: Readonly<Record<string, string>> = {
   file: '@sluice/embedded',
   amqp: '@sluice/rabbitmq',
@@ -27,6 +27,12 @@ export const transportPackages: Readonly<Record<string, string>> = {
   postgres: '@sluice/postgres',
   postgresql: '@sluice/postgres',
 }
+
+/**
+ * Packages of {@link transportPackages} that exist. The others have their names and schemes reserved: nobody is told to
+ * install a name that somebody else could have taken.
+ */
+export const publishedPackages: ReadonlySet<string> = new Set(['@sluice/embedded'])
 
 /** The memory transport, and one factory a package that loads it when a URL first asks for it. */
 export function transportTable(load: LoadPackage = loadPackage): readonly TransportFactory[] {
@@ -58,7 +64,9 @@ async function loadTransport(name: string, schemes: readonly string[], load: Loa
       })
     throw new SluiceError('UNKNOWN_TRANSPORT', `the transport for ${urls} URLs is not installed`, {
       cause,
-      fix: `Run: npm install ${name}`,
+      fix: publishedPackages.has(name)
+        ? `Run: npm install ${name}`
+        : `There is none yet in this version of Sluice (${name} is reserved for it). What is here: file: and memory:, and what you pass in connect({ transports })`,
       details: { package: name },
     })
   }
