@@ -10,6 +10,7 @@ import { type PageServer, servePage } from './server.ts'
 import type { Action } from './state.ts'
 
 const drainDeadlineMs = 30_000
+const doorDeadlineMs = 10_000
 /** Orders of one burst. */
 export const burstOrders = 100_000
 
@@ -51,8 +52,7 @@ class Player {
       if (waitMs > 1) await sleep(waitMs, undefined, { signal }).catch(() => {})
       while (this.#paused && !signal.aborted) await sleep(100)
       if (signal.aborted) return
-      await this.#shop.client.post(invoice)
-      this.#played.push(invoice)
+      await this.#shop.client.post(invoice, this.#played)
       this.#terminal.progress(this.#terminal.text('postedProgress'), this.#played.length, this.#invoices.length)
     }
     this.#terminal.say('replayed', { orders: this.#invoices.length })
@@ -123,10 +123,12 @@ export async function runPage(options: Options, terminal: Terminal, signal: Abor
       port: options.port,
     })
     terminal.say('pageReady', { url: page.url })
-    void player.play(signal)
+    const playing = player.play(signal)
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
     terminal.say('draining', { seconds: drainDeadlineMs / 1000 })
+    await shop.client.finish(doorDeadlineMs)
     shop.closeDoor()
+    await playing
     await player.settled()
     return await drainAndAudit(shop, options.keep, terminal)
   } finally {

@@ -3,7 +3,7 @@
 import type { ProviderLatencies } from '../providers/provider.ts'
 import { standardLatencies } from '../providers/provider.ts'
 import { readInvoices, replicate } from '../rules/input.ts'
-import { demandOf } from '../rules/invoice.ts'
+import { demandOf, type Invoice } from '../rules/invoice.ts'
 import type { Mode } from '../services/process/control.ts'
 import type { Percentiles } from './response-times.ts'
 import { Shop } from './shop.ts'
@@ -38,14 +38,15 @@ export async function compare(orders: number, terminal: Terminal, signal: AbortS
     shop.children.setLatencies(latencies)
     await new Promise((resolve) => setTimeout(resolve, 200))
     const invoices = [...replicate(sales, warmUp + orders, ++round)]
-    shop.posted.push(invoices)
+    const accepted: Invoice[] = []
+    shop.posted.push(accepted)
     for (const [index, invoice] of invoices.entries()) {
       if (signal.aborted) throw new Error('interrupted')
       if (index === warmUp) {
         await shop.client.settled()
         shop.responseTimes.takeRecent()
       }
-      await shop.client.post(invoice)
+      await shop.client.post(invoice, accepted)
       terminal.progress(`${mode}, ${latencies.payment} + ${latencies.courier} + ${latencies.sms} ms`, index + 1, invoices.length)
     }
     await shop.client.settled()

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,4 +53,27 @@ test('a wrong option is named, with the usage, and exit code 2', async (context)
   assert.match(stderr, /--orders is a whole number from 1 to 25900, not "many"/)
   assert.match(stderr, /npm start -- --compare/)
   assert.equal((await shop(context, '--chaos')).code, 2)
+})
+
+test('Ctrl-C on the page drains, says what it drained, and audits the books', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shop-page-'))
+  context.after(() => rmSync(folder, { recursive: true, force: true }))
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, '--port', '0', '--pace', '60', '--lang', 'en'], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  context.after(() => child.kill('SIGKILL'))
+  let said = ''
+  child.stderr.setEncoding('utf8')
+  child.stderr.on('data', (text: string) => {
+    // Some orders are on their way when it is told to end.
+    if (!said.includes('The shop is open') && `${said}${text}`.includes('The shop is open')) setTimeout(() => child.kill('SIGINT'), 2_000)
+    said += text
+  })
+  const code = await new Promise((resolve) => child.once('exit', resolve))
+  assert.equal(code, 0, said)
+  assert.match(said, /Closing the door/)
+  assert.match(said, /payment: finished \d+ while stopping, gave back \d+, left \d+ unsent/)
+  assert.match(said, /Drained: [1-9]\d* orders accepted, 0 still open, 0 messages waiting\./)
+  assert.match(said, /The books balance: [1-9]\d* orders/)
 })

@@ -71,8 +71,7 @@ export async function runOnce(options: OnceOptions): Promise<OnceResult> {
     shop.posted.push(posted)
     for (const [index, invoice] of invoices.entries()) {
       if (options.signal.aborted) break
-      await shop.client.post(invoice)
-      posted.push(invoice)
+      await shop.client.post(invoice, posted)
       if (index % quoteEvery === 0) {
         const status = await shop.quote(invoice.skus[0] ?? '').catch(() => undefined)
         if (status?.status === 200) quotations.answered++

@@ -24,6 +24,7 @@ export class OrderClient {
   readonly #agent: Agent
   readonly #lastOf: Map<string, Promise<void>> = new Map()
   readonly #running: Set<Promise<void>> = new Set()
+  #closing = false
   /** Orders that are accepted for sure. */
   accepted = 0
   /** Requests that failed and were made again. */
@@ -39,13 +40,14 @@ export class OrderClient {
   /**
    * Posts one invoice, again and again until it is accepted. Resolves as soon as a place among the concurrent requests
    * is taken; a customer's own orders are posted one after the other, as customers do.
+   * What is accepted is added to `accepted`, for the books.
    */
-  async post(invoice: Invoice): Promise<void> {
+  async post(invoice: Invoice, accepted: Invoice[]): Promise<void> {
     while (this.#running.size >= this.#options.concurrency) await Promise.race(this.#running)
     const before = invoice.customer === null ? undefined : this.#lastOf.get(invoice.customer)
     const done = (async () => {
       await before
-      await this.#untilAccepted('/orders', JSON.stringify(invoice), 1, true)
+      if (await this.#untilAccepted('/orders', JSON.stringify(invoice), 1, true)) accepted.push(invoice)
     })()
     if (invoice.customer !== null) this.#lastOf.set(invoice.customer, done)
     this.#running.add(done)
@@ -64,11 +66,12 @@ export class OrderClient {
       if (batch.length === 0) return
       const lines = batch
       batch = []
-      await this.#untilAccepted('/orders/batch', lines.join('\n'), lines.length, false)
+      if (!(await this.#untilAccepted('/orders/batch', lines.join('\n'), lines.length, false))) return
       count += lines.length
       progress(count)
     }
     for (const invoice of invoices) {
+      if (this.#closing) return
       batch.push(JSON.stringify(invoice))
       if (batch.length === batchSize) await flush()
     }
@@ -80,11 +83,17 @@ export class OrderClient {
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
   }
 
+  /** Lets nobody new in, and whoever is inside finish, for `deadlineMs` at most. */
+  async finish(deadlineMs: number): Promise<void> {
+    this.#closing = true
+    await Promise.race([this.settled(), sleep(deadlineMs, undefined, { ref: false })])
+  }
+
   close(): void {
     this.#agent.destroy()
   }
 
-  async #untilAccepted(path: string, body: string, orders: number, measured: boolean): Promise<void> {
+  async #untilAccepted(path: string, body: string, orders: number, measured: boolean): Promise<boolean> {
     const { signal, responseTimes } = this.#options
     this.waiting += orders
     try {
@@ -96,7 +105,7 @@ export class OrderClient {
           if (status !== undefined && status < 300) {
             if (measured) responseTimes.record(performance.now() - startMs)
             this.accepted += orders
-            return
+            return true
           }
           if (status !== undefined && status >= 400 && status < 500) throw new Error(`the order API refuses ${body.slice(0, 200)}: status ${status}`)
           responseTimes.recordFailure()
@@ -104,6 +113,7 @@ export class OrderClient {
         this.retried++
         await sleep(retryDelayMs, undefined, { signal }).catch(() => {})
       }
+      return false
     } finally {
       this.waiting -= orders
     }
