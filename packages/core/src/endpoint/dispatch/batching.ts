@@ -1,6 +1,6 @@
 /** Collects entries for batch handlers: until a batch is full or its oldest entry has waited `waitMs` (a maximum age, no debounce). */
 import type { HandlerBinding } from './binding.ts'
-import type { Entry } from './run.ts'
+import type { Entry } from './handler-call.ts'
 
 /** Entries on their way to one batch handler. */
 export class Gathering {

@@ -18,22 +18,21 @@ import {
 import { SluiceError, toError } from '../../errors/index.ts'
 import { isExpired, isReject, isRetryAfter } from '../../policy/index.ts'
 import type { Consumer, DeadLetterReason, Delivery } from '../../transport/index.ts'
-import { DueHeap, type LaneCommand, LaneMachine, type Verdict } from '../lane/index.ts'
+import { type LaneCommand, LaneMachine, type Verdict } from '../lane/index.ts'
 import { Batching } from './batching.ts'
 import type { HandlerBinding } from './binding.ts'
 import { Gate } from './gate.ts'
+import { type Entry, HandlerCall, type Route } from './handler-call.ts'
 import type { GroupRunnerOptions } from './options.ts'
 import { RequestExecutor } from './requests.ts'
-import { type Entry, type Route, Run, timeoutError } from './run.ts'
 import { Sequencer } from './sequencer.ts'
+import { TimeOuts } from './time-outs.ts'
 import { accept, putBack, verdictOfFailure, verdictOfUnknownType, verdictOfUnprepared, waitVerdict } from './verdict.ts'
 
 /** A turn's share of the event loop, ms. */
 const sliceMs = 5
 /** Starts a slice at most: a clock that stands still (tests) must not starve the event loop. */
 const startsPerSlice = 8_192
-/** How long a handler may take to end after its signal was aborted before it is left to itself, ms. */
-const abortGraceMs = 5_000
 /** How long `gaveUp` may hold up a dead letter, ms. */
 const gaveUpMaxMs = 5_000
 
@@ -76,8 +75,8 @@ export class Dispatcher {
 
   readonly #options: GroupRunnerOptions
   readonly #routes: ReadonlyMap<string, HandlerBinding>
-  readonly #timeouts: DueHeap<Run> = new DueHeap()
-  readonly #running: Set<Run> = new Set()
+  readonly #timeOuts: TimeOuts = new TimeOuts((run) => this.#leaveRun(run))
+  readonly #running: Set<HandlerCall> = new Set()
   readonly #batching: Batching = new Batching()
   /** Only where the transport does not keep the producers' order. */
   readonly #sequencer: Sequencer | undefined
@@ -263,7 +262,7 @@ export class Dispatcher {
     this.#inTurn = true
     try {
       this.lookAtClock()
-      this.#endOverdueRuns()
+      this.#timeOuts.look(this.#nowMs)
       const sequencer = this.#sequencer
       if (sequencer !== undefined && sequencer.nextMs <= this.#nowMs) this.#intakeInSequence(sequencer.expire(this.#nowMs))
       // First what was lost or revoked meanwhile: gathered entries of it must not run.
@@ -342,7 +341,7 @@ export class Dispatcher {
     while (this.slots < this.#options.concurrency) {
       const batch = this.#batching.takeRipe(fullOnly ? Number.NEGATIVE_INFINITY : this.#nowMs)
       if (batch === undefined) break
-      this.#run(new Run(batch.binding, batch.entries, this.#nowMs))
+      this.#run(new HandlerCall(batch.binding, batch.entries, this.#nowMs))
       ran = true
     }
     return ran
@@ -375,7 +374,7 @@ export class Dispatcher {
       return
     }
     entry.prepared = prepared
-    if (route.batch === undefined) this.#run(new Run(route, [entry], this.#nowMs))
+    if (route.batch === undefined) this.#run(new HandlerCall(route, [entry], this.#nowMs))
     else this.#gather(entry, route)
   }
 
@@ -387,7 +386,7 @@ export class Dispatcher {
         this.lookAtClock()
         entry.prepared = value
         if (entry.lost || entry.lane.partition.stopping) this.machine.finish(entry, putBack)
-        else if (route.batch === undefined) this.#run(new Run(route, [entry], this.#nowMs))
+        else if (route.batch === undefined) this.#run(new HandlerCall(route, [entry], this.#nowMs))
         else this.#batching.add(entry, route, this.#nowMs)
         this.schedule()
       },
@@ -431,7 +430,7 @@ export class Dispatcher {
 
   // ------------------------------------------------------------------ handler calls
 
-  #run(run: Run): void {
+  #run(run: HandlerCall): void {
     for (const entry of run.entries) {
       entry.run = run
       entry.failure = undefined
@@ -453,26 +452,26 @@ export class Dispatcher {
       return
     }
     this.#running.add(run)
-    if (run.binding.timeoutMs !== undefined) this.#timeouts.set(run, this.#nowMs + run.binding.timeoutMs)
+    this.#timeOuts.watch(run, this.#nowMs)
     result.then(
       () => this.#runSettled(run, undefined, event),
       (error: unknown) => this.#runSettled(run, { error }, event),
     )
   }
 
-  #runSettled(run: Run, failure: { readonly error: unknown } | undefined, event: ProcessEvent | undefined): void {
+  #runSettled(run: HandlerCall, failure: { readonly error: unknown } | undefined, event: ProcessEvent | undefined): void {
     if (run.ended) return
     this.lookAtClock()
     this.#runEnded(run, failure, event)
     this.schedule()
   }
 
-  #runEnded(run: Run, thrown: { readonly error: unknown } | undefined, event?: ProcessEvent): void {
+  #runEnded(run: HandlerCall, thrown: { readonly error: unknown } | undefined, event?: ProcessEvent): void {
     run.ended = true
     this.slots--
     this.#running.delete(run)
-    this.#timeouts.remove(run)
-    const failure = run.timedOut === undefined ? thrown : { error: run.timedOut }
+    this.#timeOuts.forget(run)
+    const failure = run.cutShort === undefined ? thrown : { error: run.cutShort }
     const outcomes: string[] | undefined = event === undefined ? undefined : []
     for (const entry of run.entries) {
       const failed = failure ?? entry.failure
@@ -603,22 +602,14 @@ export class Dispatcher {
     this.machine.accepts.push(delivery)
   }
 
-  /** Handlers past their time-out are aborted, and left to themselves after a grace. */
-  #endOverdueRuns(): void {
-    for (let run = this.#timeouts.popDue(this.#nowMs); run !== undefined; run = this.#timeouts.popDue(this.#nowMs)) {
-      if (run.timedOut !== undefined) {
-        this.#options.report({
-          level: 'warn',
-          message: 'a handler ignores its aborted signal and was left to itself; it may overlap with a later attempt',
-          details: this.#where({}),
-        })
-        this.#runEnded(run, undefined)
-        continue
-      }
-      run.timedOut = timeoutError(run)
-      run.abort(run.timedOut)
-      this.#timeouts.set(run, this.#nowMs + Math.min(abortGraceMs, run.binding.timeoutMs ?? abortGraceMs))
-    }
+  /** A handler ignored its aborted signal: its slot and its lane go on without it. */
+  #leaveRun(run: HandlerCall): void {
+    this.#options.report({
+      level: 'warn',
+      message: 'a handler ignores its aborted signal and was left to itself; it may overlap with a later attempt',
+      details: this.#where({}),
+    })
+    this.#runEnded(run, undefined)
   }
 
   // ------------------------------------------------------------------ what the machine asks for
@@ -671,12 +662,9 @@ export class Dispatcher {
   /** A running entry's delivery is lost: its run is aborted when nothing else is in it. */
   #abortLost(entry: Entry): void {
     const run = entry.run
-    if (run instanceof Run) {
+    if (run instanceof HandlerCall) {
       if (run.ended || !run.entries.every((other) => other.lost)) return
-      const error = new SluiceError('LEASE_LOST', 'another consumer took over what this delivery belonged to')
-      run.timedOut = error
-      run.abort(error)
-      this.#timeouts.set(run, this.#nowMs + abortGraceMs)
+      this.#timeOuts.abort(run, new SluiceError('LEASE_LOST', 'another consumer took over what this delivery belonged to'), this.#nowMs)
       return
     }
     for (const gathered of this.#batching.remove((other) => other === entry)) this.machine.finish(gathered, putBack)
@@ -687,7 +675,7 @@ export class Dispatcher {
     const waitsForGate = !this.paused && this.machine.readyCount > 0 && this.slots < this.#options.concurrency && !this.gate.allows(this.#nowMs)
     const gateMs = waitsForGate ? this.gate.nextMs(this.#nowMs) : Number.POSITIVE_INFINITY
     const batchMs = this.slots < this.#options.concurrency ? this.#batching.nextMs : Number.POSITIVE_INFINITY
-    const nextMs = Math.min(this.machine.nextWakeMs, this.#timeouts.nextMs, batchMs, gateMs, this.#sequencer?.nextMs ?? Number.POSITIVE_INFINITY)
+    const nextMs = Math.min(this.machine.nextWakeMs, this.#timeOuts.nextMs, batchMs, gateMs, this.#sequencer?.nextMs ?? Number.POSITIVE_INFINITY)
     if (nextMs === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timerAtMs <= nextMs)) return
     this.#timer?.cancel()
     this.#timerAtMs = nextMs

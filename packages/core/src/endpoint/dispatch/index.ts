@@ -1,3 +1,3 @@
 export type { HandlerBinding, RunEntry } from './binding.ts'
+export { createGroupRunner } from './group-runner.ts'
 export type { GroupRunner, GroupRunnerOptions, GroupStats } from './options.ts'
-export { createGroupRunner } from './runner.ts'

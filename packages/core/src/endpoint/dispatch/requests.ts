@@ -2,7 +2,7 @@
 import { toError } from '../../errors/index.ts'
 import type { Consumer, Delivery } from '../../transport/index.ts'
 import type { LaneRequest } from '../lane/index.ts'
-import type { Route } from './run.ts'
+import type { Route } from './handler-call.ts'
 
 type Request = LaneRequest<Route>
 type Kind<K extends Request['kind']> = Request & { readonly kind: K }

@@ -7,8 +7,8 @@ import { retryPolicy } from '../../policy/index.ts'
 import type { GroupStatus, OutgoingMessage, Transport } from '../../transport/index.ts'
 import { memoryTransport } from '../../transport/index.ts'
 import type { HandlerBinding, RunEntry } from './binding.ts'
+import { createGroupRunner } from './group-runner.ts'
 import type { GroupRunner, GroupRunnerOptions } from './options.ts'
-import { createGroupRunner } from './runner.ts'
 
 const open: Transport[] = []
 const runners: GroupRunner[] = []

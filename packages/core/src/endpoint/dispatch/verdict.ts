@@ -3,8 +3,8 @@ import { isSluiceError, SluiceError } from '../../errors/index.ts'
 import { deadLetterReason, decideRetry, isRetryAfter } from '../../policy/index.ts'
 import type { DeadLetterReason } from '../../transport/index.ts'
 import type { Verdict } from '../lane/index.ts'
+import type { Entry } from './handler-call.ts'
 import type { GroupRunnerOptions } from './options.ts'
-import type { Entry } from './run.ts'
 
 const newerVersionHoldDefaultMs = 3_600_000
 const waitMinMs = 1_000
@@ -24,7 +24,10 @@ export function verdictOfFailure(options: GroupRunnerOptions, entry: Entry, erro
   return decision
 }
 
-/** The message could not be prepared: no handler has seen it, and another attempt would find the same bytes. */
+/**
+ * The message could not be prepared (undecodable, invalid, no upcast, a newer version): no handler has seen it, and
+ * another attempt would find the same bytes.
+ */
 export function verdictOfUnprepared(options: GroupRunnerOptions, entry: Entry, error: unknown, wallMs: number): Verdict {
   if (isSluiceError(error, 'NEWER_VERSION') && options.onNewerVersion === 'hold') {
     if (wallMs - entry.firstDeliveredAtMs < (options.newerVersionHoldMs ?? newerVersionHoldDefaultMs)) return waitVerdict(entry)

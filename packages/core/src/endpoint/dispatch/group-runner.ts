@@ -4,7 +4,7 @@ import { SluiceError, toError } from '../../errors/index.ts'
 import type { Consumer, ConsumerObserver } from '../../transport/index.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { GroupRunner, GroupRunnerOptions, GroupStats } from './options.ts'
-import { Watchdog } from './watchdog.ts'
+import { StallWatch } from './stall-watch.ts'
 
 const receiveRetryMinMs = 100
 const receiveRetryMaxMs = 10_000
@@ -17,7 +17,7 @@ export function createGroupRunner(options: GroupRunnerOptions): GroupRunner {
 class Runner implements GroupRunner {
   readonly #options: GroupRunnerOptions
   readonly #dispatcher: Dispatcher
-  readonly #watchdog: Watchdog
+  readonly #stallWatch: StallWatch
   #consumer: Consumer | undefined = undefined
   #stopping: Promise<{ readonly finished: number; readonly released: number }> | undefined = undefined
   #wakeReceiver: (() => void) | undefined = undefined
@@ -28,7 +28,7 @@ class Runner implements GroupRunner {
   constructor(options: GroupRunnerOptions) {
     this.#options = options
     this.#dispatcher = new Dispatcher(options)
-    this.#watchdog = new Watchdog(options, this.#dispatcher)
+    this.#stallWatch = new StallWatch(options, this.#dispatcher)
     this.#dispatcher.afterTurn = () => {
       if (this.#wakeReceiver !== undefined && this.#room() > 0) this.#wakeReceiver()
       if (this.#wakeStop !== undefined && this.#dispatcher.machine.idle) this.#wakeStop()
@@ -41,7 +41,7 @@ class Runner implements GroupRunner {
     this.#consumer = consumer
     if (this.#stopping !== undefined) return
     this.#dispatcher.attach(consumer)
-    this.#watchdog.start()
+    this.#stallWatch.start()
     void this.#receive(consumer)
   }
 
@@ -180,7 +180,7 @@ class Runner implements GroupRunner {
   // ------------------------------------------------------------------ the end
 
   async #stop(deadlineMs: number): Promise<{ readonly finished: number; readonly released: number }> {
-    this.#watchdog.stop()
+    this.#stallWatch.stop()
     const consumer = this.#consumer
     const dispatcher = this.#dispatcher
     const { machine } = dispatcher

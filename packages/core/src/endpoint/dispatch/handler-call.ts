@@ -1,4 +1,4 @@
-import { SluiceError } from '../../errors/index.ts'
+import type { SluiceError } from '../../errors/index.ts'
 import type { LaneEntry } from '../lane/index.ts'
 import type { HandlerBinding } from './binding.ts'
 
@@ -9,15 +9,15 @@ export type Route = HandlerBinding | undefined
 export type Entry = LaneEntry<Route>
 
 /** One handler call with its entries: where its time-out and its signal live. */
-export class Run {
+export class HandlerCall {
   readonly binding: HandlerBinding
   readonly entries: Entry[]
   readonly startedAtMs: number
   /** Monotonic; 0: not waiting. Place in the heap of time-outs. */
   wakeMs = 0
   heapIndex = -1
-  /** The time-out has passed; the handler has a grace to end. */
-  timedOut: SluiceError | undefined = undefined
+  /** Why its signal was aborted before its end (time-out, lost); then its attempt fails with this, and it has a grace to end. */
+  cutShort: SluiceError | undefined = undefined
   /** Its outcome was taken; whatever comes later is dropped. */
   ended = false
   #controller: AbortController | undefined = undefined
@@ -44,16 +44,4 @@ export class Run {
     this.#abortReason = reason
     this.#controller?.abort(reason)
   }
-}
-
-/** What a handler that was too slow is told by its signal, and what its attempt fails with. */
-export function timeoutError(run: Run): SluiceError {
-  return new SluiceError(
-    'HANDLER_TIMEOUT',
-    `the handler of ${run.entries[0]?.delivery.envelope.type ?? 'a message'} did not finish within ${run.binding.timeoutMs} ms`,
-    {
-      fix: 'Raise timeoutMs, or let the handler watch ctx.signal and do less per message',
-      details: { timeoutMs: run.binding.timeoutMs },
-    },
-  )
 }

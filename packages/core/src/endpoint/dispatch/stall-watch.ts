@@ -7,7 +7,7 @@ import type { GroupRunnerOptions } from './options.ts'
 const stallDefaultMs = 60_000
 
 /** See the header of this file. */
-export class Watchdog {
+export class StallWatch {
   readonly #options: GroupRunnerOptions
   readonly #dispatcher: Dispatcher
   readonly #stallMs: number

@@ -56,7 +56,7 @@ test('what cannot succeed becomes a dead letter with its reason, and its lane go
   const bad = letters.find((letter) => letter.envelope.body === 'bad')
   assert.equal(bad?.reason.code, 'TypeError')
   assert.equal(bad?.reason.attempts, 3)
-  assert.match(bad?.reason.stack ?? '', /runner\.test\.ts/)
+  assert.match(bad?.reason.stack ?? '', /group-runner\.test\.ts/)
   const never = letters.find((letter) => letter.envelope.body === 'never')
   assert.equal(never?.reason.code, 'NO_ROUTE')
   assert.equal(never?.reason.attempts, 1)
