@@ -417,12 +417,12 @@ test('a circuit breaker pauses the group and tries with one message', async () =
         { retry: retryPolicy({ attempts: 100, minDelayMs: 1, maxDelayMs: 1 }) },
       ),
     ],
-    { circuitBreaker: { count: 5, share: 0.5, windowMs: 1000, openMs: 40 } },
+    { circuitBreaker: { count: 5, share: 0.5, windowMs: 10_000, openMs: 500 } },
   )
   await send(...Array.from({ length: 50 }, (_, i) => outgoing(`k${i}`, String(i))))
   await until('open', () => runner.stats.circuitBreaker === 'open')
   assert.equal(calls, 5)
-  await until('one trial', () => calls === 6)
+  await until('one trial', () => calls === 6, 10_000)
   await sleep(10)
   assert.equal(calls, 6)
   broken = false

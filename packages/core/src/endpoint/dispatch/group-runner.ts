@@ -8,6 +8,8 @@ import { StallWatch } from './stall-watch.ts'
 
 const receiveRetryMinMs = 100
 const receiveRetryMaxMs = 10_000
+/** What a stop grants the transport to settle and to leave, each, however short its deadline, ms. */
+const leaveMsMin = 1_000
 
 /** Makes the runner of one (channel, group); nothing happens before `start`. */
 export function createGroupRunner(options: GroupRunnerOptions): GroupRunner {
@@ -81,6 +83,11 @@ class Runner implements GroupRunner {
       killSwitch: gate.killSwitch?.state ?? 'closed',
       partitions: machine.partitions.size,
     }
+  }
+
+  get #where(): { readonly channel: string; readonly group: string } {
+    const { channel, group } = this.#options.subscription
+    return { channel, group }
   }
 
   #setPaused(): void {
@@ -181,6 +188,7 @@ class Runner implements GroupRunner {
 
   async #stop(deadlineMs: number): Promise<{ readonly finished: number; readonly released: number }> {
     this.#stallWatch.stop()
+    const stopBeganMs = this.#options.clock.monotonicMs()
     const consumer = this.#consumer
     const dispatcher = this.#dispatcher
     const { machine } = dispatcher
@@ -196,12 +204,27 @@ class Runner implements GroupRunner {
     if (!(await this.#idleWithin(deadlineMs))) {
       released += dispatcher.abandon(new SluiceError('BUS_STOPPED', 'the stop reached its deadline before the handler ended'))
     }
-    await consumer.flush().catch((error: unknown) => {
-      this.#options.report({ level: 'warn', message: `the last settlements were not confirmed: ${toError(error).message}` })
-    })
-    await consumer.close()
+    const beganMs = this.#options.clock.monotonicMs()
+    const leftMs = Math.max(leaveMsMin, deadlineMs - (beganMs - stopBeganMs))
+    await this.#settleWithin('the last settlements were not confirmed', leftMs, () => consumer.flush())
+    await this.#settleWithin('leaving the group was not confirmed; its lease runs out by itself', leftMs, () => consumer.close())
     dispatcher.close()
     return { finished: runningBefore - machine.runningCount, released }
+  }
+
+  /** A transport that cannot write (a full disk, a server that is away) must not hold up a stop. */
+  async #settleWithin(failure: string, withinMs: number, settle: () => Promise<void>): Promise<void> {
+    const late = Promise.withResolvers<void>()
+    const timer = this.#options.clock.setTimer(withinMs, () => late.reject(new Error(`not within ${Math.round(withinMs)} ms`)), { keepAlive: true })
+    const settled = settle()
+    try {
+      await Promise.race([settled, late.promise])
+    } catch (error) {
+      settled.catch(() => undefined)
+      this.#options.report({ level: 'warn', message: `${failure}: ${toError(error).message}`, details: this.#where })
+    } finally {
+      timer.cancel()
+    }
   }
 
   #idleWithin(deadlineMs: number): Promise<boolean> {
