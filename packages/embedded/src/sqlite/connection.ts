@@ -45,19 +45,25 @@ export class Database {
     return statement
   }
 
+  /** better-sqlite3 takes `?1` for a parameter named `1`, which it binds from an object only. */
+  #bound(sql: string, values: SqliteValue[]): SqliteValue[] {
+    if (this.connection.inTransaction === undefined || !/\?\d/.test(sql)) return values
+    return [Object.fromEntries(values.map((value, index) => [index + 1, value])) as unknown as SqliteValue]
+  }
+
   exec(sql: string): void {
     this.connection.exec(sql)
   }
 
   /** Returns the number of rows changed. */
   run(sql: string, ...values: SqliteValue[]): number {
-    return Number(this.#statement(sql).run(...values).changes)
+    return Number(this.#statement(sql).run(...this.#bound(sql, values)).changes)
   }
 
   /** The first row; the caller names its columns. */
   get<Row>(sql: string, ...values: SqliteValue[]): Row | undefined {
     // better-sqlite3 and node:sqlite agree on undefined for "no row".
-    return this.#statement(sql).get(...values) as Row | undefined
+    return this.#statement(sql).get(...this.#bound(sql, values)) as Row | undefined
   }
 
   /** Like `get`, for statements that always return a row. */
@@ -68,7 +74,7 @@ export class Database {
   }
 
   all<Row>(sql: string, ...values: SqliteValue[]): Row[] {
-    return this.#statement(sql).all(...values) as Row[]
+    return this.#statement(sql).all(...this.#bound(sql, values)) as Row[]
   }
 
   get inTransaction(): boolean {
