@@ -27,7 +27,7 @@ import type { GroupRunnerOptions } from './options.ts'
 import { RequestExecutor } from './requests.ts'
 import { Sequencer } from './sequencer.ts'
 import { TimeOuts } from './time-outs.ts'
-import { accept, putBack, verdictOfFailure, verdictOfUnknownType, verdictOfUnprepared, waitVerdict } from './verdict.ts'
+import { accept, putBack, verdictOfExhausted, verdictOfFailure, verdictOfUnknownType, verdictOfUnprepared, waitVerdict } from './verdict.ts'
 
 /** A turn's share of the event loop, ms. */
 const sliceMs = 5
@@ -361,6 +361,10 @@ export class Dispatcher {
       this.machine.finish(entry, accept)
       return
     }
+    if (entry.attempt > route.retry.attempts) {
+      this.#end(entry, verdictOfExhausted(this.#options, entry, this.#wallMs))
+      return
+    }
     this.counters.lagMs = this.#wallMs - delivery.storedAtMs
     let prepared: unknown
     try {
@@ -406,7 +410,7 @@ export class Dispatcher {
     while (!full) {
       const next = this.machine.takeSuccessor(entry)
       if (next === undefined) return
-      const runnable = next.delivery.envelope.expirytime === undefined && this.#prepareNow(next, route)
+      const runnable = next.delivery.envelope.expirytime === undefined && next.attempt <= route.retry.attempts && this.#prepareNow(next, route)
       if (!runnable) {
         this.machine.finish(next, putBack)
         return

@@ -160,6 +160,33 @@ test('a long handler with nothing behind it is no stall', async () => {
   assert.deepEqual(reports, [])
 })
 
+test('a message that kills its process ends as a dead letter', async () => {
+  let runs = 0
+  const hang = binding(
+    () => {
+      runs++
+      return new Promise<void>(() => undefined)
+    },
+    { retry: retryPolicy({ attempts: 3 }) },
+  )
+  const name = 'memory:poison'
+  const connect = (instanceId: string) => memoryTransport.open(name, { clock: systemClock, service: 'test', instanceId, report() {}, options: {} })
+  const watcher = await connect('watcher')
+  await watcher.declare({ channels: [{ name: 'c', kind: 'events' }], groups: [{ channel: 'c', group: 'g', from: 'start', order: 'key', ephemeral: false }] })
+  await watcher.send([outgoing('a', 'poison')])
+  for (let death = 1; death <= 4; death++) {
+    const transport = await connect(`victim${death}`)
+    await rig([hang], {}, 100, transport)
+    await until(`run ${death}`, () => runs === death, 10_000)
+    transport.crash()
+  }
+  const survivor = await rig([hang], {}, 100, await connect('survivor'))
+  await until('dead letter', async () => (await watcher.admin.deadLetters('c', 'g', {}))[0]?.reason.attempts === 3, 10_000)
+  assert.equal(runs, 4)
+  assert.equal(survivor.runner.stats.deadLettered, 1)
+  assert.match((await watcher.admin.deadLetters('c', 'g', {}))[0]?.reason.message ?? '', /its process died during attempt 3/)
+})
+
 test('a filter that throws costs nobody his message', async () => {
   const seen: string[] = []
   const { send, reports } = await rig([

@@ -35,6 +35,15 @@ export function verdictOfUnprepared(options: GroupRunnerOptions, entry: Entry, e
   return { kind: 'giveUp', reason: reasonOf(options, entry, error, wallMs, entry.attempt - 1) }
 }
 
+/** All its attempts were begun, and the last ones were not survived: a message that kills its process must end, too. */
+export function verdictOfExhausted(options: GroupRunnerOptions, entry: Entry, wallMs: number): Verdict {
+  const begun = entry.attempt - 1
+  const error = new SluiceError('HANDLER_FAILED', `its process died during attempt ${begun}, the last one allowed`, {
+    fix: 'Look for what kills the process (memory, native code, process.exit) on this message, then redrive it',
+  })
+  return { kind: 'giveUp', reason: reasonOf(options, entry, error, wallMs, begun) }
+}
+
 /** Wait for somebody else (a member with this type, a newer version): ever longer, never counted. */
 export function waitVerdict(entry: Entry): Verdict {
   const delayMs = Math.min(waitMaxMs, waitMinMs * 2 ** Math.min(entry.waits, 10))
