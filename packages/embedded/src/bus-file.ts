@@ -109,6 +109,10 @@ export class BusFile {
     return changed
   }
 
+  get closed(): boolean {
+    return this.#closed
+  }
+
   /** Latest commit known here; whatever it wrote can be read. */
   get seenSeq(): number {
     return this.#seenSeq

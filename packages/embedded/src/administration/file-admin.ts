@@ -34,7 +34,13 @@ export class FileAdmin implements TransportAdmin {
     this.#inHand = inHand
   }
 
+  get #db(): Database {
+    if (this.#bus.closed) throw new SluiceError('TRANSPORT_CLOSED', 'the bus file was closed')
+    return this.#bus.db
+  }
+
   async #change<T>(work: (db: Database, seq: number) => T): Promise<T> {
+    if (this.#bus.closed) throw new SluiceError('TRANSPORT_CLOSED', 'the bus file was closed')
     let result: { readonly value: T } | undefined
     await this.#bus.writer.write(
       (db, seq) => {
@@ -49,11 +55,11 @@ export class FileAdmin implements TransportAdmin {
   }
 
   async groups(channel?: string): Promise<readonly GroupStatus[]> {
-    return groupStatus(this.#bus.db, this.#bus.clock.nowMs(), { inHand: this.#inHand(), gone: this.#lease.gone() }, channel)
+    return groupStatus(this.#db, this.#bus.clock.nowMs(), { inHand: this.#inHand(), gone: this.#lease.gone() }, channel)
   }
 
   async channels(): Promise<readonly ChannelStatus[]> {
-    return channelStatus(this.#bus.db)
+    return channelStatus(this.#db)
   }
 
   async removeGroup(channel: string, group: string): Promise<void> {
@@ -81,7 +87,7 @@ export class FileAdmin implements TransportAdmin {
   }
 
   async deadLetters(channel: string, group: string, query: DeadLetterQuery): Promise<readonly DeadLetter[]> {
-    return listDeadLetters(this.#bus.db, this.#group(this.#bus.db, channel, group).id, query, this.#bus.path)
+    return listDeadLetters(this.#db, this.#group(this.#db, channel, group).id, query, this.#bus.path)
   }
 
   redrive(channel: string, group: string, query: DeadLetterQuery): Promise<number> {
@@ -96,8 +102,8 @@ export class FileAdmin implements TransportAdmin {
     channel: string,
     options: { readonly after?: string; readonly limit: number },
   ): Promise<{ readonly messages: readonly Envelope[]; readonly next: string | undefined }> {
-    const where = this.#channel(this.#bus.db, channel)
-    const reader = new ChannelReader(this.#bus.db, where.id, 0)
+    const where = this.#channel(this.#db, channel)
+    const reader = new ChannelReader(this.#db, where.id, 0)
     const messages: Envelope[] = []
     let position = Math.max(where.first_position, options.after === undefined ? 1 : Number(options.after) + 1)
     while (messages.length < options.limit) {
@@ -127,7 +133,7 @@ export class FileAdmin implements TransportAdmin {
   }
 
   async schedules(): Promise<readonly ScheduleRecord[]> {
-    return schedules(this.#bus.db)
+    return schedules(this.#db)
   }
 
   async fireSchedule(name: string, expectedAtMs: number, message: OutgoingMessage, nextAtMs: number): Promise<boolean> {

@@ -121,7 +121,11 @@ export class WalSync {
     if (failure !== null) {
       this.#failed = new SluiceError('STORE_SYNC_FAILED', `the bus file's log could not be written to the disk: ${failure.message}`, {
         cause: failure,
-        fix: 'Check the disk and its free space; publishing goes on by itself once a checkpoint succeeds',
+        details: { replaced: error === null },
+        fix:
+          error === null
+            ? 'Restart this service, and find who deletes or replaces the files of a bus in use (a second SQLite library does, when it closes its connection)'
+            : 'Check the disk and its free space; publishing goes on by itself once a checkpoint succeeds',
       })
       this.#onFailed(this.#failed)
       return
@@ -142,9 +146,11 @@ export class WalSync {
 
   /** After a checkpoint moved everything into the database file and synced it: syncs count again. */
   recovered(seq: number): void {
-    this.#failed = undefined
-    if (this.#fd !== undefined) closeSync(this.#fd)
+    const old = this.#fd
+    this.#fd = undefined
+    if (old !== undefined) closeSync(old)
     this.open()
+    this.#failed = undefined
     this.vouched(seq)
   }
 

@@ -1,6 +1,7 @@
 /** Sending: batches wait in the writer's queue and share transactions and syncs with everybody else's. */
 import { type OutgoingMessage, type SendFailure, type SendReport, SluiceError } from '@sluice/core/transport'
 import type { BusFile } from '../bus-file.ts'
+import { sqliteFailure } from '../sqlite/errors.ts'
 import { OutgoingStore, type Stored } from './store-outgoing.ts'
 
 /** Messages waiting for their commit, at most. */
@@ -135,5 +136,7 @@ export function laneKey(message: OutgoingMessage): string | undefined {
 }
 
 function retryable(error: SluiceError): boolean {
-  return error.code !== 'STORE_CORRUPT' && error.code !== 'STORE_NOT_A_BUS'
+  if (error.code === 'TRANSPORT_FAILED') return sqliteFailure(error.cause) === 'io'
+  // A log that was replaced under us does not come back.
+  return error.code !== 'STORE_CORRUPT' && error.code !== 'STORE_NOT_A_BUS' && error.details['replaced'] !== true
 }

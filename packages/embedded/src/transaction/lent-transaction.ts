@@ -35,7 +35,7 @@ export class LentTransactions {
     const connection = asConnection(transaction)
     const known = this.#known.get(connection)
     const db = known ?? new Database(connection)
-    if (!db.inTransaction) throw new SluiceError('INVALID_OPTION', 'tx has no open transaction', { fix: 'BEGIN first, publish, then COMMIT' })
+    if (!this.#isOpen(db)) throw new SluiceError('INVALID_OPTION', 'tx has no open transaction', { fix: 'BEGIN first, publish, then COMMIT' })
     if (known === undefined) this.#check(db)
     let seq = 0
     let report: SendReport = { failures: [] }
@@ -57,6 +57,14 @@ export class LentTransactions {
     this.#known.set(connection, db)
     this.#watch(db, seq)
     return report
+  }
+
+  #isOpen(db: Database): boolean {
+    try {
+      return db.inTransaction
+    } catch (error) {
+      throw new SluiceError('INVALID_OPTION', 'the connection of tx is closed', { cause: error, fix: 'BEGIN, publish and COMMIT on an open connection' })
+    }
   }
 
   #check(db: Database): void {
@@ -105,7 +113,7 @@ export class LentTransactions {
     let announce = false
     for (const [db, seq] of this.#watched) {
       if (seq <= committed) announce = true
-      else if (db.inTransaction) continue
+      else if (stillOpen(db)) continue
       this.#watched.delete(db)
     }
     if (announce) this.#bus.announce()
@@ -132,4 +140,13 @@ function asConnection(transaction: unknown): SqliteConnection {
     return transaction as SqliteConnection
   }
   throw new SluiceError('INVALID_OPTION', 'tx must be a node:sqlite or better-sqlite3 connection to the bus file')
+}
+
+function stillOpen(db: Database): boolean {
+  try {
+    return db.inTransaction
+  } catch {
+    // Closed: rolled back.
+    return false
+  }
 }
