@@ -170,6 +170,28 @@ export const processes: Subject = {
       },
     },
     {
+      name: 'a message that kills its process every time ends as a dead letter, and the others come through',
+      timeoutMs: 120_000,
+      async run(rig) {
+        const { crew, drained, transport } = await muster(rig, [], 8, busChannel)
+        const consumer = { deadly: 3, attempts: 3, concurrency: 4 }
+        const producer = await crew.start('p0', 'bus-produce', { count: 10, keys: 5 })
+        await producer.done()
+        let deaths = 0
+        for (let n = 0; n < 8; n++) {
+          const member = crew.launch(`c${n}`, 'bus-consume', consumer)
+          if (!(await member.died(rig.facts.takeOverMs + 3_000))) break
+          deaths++
+        }
+        await drained()
+        const dead = await transport.admin.deadLetters(busChannel, 'g', {})
+        assert.equal(dead.length, 1)
+        assert.ok(String(dead[0]?.envelope.body).includes('"seq":3'))
+        // A floor: each death may hide one attempt.
+        assert.ok(deaths >= 3 && deaths <= 6, `${deaths} deaths with 3 attempts`)
+      },
+    },
+    {
       name: 'partitions are added while processes consume',
       timeoutMs: 90_000,
       async run(rig) {

@@ -30,6 +30,7 @@ export function busConsumeProgram(context: ProgramContext): Program {
   let attempts = 0
   const handle = async (data: Order, about: HistoryEntry, attempt: number): Promise<void> => {
     recorder.record({ ...about, type: 'invoke', f: 'deliver', sha256: hashOf(data), wallMs: Date.now(), attempt })
+    if (data.seq === args.deadly) process.kill(process.pid, 'SIGKILL')
     if (args.workMs !== undefined) await new Promise((resolve) => setTimeout(resolve, args.workMs))
     const poison = args.poisonEvery !== undefined && data.seq % args.poisonEvery === args.poisonEvery - 1
     if (poison || (args.failEvery !== undefined && ++attempts % args.failEvery === 0)) {

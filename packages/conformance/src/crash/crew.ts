@@ -71,6 +71,14 @@ export class ProcessMember {
     this.#recorder.record({ type: 'ok', f: 'fault', fault: 'death', victim: this.proc })
   }
 
+  /** Resolves when it is dead by its own doing, which is expected here and written down. */
+  async died(ms: number): Promise<boolean> {
+    this.#expected = true
+    const dead = await Promise.race([this.#exited.then(() => true), new Promise<boolean>((resolve) => setTimeout(() => resolve(false), ms))])
+    if (dead) this.#recorder.record({ type: 'ok', f: 'fault', fault: 'death', victim: this.proc })
+    return dead
+  }
+
   /** Stops its clock and hands: nothing runs until {@link thaw}. */
   freeze(): void {
     this.#recorder.record({ type: 'ok', f: 'fault', fault: 'freeze', victim: this.proc })
@@ -122,10 +130,16 @@ export class Crew {
 
   /** Starts a member and waits until its program runs. */
   async start(proc: string, program: ProgramName, args: ProgramArguments = {}): Promise<ProcessMember> {
+    const member = this.launch(proc, program, args)
+    await member.ready()
+    return member
+  }
+
+  /** Starts a member that may die before its program runs. */
+  launch(proc: string, program: ProgramName, args: ProgramArguments = {}): ProcessMember {
     const { module, export: name, url, options } = this.#place
     const member = new ProcessMember({ module, export: name, url, options, history: this.#path, proc, program, args }, this.recorder)
     this.#members.push(member)
-    await member.ready()
     return member
   }
 

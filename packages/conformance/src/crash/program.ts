@@ -31,6 +31,8 @@ export interface ProgramArguments {
   /** bus-consume: attempts before a message is given up. Default 1,000: never. */
   readonly attempts?: number
   readonly concurrency?: number
+  /** bus-consume: the message with this number kills its process while it is handled. */
+  readonly deadly?: number
   /** bus-consume: every message whose number ends so is rejected for good. */
   readonly poisonEvery?: number
   /** produce: name of the producer, how many messages, in batches of, over how many keys, with a pause between batches. */
