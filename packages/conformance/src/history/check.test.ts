@@ -80,12 +80,39 @@ const good: Record<string, Line[]> = {
     did('accept', 'a'),
     did('accept', 'b'),
   ],
+  'a failed one is tried again in a batch with its successor': [
+    ...s('a', 0),
+    ...s('b', 1),
+    begin('a', { run: '1' }),
+    end('a', 'fail'),
+    begin('a', { run: '2' }),
+    begin('b', { run: '2' }),
+    did('effect', 'a'),
+    did('effect', 'b'),
+    end('a'),
+    end('b'),
+    did('accept', 'a'),
+    did('accept', 'b'),
+  ],
   'a committed transaction': [tx('t', 'invoke'), send('a', 0, { tx: 't' }), tx('t', 'ok'), ...done('a')],
   'a transaction rolled back': [tx('t', 'invoke'), send('a', 0, { tx: 't' }), tx('t', 'fail')],
   'dead letter, then death, then done by another': [...s('a', 0), ...failed('a'), dead('a'), fault('death'), ...done('a').map((l) => ({ ...l, proc: 'c2' }))],
 }
 
 const bad: readonly (readonly [string, Invariant, Line[]])[] = [
+  [
+    'in the batch of a second attempt, the successor begins first',
+    'I6',
+    [
+      ...s('a', 0),
+      ...s('b', 1),
+      begin('a', { run: '1' }),
+      end('a', 'fail'),
+      begin('b', { run: '2' }),
+      begin('a', { run: '2' }),
+      ...['a', 'b'].flatMap((id) => [did('effect', id), end(id), did('accept', id)]),
+    ],
+  ],
   [
     'a thawed holder begins it twice',
     'I8',

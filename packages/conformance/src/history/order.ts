@@ -72,7 +72,8 @@ function checkPair(
   const begin = later.fate.runs[0]
   if (begin === undefined) return
   const before = earlier.fate.runs[0]
-  const together = before !== undefined && before.run !== undefined && before.run === begin.run && before.at < begin.at
+  // In one batch, before it: also where the earlier one is tried again there.
+  const together = begin.run !== undefined && earlier.fate.runs.some((run) => run.run === begin.run && run.at < begin.at)
   const outOfTheWay = Math.min(doneAt(earlier.fate), ...earlier.fate.deadLetters.map((d) => d.i), ...earlier.fate.discards)
   if (together || outOfTheWay < begin.at) return
   const text =
