@@ -4,6 +4,7 @@ import type { CodecRegistry } from '../../message/index.ts'
 import type { DeadLetter, DeadLetterQuery, TransportAdmin } from '../../transport/index.ts'
 import type { Route } from '../bus/route.ts'
 import { attributesOf } from '../handler/context.ts'
+import { checkOptionNames, optionNames } from '../options/option-names.ts'
 import { replyChannelPrefix } from '../request-reply/reply-message.ts'
 import type { DeadLetterFilter, DeadLetterItem, DeadLetterSelection, DeadLetters, GroupOption, GroupRow, Groups, ReplayOptions } from './api.ts'
 
@@ -26,7 +27,7 @@ export class Administration {
 
   constructor(parts: AdministrationParts) {
     this.#parts = parts
-    this.groups = { list: () => this.inspect(), remove: (name, options) => this.#removeGroup(name, options?.channel) }
+    this.groups = { list: () => this.inspect(), remove: async (name, options = {}) => this.#removeGroup(name, options) }
   }
 
   async inspect(): Promise<readonly GroupRow[]> {
@@ -45,11 +46,21 @@ export class Administration {
   }
 
   setPaused(contract: Contract, options: GroupOption | undefined, paused: boolean): Promise<void> {
-    return this.#adminOf(contract).setPaused(contract.channel, this.#groupOf(contract, options), paused)
+    return this.#adminOf(contract).setPaused(contract.channel, this.#groupNamed(paused ? 'pause' : 'resume', contract, options), paused)
   }
 
   async replay(contract: EventContract, options: ReplayOptions = {}): Promise<number> {
     const { transport } = this.#parts.routeOf(contract)
+    if (contract.kind !== 'event') {
+      throw new SluiceError(
+        'INVALID_OPTION',
+        `${(contract as Contract).name} is a contract of kind ${(contract as Contract).kind}, and only events are replayed`,
+        {
+          fix: 'Send it again, or redrive its dead letters',
+        },
+      )
+    }
+    checkOptionNames('replay', options, optionNames.replay)
     if (!transport.facts.replay) {
       throw new SluiceError('UNSUPPORTED', `${transport.facts.name} does not keep messages after they were accepted`, {
         fix: 'Route the channel to a transport that keeps a log',
@@ -64,7 +75,7 @@ export class Administration {
 
   deadLetters(contract: Contract, options: GroupOption | undefined): DeadLetters {
     const admin = this.#adminOf(contract)
-    const group = this.#groupOf(contract, options)
+    const group = this.#groupNamed('deadLetters', contract, options)
     const { channel } = contract
     return {
       list: async (filter = {}) => {
@@ -94,7 +105,9 @@ export class Administration {
     }
   }
 
-  async #removeGroup(name: string, channel: string | undefined): Promise<number> {
+  async #removeGroup(name: string, options: { readonly channel?: string }): Promise<number> {
+    checkOptionNames('groups.remove', options, optionNames.groupsRemove)
+    const { channel } = options
     let removed = 0
     for (const { transport } of this.#parts.routes()) {
       for (const row of await transport.admin.groups(channel)) {
@@ -108,6 +121,11 @@ export class Administration {
 
   #adminOf(contract: Contract): TransportAdmin {
     return this.#parts.routeOf(contract).transport.admin
+  }
+
+  #groupNamed(call: string, contract: Contract, options: GroupOption | undefined): string {
+    if (options !== undefined) checkOptionNames(call, options, optionNames.group)
+    return this.#groupOf(contract, options)
   }
 
   #groupOf(contract: Contract, options: GroupOption | undefined): string {

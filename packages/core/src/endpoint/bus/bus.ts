@@ -15,8 +15,11 @@ import type { HandlerHandle } from '../handler/api.ts'
 import { ContractBinding } from '../handler/contract-binding.ts'
 import { Handlers } from '../handler/handlers.ts'
 import { type AnyHandler, type AnyHandlerOptions, type Registration, register } from '../handler/registration.ts'
+import { FaultLog } from '../logging/fault-log.ts'
 import type { Log } from '../logging/log.ts'
 import type { Middleware } from '../middleware/api.ts'
+import { checkMiddleware } from '../middleware/chain.ts'
+import { checkOptionNames, optionNames } from '../options/option-names.ts'
 import type { RequestOptions } from '../request-reply/api.ts'
 import { Replier } from '../request-reply/replier.ts'
 import { Requests } from '../request-reply/requests.ts'
@@ -61,6 +64,7 @@ export class SluiceBus implements Bus {
   readonly #handlers: Handlers
   readonly #scheduler: Scheduler
   readonly #administration: Administration
+  readonly #faults: FaultLog
   readonly #messageBytesMax: number
   #middleware: readonly Middleware[] = []
   #starting: Promise<void> | undefined
@@ -74,6 +78,7 @@ export class SluiceBus implements Bus {
     this.service = parts.service
     this.instanceId = parts.instanceId
     this.#routes = parts.routes
+    this.#faults = new FaultLog(parts.log, parts.clock)
     this.#codecs = new CodecRegistry(parts.codecs)
     this.#messageBytesMax = parts.limits.messageBytesMax ?? messageBytesMaxDefault
     const routeOf = (contract: Contract): ContractRoute => this.#routes.of(contract)
@@ -99,7 +104,7 @@ export class SluiceBus implements Bus {
       windowBytesMax: parts.limits.windowBytesMax ?? 16 * 1024 * 1024,
       routeOf,
       topologyOf: (channel) => this.#routes.topologyOf(channel),
-      bind: (registration, channel, group, retry, route) => this.#bind(registration, channel, group, retry, route),
+      bind: (registration, channel, group, retry, route, holdsNewer) => this.#bind(registration, channel, group, retry, route, holdsNewer),
       report: (event) => parts.report(event),
       failed: (error) => parts.log.error('a handler that was added to a running bus could not start', { error }),
     })
@@ -111,7 +116,10 @@ export class SluiceBus implements Bus {
       service: parts.service,
       codecs: this.#codecs,
       messageBytesMax: this.#messageBytesMax,
-      routes: () => this.#routes.all(),
+      routes: () => {
+        this.#routes.checkOpen()
+        return this.#routes.all()
+      },
       routeOf: (contract) => this.#routes.of(contract).route,
       nowMs: () => parts.clock.nowMs(),
     })
@@ -158,6 +166,7 @@ export class SluiceBus implements Bus {
   }
 
   use(middleware: Middleware): this {
+    checkMiddleware(middleware)
     this.#middleware = [...this.#middleware, middleware]
     return this
   }
@@ -169,7 +178,7 @@ export class SluiceBus implements Bus {
     )
   }
 
-  #bind(registration: Registration, channel: string, group: string, retry: RetryPolicy, route: Route): ContractBinding {
+  #bind(registration: Registration, channel: string, group: string, retry: RetryPolicy, route: Route, holdsNewer: boolean): ContractBinding {
     const { log, clock } = this.#parts
     return new ContractBinding(registration, channel, {
       scope: {
@@ -183,6 +192,8 @@ export class SluiceBus implements Bus {
       messageBytesMax: route.messageBytesMax,
       retry,
       middleware: () => this.#middleware,
+      faults: this.#faults,
+      holdsNewer,
       replier: new Replier({
         source: this.service,
         codecs: this.#codecs,
@@ -220,8 +231,16 @@ export class SluiceBus implements Bus {
   }
 
   stop(options: { readonly deadlineMs?: number } = {}): Promise<StopReport> {
+    try {
+      checkOptionNames('stop', options, optionNames.stop)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     const { deadlineMs = stopDeadlineMs } = options
-    if (!(deadlineMs >= 0)) return Promise.reject(new SluiceError('INVALID_OPTION', 'deadlineMs is not a number of milliseconds'))
+    if (!(deadlineMs >= 0)) {
+      const fix = 'Leave it out (30,000), or give 0 or more'
+      return Promise.reject(new SluiceError('INVALID_OPTION', 'deadlineMs is not a number of milliseconds', { fix, details: { option: 'deadlineMs' } }))
+    }
     this.#stopping ??= this.#stop(deadlineMs)
     return this.#stopping
   }
@@ -237,6 +256,7 @@ export class SluiceBus implements Bus {
     await this.#requests.stop()
     await this.#routes.close(Math.max(0, endMs - clock.monotonicMs()))
     this.#hold?.cancel()
+    this.#faults.flush()
     log.info('stopped', { service: this.service, ...report })
     return report
   }
@@ -278,9 +298,10 @@ export class SluiceBus implements Bus {
     data: NoInfer<ContractInput<C>>,
     options: ScheduleOptions = {},
   ): Promise<ScheduleHandle> {
+    checkOptionNames('schedule', options, optionNames.schedule)
     const { timeZone = 'UTC', ...rest } = options
     if (typeof name !== 'string' || name === '' || name.length > 255)
-      throw new SluiceError('INVALID_OPTION', 'the name of a schedule is not a text of 1 to 255 characters')
+      throw new SluiceError('INVALID_OPTION', 'the name of a schedule is not a text of 1 to 255 characters', { fix: "Name it, e.g. 'nightly-report'" })
     const { route } = this.#routes.of(command)
     await route.transport.declare(this.#routes.topologyOf(command.channel))
     route.sender.declared(command.channel)
@@ -333,7 +354,9 @@ export class SluiceBus implements Bus {
 
 /** @throws SluiceError INVALID_OPTION for a retry policy that cannot work. */
 export function checkRetryDefaults(retry: Partial<RetryPolicy> | undefined): void {
-  if (retry !== undefined) retryPolicy(retry)
+  if (retry === undefined) return
+  checkOptionNames('retry', retry, optionNames.retry)
+  retryPolicy(retry)
 }
 
 function isContractList(events: EventContract | readonly EventContract[]): events is readonly EventContract[] {

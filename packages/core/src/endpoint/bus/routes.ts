@@ -42,7 +42,7 @@ export class Routes {
 
   /** @throws SluiceError CONTRACT_CONFLICT, INVALID_OPTION, BUS_STOPPED. */
   of(contract: Contract): ContractRoute {
-    if (this.#closed) throw new SluiceError('BUS_STOPPED', 'the bus was stopped', { fix: 'Connect again' })
+    this.checkOpen()
     const known = this.#contracts.get(contract)
     if (known !== undefined) return known
     this.registry.register(contract)
@@ -74,6 +74,11 @@ export class Routes {
       ...(channel.retention === undefined ? {} : { retention: channel.retention }),
     }
     return { channels: [{ name, kind: channel.kind, ...settings }], groups }
+  }
+
+  /** @throws SluiceError BUS_STOPPED. */
+  checkOpen(): void {
+    if (this.#closed) throw new SluiceError('BUS_STOPPED', 'the bus was stopped', { fix: 'Connect again' })
   }
 
   /** From now on contracts are refused with BUS_STOPPED. */

@@ -5,6 +5,7 @@ import type { Bus } from '../bus/api.ts'
 import { checkRetryDefaults, SluiceBus } from '../bus/bus.ts'
 import { Routes } from '../bus/routes.ts'
 import { Log, stderrLogger } from '../logging/log.ts'
+import { checkOptionNames, optionNames } from '../options/option-names.ts'
 import type { Connect, ConnectOptions, LimitOptions } from './api.ts'
 import { RouteTable } from './route-table.ts'
 import { readSettings } from './settings.ts'
@@ -22,6 +23,9 @@ export function createConnect(builtIn: { readonly transports: readonly Transport
 export const connect: Connect = createConnect({ transports: [] })
 
 async function open(options: ConnectOptions, builtIn: readonly TransportFactory[]): Promise<Bus> {
+  checkOptionNames('connect', options, optionNames.connect)
+  checkLogger(options.logger)
+  checkCompression(options.compression)
   const settings = readSettings(options, { env: process.env, folder: process.cwd() })
   const log = new Log(options.logger === false ? undefined : (options.logger ?? stderrLogger))
   const { clock = systemClock, random = Math.random, limits = {}, holdMaxMs = 30_000 } = options
@@ -81,7 +85,37 @@ async function openAll(
     : new SluiceError('TRANSPORT_FAILED', 'a transport could not be opened', { cause: toError(failure.reason) })
 }
 
+function checkLogger(logger: unknown): void {
+  if (logger === undefined || logger === false) return
+  const given = typeof logger === 'object' && logger !== null ? (logger as Readonly<Record<string, unknown>>) : {}
+  const missing = ['debug', 'info', 'warn', 'error'].filter((level) => typeof given[level] !== 'function')
+  if (missing.length === 0) return
+  throw new SluiceError('INVALID_OPTION', `logger has no method ${missing.join(', ')}`, {
+    fix: 'Pass pino(), a winston logger or console; false logs nothing; leave it out for lines on stderr',
+    details: { option: 'logger' },
+  })
+}
+
+function checkCompression(compression: ConnectOptions['compression']): void {
+  if (compression === undefined) return
+  checkOptionNames('compression', compression, optionNames.compression)
+  const { encoding, thresholdBytes } = compression
+  if (!['gzip', 'br', 'zstd'].includes(encoding)) {
+    throw new SluiceError('INVALID_OPTION', 'compression.encoding is not one that is known', {
+      fix: "Write 'gzip', 'br' or 'zstd'",
+      details: { option: 'compression.encoding' },
+    })
+  }
+  if (thresholdBytes !== undefined && !(thresholdBytes >= 0)) {
+    throw new SluiceError('INVALID_OPTION', 'compression.thresholdBytes is not a number of bytes', {
+      fix: 'Leave it out (1,024), or give 0 or more',
+      details: { option: 'compression.thresholdBytes' },
+    })
+  }
+}
+
 function checkLimits(limits: LimitOptions): void {
+  checkOptionNames('limits', limits, optionNames.limits)
   for (const name of ['messageBytesMax', 'publishBufferCountMax', 'publishBufferBytesMax', 'windowCountMax', 'windowBytesMax', 'pendingRequestsMax'] as const) {
     const value = limits[name]
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))

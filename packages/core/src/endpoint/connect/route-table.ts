@@ -18,7 +18,8 @@ export class RouteTable {
     this.#default = defaultUrl
     for (const [name, url] of Object.entries(routes)) {
       if (typeof url !== 'string' || url === '') throw new SluiceError('INVALID_OPTION', `routes: ${JSON.stringify(name)} has no URL`)
-      if (name.includes('*')) this.#rules.push({ words: wordsOf(name), literal: name.indexOf('*'), url })
+      const words = wordsOf(name)
+      if (name.includes('*')) this.#rules.push({ words, literal: name.indexOf('*'), url })
       else this.#exact.set(name, url)
     }
     this.#rules.sort((a, b) => b.literal - a.literal)

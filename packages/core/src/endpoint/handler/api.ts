@@ -112,7 +112,7 @@ export interface SharedHandlerOptions {
    * until it is redriven or discarded.
    */
   readonly onDeadLetter?: 'park' | 'continue'
-  /** A message written by a newer version of its contract: `hold` its lane with an alert, bounded in time (default), or `dead-letter` it. */
+  /** A message written by a newer version of its contract: `hold` its lane with a warning in the log, bounded in time (default), or `dead-letter` it. */
   readonly onNewerVersion?: 'hold' | 'dead-letter'
   /** Handler starts per time in this process. Default: none. */
   readonly rateLimit?: RateLimitOptions

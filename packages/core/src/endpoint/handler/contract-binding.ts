@@ -1,9 +1,10 @@
 import { type Contract, checkDelivered } from '../../contract/index.ts'
-import { SluiceError } from '../../errors/index.ts'
+import { isSluiceError, SluiceError } from '../../errors/index.ts'
 import type { CodecRegistry, Envelope } from '../../message/index.ts'
 import type { RetryPolicy } from '../../policy/index.ts'
-import type { Delivery } from '../../transport/index.ts'
+import type { DeadLetterReason, Delivery } from '../../transport/index.ts'
 import type { HandlerBinding, RunEntry } from '../dispatch/binding.ts'
+import type { FaultLog } from '../logging/fault-log.ts'
 import type { HandlerRun, Middleware } from '../middleware/api.ts'
 import { runHandle } from '../middleware/chain.ts'
 import type { Replier } from '../request-reply/replier.ts'
@@ -20,6 +21,9 @@ export interface BindingParts {
   /** Middleware in effect; read at each use, so that later `use` counts. */
   middleware(): readonly Middleware[]
   readonly replier: Replier
+  readonly faults: FaultLog
+  /** A message of a newer version is held, not given up. */
+  readonly holdsNewer: boolean
   /** Told when a filter threw; the message is handled then. */
   filterFailed(error: unknown): void
 }
@@ -62,8 +66,18 @@ export class ContractBinding implements HandlerBinding {
     const envelope = this.#received(delivery.envelope)
     const contract = this.#contracts.get(envelope.type)
     if (contract === undefined) throw new SluiceError('UNKNOWN_TYPE', `no handler for messages of type ${envelope.type} here`)
-    const checked = checkDelivered(contract, this.#parts.codecs.decode(envelope, this.#parts.messageBytesMax), envelope.schemaversion)
+    const checked = this.#checked(contract, envelope)
     return checked instanceof Promise ? checked.then((done) => done.value) : checked.value
+  }
+
+  #checked(contract: Contract, envelope: Envelope): ReturnType<typeof checkDelivered> {
+    const { codecs, messageBytesMax, scope, faults, holdsNewer } = this.#parts
+    try {
+      return checkDelivered(contract, codecs.decode(envelope, messageBytesMax), envelope.schemaversion)
+    } catch (error) {
+      if (holdsNewer && isSluiceError(error, 'NEWER_VERSION')) faults.newerVersion(scope.channel, scope.group, envelope)
+      throw error
+    }
   }
 
   #received(envelope: Envelope): Envelope {
@@ -78,6 +92,8 @@ export class ContractBinding implements HandlerBinding {
   }
 
   run(entries: readonly RunEntry[], signal: () => AbortSignal): undefined | Promise<void> {
+    for (const { attempt, delivery } of entries)
+      if (attempt > 1) this.#parts.faults.retry(this.#parts.scope.channel, this.#parts.scope.group, delivery.envelope, attempt)
     const result = this.batch === undefined ? this.#runOne(entries[0] as RunEntry, signal) : this.#runBatch(entries, signal)
     if (this.#isRequest) return this.#reply(entries[0] as RunEntry, result)
     // No promise of our own: the handler's is the outcome.
@@ -108,8 +124,9 @@ export class ContractBinding implements HandlerBinding {
     if (contract?.kind === 'request') await this.#parts.replier.answer(contract, envelope, await result)
   }
 
-  /** The dispatcher gives the message up: a requester that still waits is told. */
-  gaveUp(delivery: Delivery, reason: { readonly code: string; readonly message: string }): undefined | Promise<void> {
+  /** The dispatcher gives the message up: the log and a requester that still waits are told. */
+  gaveUp(delivery: Delivery, reason: DeadLetterReason): undefined | Promise<void> {
+    this.#parts.faults.deadLetter(this.#parts.scope.channel, this.#parts.scope.group, delivery.envelope, reason)
     return this.#isRequest ? this.#parts.replier.refuse(delivery.envelope, reason) : undefined
   }
 }

@@ -19,7 +19,7 @@ export interface HandlerGroupParts {
   readonly windowBytesMax: number
   /** What the channel needs to exist (partitions, retention, groups of its contracts). */
   topologyOf(channel: string): Topology
-  bind(registration: Registration, channel: string, group: string, retry: RetryPolicy, route: Route): ContractBinding
+  bind(registration: Registration, channel: string, group: string, retry: RetryPolicy, route: Route, holdsNewer: boolean): ContractBinding
   report(event: TransportReport): void
 }
 
@@ -167,7 +167,7 @@ export class HandlerGroup {
         windowCount: parts.windowCountMax ?? Math.max(1024, 8 * settings.concurrency * largestBatch),
         windowBytes: parts.windowBytesMax,
       },
-      bindings: this.#registrations.map((one) => parts.bind(one, this.channel, this.group, this.#retryOf(one), this.route)),
+      bindings: this.#registrations.map((one) => parts.bind(one, this.channel, this.group, this.#retryOf(one), this.route, settings.onNewerVersion === 'hold')),
       concurrency: settings.concurrency,
       onDeadLetter: settings.onDeadLetter,
       onNewerVersion: settings.onNewerVersion,

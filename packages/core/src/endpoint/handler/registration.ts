@@ -1,6 +1,7 @@
 import { type Contract, checkName } from '../../contract/index.ts'
 import { SluiceError } from '../../errors/index.ts'
 import { breakerOptions, type RetryPolicy, rateLimit, retryPolicy } from '../../policy/index.ts'
+import { checkOptionNames, optionNames } from '../options/option-names.ts'
 import type { BatchOptions, SharedHandlerOptions } from './api.ts'
 import { callerPlace } from './place.ts'
 
@@ -43,8 +44,9 @@ export function register(
   options: AnyHandlerOptions,
   owner: RegistrationOwner,
 ): Registration {
-  if (typeof handler !== 'function') throw new SluiceError('INVALID_OPTION', `${verb} needs a handler function`)
-  if (contracts.length === 0) throw new SluiceError('INVALID_OPTION', `${verb} needs at least one contract`)
+  if (typeof handler !== 'function')
+    throw new SluiceError('INVALID_OPTION', `${verb} needs a handler function`, { fix: `Write ${verb}(Contract, (data, context) => { … })` })
+  if (contracts.length === 0) throw new SluiceError('INVALID_OPTION', `${verb} needs at least one contract`, { fix: 'Name one, or leave the call out' })
   for (const contract of contracts) {
     if ((contract.kind === 'event') !== (verb === 'on')) {
       throw new SluiceError('INVALID_OPTION', `${contract.name} is a contract of kind ${contract.kind}`, {
@@ -54,6 +56,8 @@ export function register(
   }
   if (new Set(contracts.map((contract) => contract.name)).size < contracts.length) throw new SluiceError('CONTRACT_CONFLICT', `${verb} names a contract twice`)
   checkOptions(verb, options)
+  if (options.batch !== undefined && contracts.some((contract) => contract.kind === 'request'))
+    throw new SluiceError('INVALID_OPTION', 'requests are answered one by one, and batch is set', { fix: 'Leave out batch' })
   const broadcast = options.broadcast === true
   const group = broadcast ? `${owner.service}.${owner.instanceId}` : options.group === undefined ? owner.service : checkName('group', options.group)
   return {
@@ -69,6 +73,7 @@ export function register(
 }
 
 function checkOptions(verb: 'on' | 'handle', options: AnyHandlerOptions): void {
+  if (typeof options !== 'object' || options === null) checkOptionNames(verb, options, optionNames[verb])
   if (verb === 'handle' && (options.group !== undefined || options.broadcast !== undefined)) {
     throw new SluiceError('INVALID_OPTION', 'handle takes neither group nor broadcast', {
       fix: 'A command channel has exactly one group, named like the channel',
@@ -78,6 +83,9 @@ function checkOptions(verb: 'on' | 'handle', options: AnyHandlerOptions): void {
     throw new SluiceError('INVALID_OPTION', 'group and broadcast exclude each other', { fix: 'A broadcast has a group of its own per instance' })
   if ('inbox' in options && options.inbox !== undefined)
     throw new SluiceError('UNSUPPORTED', 'this version has no inbox yet', { fix: 'Keep the ids of handled messages beside your data' })
+  checkOptionNames(verb, options, optionNames[verb])
+  if (options.filter !== undefined && typeof options.filter !== 'function') throw invalid('filter', 'a function (attributes) => boolean')
+  if (options.broadcast !== undefined && typeof options.broadcast !== 'boolean') throw invalid('broadcast', 'true or false')
   oneOf('order', options.order, ['key', 'channel', 'none'])
   oneOf('onDeadLetter', options.onDeadLetter, ['park', 'continue'])
   oneOf('onNewerVersion', options.onNewerVersion, ['hold', 'dead-letter'])
@@ -89,14 +97,31 @@ function checkOptions(verb: 'on' | 'handle', options: AnyHandlerOptions): void {
   if (from !== undefined && from !== 'start' && from !== 'end' && !(from instanceof Date && Number.isFinite(from.getTime())))
     throw invalid('from', "'start', 'end' or a valid Date")
   if (batch !== undefined) {
+    checkOptionNames('batch', batch, optionNames.batch)
     whole('batch.size', batch.size, 1, 10_000, true)
     if (batch.waitMs !== undefined && !(batch.waitMs >= 0 && batch.waitMs <= 60_000)) throw invalid('batch.waitMs', 'a number of milliseconds from 0 to 60,000')
     oneOf('batch.perLane', batch.perLane, ['one', 'many'])
   }
-  if (options.rateLimit !== undefined) rateLimit(options.rateLimit)
-  if (options.retry !== undefined) retryPolicy(options.retry)
-  if (options.circuitBreaker !== undefined) breakerOptions('circuitBreaker', options.circuitBreaker)
-  if (options.killSwitch) breakerOptions('killSwitch', options.killSwitch)
+  checkPolicies(options)
+}
+
+function checkPolicies({ rateLimit: limit, retry, circuitBreaker, killSwitch }: AnyHandlerOptions): void {
+  if (limit !== undefined) {
+    checkOptionNames('rateLimit', limit, optionNames.rateLimit)
+    rateLimit(limit)
+  }
+  if (retry !== undefined) {
+    checkOptionNames('retry', retry, optionNames.retry)
+    retryPolicy(retry)
+  }
+  if (circuitBreaker !== undefined) {
+    checkOptionNames('circuitBreaker', circuitBreaker, optionNames.breaker)
+    breakerOptions('circuitBreaker', circuitBreaker)
+  }
+  if (killSwitch !== undefined && killSwitch !== false) {
+    checkOptionNames('killSwitch', killSwitch, optionNames.breaker)
+    breakerOptions('killSwitch', killSwitch)
+  }
 }
 
 function oneOf(name: string, value: unknown, allowed: readonly string[]): void {

@@ -1,6 +1,18 @@
 import { SluiceError } from '../../errors/index.ts'
 import type { HandlerRun, Middleware, SendDraft } from './api.ts'
 
+const parts = ['send', 'encoded', 'received', 'handle'] as const
+
+/** @throws SluiceError INVALID_OPTION for what has none of the four parts, or has one that is no function. */
+export function checkMiddleware(middleware: unknown): void {
+  const given = typeof middleware === 'object' && middleware !== null ? (middleware as Readonly<Record<string, unknown>>) : {}
+  const wrong = parts.find((part) => given[part] !== undefined && typeof given[part] !== 'function')
+  if (wrong === undefined && parts.some((part) => given[part] !== undefined)) return
+  throw new SluiceError('INVALID_OPTION', wrong === undefined ? 'use was given no middleware' : `the ${wrong} of a middleware is not a function`, {
+    fix: 'Pass an object with any of send(draft, next), encoded(envelope), received(envelope), handle(run, next)',
+  })
+}
+
 /** Runs the `send` part of all middleware; the first is outermost. Throws what one of them threw. */
 export function runSend(middleware: readonly Middleware[], draft: SendDraft, last: () => void): void {
   const step = (index: number): void => {

@@ -1,7 +1,8 @@
 import type { Contract, RequestContract } from '../../contract/index.ts'
 import { SluiceError } from '../../errors/index.ts'
 import type { ContractRoute, Route } from '../bus/route.ts'
-import { type Cause, noOptions } from '../sender/outgoing.ts'
+import { checkOptionNames, optionNames } from '../options/option-names.ts'
+import { type Cause, checkSignal, noOptions } from '../sender/outgoing.ts'
 import type { Publisher } from '../sender/publisher.ts'
 import type { RequestOptions } from './api.ts'
 import { Requester, type RequesterOptions } from './requester.ts'
@@ -29,6 +30,13 @@ export class Requests {
   /** Sends a request and waits for its reply. See `BusSender.request`. */
   async request(contract: RequestContract, data: unknown, options: RequestOptions = {}, cause?: Cause): Promise<unknown> {
     const { route } = this.#parts.routeOf(contract)
+    if (contract.kind !== 'request') {
+      throw new SluiceError('INVALID_OPTION', `${(contract as Contract).name} is a contract of kind ${(contract as Contract).kind}`, {
+        fix: `Use ${(contract as Contract).kind === 'event' ? 'publish' : 'send'} for it`,
+      })
+    }
+    checkOptionNames('request', options, optionNames.request)
+    if (options.signal !== undefined) checkSignal(options.signal)
     const { timeoutMs = requestTimeoutMs, signal, ...rest } = options
     if (!(timeoutMs > 0 && timeoutMs < Number.POSITIVE_INFINITY))
       throw new SluiceError('INVALID_OPTION', 'timeoutMs is not a positive number of milliseconds', { details: { option: 'timeoutMs' } })

@@ -1,7 +1,8 @@
-import { type Contract, checkId, checkInput, checkKey, keyOf } from '../../contract/index.ts'
+import { type Contract, checkId, checkInput, checkKey, checkName, keyOf } from '../../contract/index.ts'
 import { SluiceError } from '../../errors/index.ts'
-import type { Envelope } from '../../message/index.ts'
+import { type Envelope, tagCountMax } from '../../message/index.ts'
 import type { OutgoingMessage, TransportFacts } from '../../transport/index.ts'
+import { checkOptionNames, optionNames, shapeOf } from '../options/option-names.ts'
 import type { PublishOptions } from './api.ts'
 
 /** What makes messages of one bus: everything but the contract and the call. */
@@ -109,7 +110,8 @@ function withOptions(
   if (options.tracestate !== undefined) draft.tracestate = options.tracestate
   if (options.subject !== undefined) draft.subject = options.subject
   if (options.sequence !== undefined) draft.sequence = options.sequence
-  if (options.tags !== undefined && options.tags.length > 0) draft.tags = [...new Set([...contract.tags, ...options.tags])]
+  if (options.tags !== undefined) draft.tags = tagsOf(contract, options.tags)
+  if (options.signal !== undefined) checkSignal(options.signal)
   if (options.headers !== undefined) draft.headers = lowerCased(options.headers)
   const notBeforeMs = dueMs(options, nowMs, facts, draft.partitionkey !== undefined)
   if (notBeforeMs !== undefined) draft.notbefore = timeText(notBeforeMs)
@@ -128,7 +130,35 @@ function withOptions(
   }
 }
 
+function tagsOf(contract: Contract, tags: readonly string[]): readonly string[] {
+  if (!Array.isArray(tags)) {
+    throw new SluiceError('INVALID_OPTION', `tags is not a list but ${shapeOf(tags)}`, { fix: "Write tags: ['vip']", details: { option: 'tags' } })
+  }
+  for (const tag of tags) checkName('tag', tag)
+  const all = [...new Set([...contract.tags, ...tags])]
+  if (all.length <= tagCountMax) return all
+  throw new SluiceError('INVALID_OPTION', `the message has ${all.length} tags, those of its contract included; at most ${tagCountMax} are allowed`, {
+    fix: 'Leave some out, or use headers',
+    details: { option: 'tags' },
+  })
+}
+
+/** @throws SluiceError INVALID_OPTION for what is no AbortSignal. */
+export function checkSignal(signal: unknown): void {
+  if (typeof signal === 'object' && signal !== null && 'aborted' in signal && 'addEventListener' in signal) return
+  throw new SluiceError('INVALID_OPTION', `signal is not an AbortSignal but ${shapeOf(signal)}`, {
+    fix: 'Pass the signal of an AbortController, or AbortSignal.timeout(ms)',
+    details: { option: 'signal' },
+  })
+}
+
 function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
+    throw new SluiceError('INVALID_OPTION', `headers is not an object but ${shapeOf(headers)}`, {
+      fix: "Write headers: { tenant: 'T1' }",
+      details: { option: 'headers' },
+    })
+  }
   const result: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
     const lower = name.toLowerCase()
@@ -172,6 +202,13 @@ function dueMs(options: PublishOptions, nowMs: number, facts: TransportFacts, ke
 }
 
 function deduplication(given: { readonly key: string; readonly windowMs: number }, facts: TransportFacts): { readonly key: string; readonly windowMs: number } {
+  checkOptionNames('deduplicate', given, optionNames.deduplicate)
+  if (typeof given.key !== 'string') {
+    throw new SluiceError('INVALID_OPTION', `deduplicate.key is not a text but ${shapeOf(given.key)}`, {
+      fix: 'Name what must not be there twice, e.g. the number of the payment',
+      details: { option: 'deduplicate.key' },
+    })
+  }
   const key = checkKey(given.key)
   const windowMs = duration('deduplicate.windowMs', given.windowMs)
   if (windowMs <= facts.deduplicationMsMax) return { key, windowMs }

@@ -2,6 +2,7 @@ import { type CommandContract, type Contract, checkId, type EventContract } from
 import { SluiceError } from '../../errors/index.ts'
 import type { OutgoingMessage } from '../../transport/index.ts'
 import type { ContractRoute } from '../bus/route.ts'
+import { checkOptionNames, optionNames, shapeOf } from '../options/option-names.ts'
 import type { PublishEntry, PublishManyOptions, PublishOptions, PublishReceipt } from './api.ts'
 import { type Cause, makeOutgoing, noOptions, type OutgoingMaker, type ReplyAttributes } from './outgoing.ts'
 
@@ -15,6 +16,8 @@ export interface PublisherBus {
 
 /** Default of `timeoutMs`: how long an unconfirmed message is sent again. */
 export const publishTimeoutMs = 30_000
+
+const verbOf = { event: 'publish', command: 'send', request: 'request' } as const
 
 /** Makes messages out of calls and hands them to their route's sender, in the order of the calls. */
 export class Publisher {
@@ -37,6 +40,8 @@ export class Publisher {
   ): Promise<PublishReceipt> {
     try {
       const target = this.#target(kind, contract)
+      // A request's options are checked where they are split, see requests.ts.
+      if (options !== noOptions && kind !== 'request') checkOptionNames(verbOf[kind], options, optionNames.publish)
       const { facts } = target.route.transport
       const timeoutMs = timeoutOf(options)
       const made = makeOutgoing(this.#maker, contract, data, options, cause, facts, target.route.messageBytesMax, reply)
@@ -58,6 +63,12 @@ export class Publisher {
   ): Promise<readonly PublishReceipt[]> {
     try {
       const target = this.#target(kind, contract)
+      if (options !== noOptions) checkOptionNames(`${verbOf[kind]}Many`, options, optionNames.publishMany)
+      if (!Array.isArray(entries)) {
+        throw new SluiceError('INVALID_OPTION', `the entries of ${verbOf[kind]}Many are not a list but ${shapeOf(entries)}`, {
+          fix: 'Pass a list of { data, … }, one a message',
+        })
+      }
       const timeoutMs = timeoutOf(options)
       const shared = sharedCause(options, cause)
       const made: (OutgoingMessage | Promise<OutgoingMessage>)[] = []
@@ -84,6 +95,8 @@ export class Publisher {
   ): OutgoingMessage | Promise<OutgoingMessage> {
     const { route } = target
     try {
+      checkOptionNames(`an entry of ${verbOf[contract.kind]}Many`, entry, optionNames.entry)
+      if (!('data' in entry)) throw new SluiceError('INVALID_OPTION', 'it has no data', { fix: 'Write { data: … } for each message' })
       const made = makeOutgoing(this.#maker, contract, entry.data, onlyData(entry) ? noOptions : entry, cause, route.transport.facts, route.messageBytesMax)
       return made instanceof Promise ? made.catch((error: unknown) => Promise.reject(atIndex(error, index))) : made
     } catch (error) {
@@ -94,8 +107,7 @@ export class Publisher {
   #target(kind: Contract['kind'], contract: Contract): ContractRoute {
     const target = this.#bus.routeOf(contract)
     if (contract.kind === kind) return target
-    const verb = { event: 'publish', command: 'send', request: 'request' }[contract.kind]
-    throw new SluiceError('INVALID_OPTION', `${contract.name} is a contract of kind ${contract.kind}`, { fix: `Use ${verb} for it` })
+    throw new SluiceError('INVALID_OPTION', `${contract.name} is a contract of kind ${contract.kind}`, { fix: `Use ${verbOf[contract.kind]} for it` })
   }
 
   #dispatch(target: ContractRoute, message: OutgoingMessage, options: PublishOptions, timeoutMs: number): Promise<PublishReceipt> {
@@ -171,8 +183,10 @@ function timeoutOf(options: { readonly timeoutMs?: number }): number {
 
 function atIndex(error: unknown, index: number): unknown {
   if (!(error instanceof SluiceError)) return error
-  const message = error.message.startsWith(`${error.code}: `) ? error.message.slice(error.code.length + 2) : error.message
+  const end = error.fix !== undefined && error.message.endsWith(`. ${error.fix}`) ? -(error.fix.length + 2) : undefined
+  const message = error.message.slice(error.message.startsWith(`${error.code}: `) ? error.code.length + 2 : 0, end)
   return new SluiceError(error.code, `entry ${index}: ${message}; nothing was sent`, {
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
     details: { ...error.details, index },
     ...(error.cause === undefined ? {} : { cause: error.cause }),
   })
