@@ -240,6 +240,41 @@ export const busRetry: Subject = {
       },
     },
     {
+      name: 'park and redrive, park and discard, 40 times at once after the other: no lane is ever stuck',
+      needs: (facts) => (facts.parkingLot === 'none' ? 'it has no parking lot' : undefined),
+      timeoutMs: 60_000,
+      async run(rig) {
+        const [a, b] = [await rig.bus('order'), await rig.bus('stock')]
+        const handled = new Handled()
+        const healed = new Set<number>()
+        b.on(
+          Placed,
+          (data, context) => {
+            handled.note(data, context)
+            if (data.n % 3 === 0 && !healed.has(data.n)) throw new Reject('not yet')
+          },
+          { onDeadLetter: 'park', killSwitch: false },
+        )
+        await b.start()
+        for (let round = 0; round < 40; round++) {
+          const first = round * 3
+          await a.publishMany(Placed, items(3, 1, first))
+          await eventually(
+            () => b.deadLetters(Placed).list(),
+            (list) => list[0]?.parkedBehind === 2,
+            `two parked in round ${round}`,
+          )
+          healed.add(first)
+          const before = handled.count
+          const letters = b.deadLetters(Placed)
+          assert.equal(round % 2 === 0 ? await letters.redrive('all') : await letters.discard('all'), 1)
+          await handled.until(before + (round % 2 === 0 ? 3 : 2))
+        }
+        await drained(b)
+        handled.assertOrder()
+      },
+    },
+    {
       name: 'Reject: dead at once; when(error) false: dead at once; RetryAfter: comes again without an attempt',
       async run(rig) {
         const [a, b] = [await rig.bus('order'), await rig.bus('stock')]
