@@ -1,9 +1,10 @@
 /**
- * The file format, version 1. docs/internals/embedded-engine.md explains it; test/format-1.db is a frozen copy that
+ * The file format, version 1. docs/internals/embedded-engine.md explains it; test/frozen/format-1.db is a frozen copy that
  * every later version must migrate. Never edit a shipped version: add the next one and a step in migrate.ts.
  *
  * Positions are dense per channel, from 1. A block's row id is `channel << 44 | first position`: reading a channel in
- * order is a walk along the primary key, with no index to keep.
+ * order is a walk along the primary key, with no index to keep. 44 bits of position: 17 × 10¹² messages a channel; 19 of
+ * channel: 524,287 channels. The SQL writes them out (`<< 44`, `& 17592186044415`).
  */
 
 /** "Sluc" in the SQLite header (PRAGMA application_id): how a bus file is told from any other database. */
@@ -11,12 +12,6 @@ export const applicationId: number = 0x536c7563
 
 /** PRAGMA user_version. */
 export const formatVersion: number = 1
-
-/** Bits of a block's row id that hold the position: 17 × 10¹² messages a channel, 524,287 channels. */
-export const positionBits = 44
-
-/** 2 ** positionBits - 1, for `id & mask` in SQL. */
-export const positionMask: number = 2 ** positionBits - 1
 
 export const schema: string = `
 CREATE TABLE state (
