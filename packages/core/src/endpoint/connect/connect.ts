@@ -87,7 +87,7 @@ async function openAll(
 
 function checkLogger(logger: unknown): void {
   if (logger === undefined || logger === false) return
-  const given = typeof logger === 'object' && logger !== null ? (logger as Readonly<Record<string, unknown>>) : {}
+  const given = (typeof logger === 'object' || typeof logger === 'function') && logger !== null ? (logger as Readonly<Record<string, unknown>>) : {}
   const missing = ['debug', 'info', 'warn', 'error'].filter((level) => typeof given[level] !== 'function')
   if (missing.length === 0) return
   throw new SluiceError('INVALID_OPTION', `logger has no method ${missing.join(', ')}`, {
