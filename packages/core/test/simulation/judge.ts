@@ -46,6 +46,8 @@ export class Judge {
       this.#world.violation(`message ${copy.index} started ${copy.waitUntilMs - this.#world.nowMs} ms before it is due`)
     if (delivery.suspect && !delivery.begun && delivery.state === 'held' && copy.attempt < entry.attempt)
       this.#world.violation(`suspect message ${copy.index} started before its attempt was durable`)
+    for (const other of member.running)
+      if (entry.isolated && other.isolated) this.#world.violation(`${member.name} runs two suspects on their last attempt at once`)
     delivery.begun = true
     copy.begins++
     const bound = this.#options.attempts * (1 + copy.redrives) + copy.excused

@@ -104,4 +104,14 @@ export const mutations: readonly Mutation[] = [
     find: "(lane.phase === 'held' || lane.phase === 'suspended' || lane.phase === 'suspending') && lane.dueMs > this.#nowMs",
     replace: "lane.phase === 'held' && lane.dueMs > this.#nowMs",
   },
+  {
+    bug: 'suspects on their last attempt run together',
+    find: 'if (this.#isolated === undefined) {',
+    replace: 'if (true) {',
+  },
+  {
+    bug: 'who waits for a suspect to end is forgotten',
+    find: "if (!lane.gone && lane.running === 0 && lane.phase === 'open') this.#next(lane)",
+    replace: '',
+  },
 ]

@@ -58,7 +58,10 @@ export function simulate(seed: number, traced = false, Machine: MachineClass = L
   )
   let names = 0
   const join = (): void => {
-    const machine = new Machine<string>({ order, onDeadLetter: lot ? onDeadLetter : 'continue', holdMaxMs, windowCount, lot }, () => 'r')
+    const machine = new Machine<string>(
+      { order, onDeadLetter: lot ? onDeadLetter : 'continue', holdMaxMs, windowCount, lot, attemptsOf: () => policy.attempts },
+      () => 'r',
+    )
     broker.members.push(new Member(`member${++names}`, machine, world, broker, judge, options, faults))
     broker.assignFree()
   }

@@ -112,6 +112,7 @@ export class Dispatcher {
         holdMaxMs: Math.min(options.holdMaxMs, facts.handlingMsMax / 3),
         windowCount: options.subscription.windowCount,
         lot: facts.parkingLot !== 'none',
+        attemptsOf: (route) => (route as Route)?.retry.attempts ?? 0,
       },
       (delivery) => routes.get(delivery.envelope.type),
     )

@@ -44,6 +44,11 @@ export interface LaneMachineOptions {
   readonly windowCount: number
   /** Whether the transport has a parking lot; without one every wait is held. */
   readonly lot: boolean
+  /**
+   * Attempts that an entry may have. Suspects on their last attempt run one at a time: when a message kills the process,
+   * only the one that did it, not those beside it, uses its last attempt up. Default: never.
+   */
+  attemptsOf?(route: unknown): number
 }
 
 const ioRetryMinMs = 100
@@ -78,6 +83,9 @@ export class LaneMachine<Route> {
   readonly #lotQueue: ReadyQueue<Lane<Route>> = new ReadyQueue()
   /** Handlers of lost partitions that still run, by the name of their lane, and who waits for their end. */
   readonly #lostRunning: Map<string, { running: number; readonly heirs: Lane<Route>[] }> = new Map()
+  /** Lanes whose head is a suspect on its last attempt, while another such runs. */
+  readonly #isolationQueue: ReadyQueue<Lane<Route>> = new ReadyQueue()
+  #isolated: LaneEntry<Route> | undefined = undefined
   #stopping = false
   #nowMs = 0
   #wallMs = 0
@@ -175,6 +183,7 @@ export class LaneMachine<Route> {
     const lane = entry.lane
     lane.running--
     this.runningCount--
+    if (entry.isolated) this.#endIsolation(entry)
     if (entry.lost) {
       if (lane.gone) this.#unblock(lane.name)
       else if (lane.running === 0) this.#settle(lane)
@@ -424,10 +433,38 @@ export class LaneMachine<Route> {
     }
     if (this.#lostRunning.size > 0 && this.#blockedByLost(lane)) return
     if (head.notBeforeMs > this.#nowMs) this.#wait(lane, head)
+    else if (head.suspect && !this.#mayRunIsolated(lane, head)) return
     else if (head.suspect || head.unrecorded) this.#recordFirst(lane, head)
     else if (!lane.inReady) {
       lane.inReady = true
       this.#ready.push(lane)
+    }
+  }
+
+  /** Whether this suspect may start: not while another suspect uses its last attempt, if it is this one's last, too. */
+  #mayRunIsolated(lane: Lane<Route>, head: LaneEntry<Route>): boolean {
+    if (head.isolated || head.attempt !== this.#options.attemptsOf?.(head.route)) return true
+    if (lane.waitsForIsolation) return false
+    if (this.#isolated === undefined) {
+      this.#isolated = head
+      head.isolated = true
+      return true
+    }
+    lane.waitsForIsolation = true
+    this.#isolationQueue.push(lane)
+    return false
+  }
+
+  #endIsolation(entry: LaneEntry<Route>): void {
+    if (!entry.isolated) return
+    entry.isolated = false
+    if (this.#isolated !== entry) return
+    this.#isolated = undefined
+    while (this.#isolated === undefined) {
+      const lane = this.#isolationQueue.shift()
+      if (lane === undefined) return
+      lane.waitsForIsolation = false
+      if (!lane.gone && lane.running === 0 && lane.phase === 'open') this.#next(lane)
     }
   }
 
@@ -834,6 +871,8 @@ export class LaneMachine<Route> {
   /** The entry is out of the machine's hands; its room is free. */
   #leave(entry: LaneEntry<Route>): void {
     if (entry.state === 'gone') return
+    // One that still runs although it is lost keeps others apart until it has ended.
+    if (entry.isolated && entry.state !== 'running') this.#endIsolation(entry)
     entry.state = 'gone'
     if (!entry.delivery.fromLot) {
       this.windowCount--

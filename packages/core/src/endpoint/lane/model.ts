@@ -84,6 +84,8 @@ export class LaneEntry<Route> {
   notBeforeMs: number
   /** The attempt must be recorded durably before the handler starts (`Delivery.suspect`). */
   suspect: boolean
+  /** A suspect on its last attempt: no other such runs beside it. */
+  isolated = false
   /** An attempt failed, or a wait began, and that is not recorded yet. */
   unrecorded = false
   /** Its delivery was lost while the handler ran: the outcome no longer counts. */
@@ -182,6 +184,8 @@ export class Lane<Route> {
   reserved = 0
   /** In the queue for a place in the lot window. */
   waitsForLotWindow = false
+  /** In the queue for the one suspect on its last attempt that may run at a time. */
+  waitsForIsolation = false
   /** In the queue of lanes that may start. */
   inReady = false
   /** No longer part of the machine. */
