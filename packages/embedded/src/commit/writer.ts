@@ -102,13 +102,12 @@ export class Writer {
       return
     }
     const jobs = this.#take()
-    try {
-      const seq = this.#transact(jobs)
-      if (seq !== undefined) this.#afterCommit(jobs, seq)
-    } catch (error) {
-      if (jobs.length === 1) this.#failFirst(jobs, error)
-      else this.#flushEach(jobs)
-    }
+    // What follows a commit stands outside of any `try`: a committed job must never be run again.
+    const result = this.#attempt(jobs)
+    if ('seq' in result) {
+      if (result.seq !== undefined) this.#afterCommit(jobs, result.seq)
+    } else if (jobs.length === 1) this.#failFirst(jobs, result.error)
+    else this.#flushEach(jobs)
     this.#schedule()
     this.#settleIdle()
   }
@@ -120,6 +119,14 @@ export class Writer {
     const jobs = count === this.#queue.length ? this.#queue : this.#queue.slice(0, count)
     this.#queue = count === this.#queue.length ? [] : this.#queue.slice(count)
     return jobs
+  }
+
+  #attempt(jobs: readonly WriteJob[]): { readonly seq: number | undefined } | { readonly error: unknown } {
+    try {
+      return { seq: this.#transact(jobs) }
+    } catch (error) {
+      return { error }
+    }
   }
 
   /** Commits all of them and returns the commit's number; undefined: the lock is taken, they wait in the queue again. */
@@ -168,20 +175,17 @@ export class Writer {
   #flushEach(jobs: readonly WriteJob[]): void {
     for (let i = 0; i < jobs.length; i++) {
       const job = jobs[i] as WriteJob
-      try {
-        const seq = this.#transact([job])
-        if (seq === undefined) {
-          this.#queue = [...this.#queue.slice(0, 1), ...jobs.slice(i + 1), ...this.#queue.slice(1)]
-          return
-        }
-        this.#afterCommit([job], seq)
-      } catch (error) {
-        this.#failFirst(jobs.slice(i), error)
+      const result = this.#attempt([job])
+      if ('error' in result) {
+        this.#failFirst(jobs.slice(i), result.error)
         if (job.ordered) {
           this.#queue = [...jobs.slice(i + 1).filter((other) => !other.ordered), ...this.#queue]
           return
         }
-      }
+      } else if (result.seq === undefined) {
+        this.#queue = [...this.#queue.slice(0, 1), ...jobs.slice(i + 1), ...this.#queue.slice(1)]
+        return
+      } else this.#afterCommit([job], result.seq)
     }
   }
 
