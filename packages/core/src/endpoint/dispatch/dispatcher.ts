@@ -545,6 +545,11 @@ export class Dispatcher {
   #giveUp(entry: Entry, reason: DeadLetterReason): void {
     this.counters.deadLettered++
     if (deadLetterEvents.hasSubscribers) deadLetterEvents.publish(this.#where({ delivery: entry.delivery, reason }))
+    if (entry.route === undefined) {
+      // Nobody's handler, so nobody else says it.
+      const { id, type } = entry.delivery.envelope
+      this.#options.report({ level: 'warn', message: `dead-lettered: ${reason.message}`, details: this.#where({ id, type, code: reason.code }) })
+    }
     const told = this.#tell(entry, reason)
     if (told === undefined) {
       this.machine.finish(entry, { kind: 'giveUp', reason })

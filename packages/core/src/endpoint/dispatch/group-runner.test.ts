@@ -308,9 +308,10 @@ test('expired messages, filtered ones and types that nobody handles never reach 
 })
 
 test('a command that nobody handles is dead-lettered as UNKNOWN_TYPE', async () => {
-  const { send, transport } = await rig([binding(() => undefined)], { unhandled: 'dead-letter' })
+  const { send, transport, reports } = await rig([binding(() => undefined)], { unhandled: 'dead-letter' })
   await send(outgoing('a', 'x', { type: 'other' }))
   await until('stored', async () => (await transport.admin.deadLetters('c', 'g', {}))[0]?.reason.code === 'UNKNOWN_TYPE')
+  assert.ok(reports.some((report) => report.includes('UNKNOWN_TYPE')))
 })
 
 test('stop lets handlers finish, and releases the rest for the next one', async () => {
