@@ -97,7 +97,8 @@ export class FileTransport implements Transport {
     return this.#bus.clock.setTimer(Math.min(lookMs, this.#bus.options.leaseMs / 4), () => {
       if (this.#closing !== undefined) return
       this.#heartbeat = this.#beat()
-      if (++this.#beats % renewEvery === 0) {
+      // Overdue after a freeze: others may own what this process holds, so it asks at once.
+      if (++this.#beats % renewEvery === 0 || this.#lease.overdue) {
         this.#lease.renew(() => {
           for (const consumer of this.#consumers) consumer.rebalance()
         })
