@@ -93,7 +93,7 @@ export function discardDeadLetters(db: Database, groupId: number, query: DeadLet
 function open(db: Database, groupId: number, lane: LaneRow, row: DeadLetterRow): void {
   const other = db.get('SELECT 1 FROM dead_letter WHERE group_id = ? AND lane = ? AND parks = 1', groupId, row.lane)
   if (lane.state === 'parked' && (row.parks === 0 || other !== undefined)) return
-  db.run("UPDATE lot_lane SET state = 'suspended', due_at_ms = 0 WHERE id = ?", lane.id)
+  db.run("UPDATE lot_lane SET state = 'suspended', due_at_ms = 0, news = (SELECT commit_seq FROM state) WHERE id = ?", lane.id)
 }
 
 function lastSeq(db: Database, lane: LaneRow): number {

@@ -119,6 +119,7 @@ CREATE TABLE lot_lane (
   state TEXT NOT NULL,
   due_at_ms INTEGER NOT NULL,
   count INTEGER NOT NULL,
+  news INTEGER NOT NULL,
   UNIQUE (group_id, lane)
 );
 CREATE TABLE lot_entry (

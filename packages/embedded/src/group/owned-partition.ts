@@ -56,6 +56,11 @@ export interface PartitionRow {
   readonly needs_type: string | null
 }
 
+/** A lane of the lot with the number of its last change from outside. */
+export interface ComparedLane extends LotLane {
+  readonly news: number
+}
+
 export class OwnedPartition {
   readonly name: string
   readonly modulus: number
@@ -92,7 +97,7 @@ export class OwnedPartition {
   #writingIn = 0
   finishedAttempts: number[] = []
   // Lanes as the core was told last.
-  #lanes: Map<string, LotLane> = new Map()
+  #lanes: Map<string, number> = new Map()
   // Deliveries in order of position; settled ones stay until the next compaction.
   #entries: HeldDelivery[] = []
   #head = 0
@@ -187,21 +192,26 @@ export class OwnedPartition {
     entries[low] = again
   }
 
-  /** The core changed a lane itself, or settled its last message: it need not be told. */
-  noteLane(lane: string, now: Pick<LotLane, 'state' | 'dueAtMs'> | undefined): void {
-    if (now === undefined) this.#lanes.delete(lane)
-    else this.#lanes.set(lane, { lane, partition: this.name, state: now.state, dueAtMs: now.dueAtMs, count: 0 })
+  /** The core made a lane itself (`news` of its row), or settled its last message: it need not be told. */
+  noteLane(lane: string, news: number | undefined): void {
+    if (news === undefined) this.#lanes.delete(lane)
+    else this.#lanes.set(lane, news)
   }
 
-  /** Compares the lot's lanes with what the core was told last; returns those it must hear of. */
-  lotChanges(lanes: readonly LotLane[]): LotLane[] {
+  /** Whether the core was told of a lane in the lot, or made it. */
+  knowsLane(lane: string): boolean {
+    return this.#lanes.has(lane)
+  }
+
+  /**
+   * Compares the lot's lanes with what the core was told last; returns those it must hear of. By the number of the last
+   * change from outside, not by state and due time: a second redrive changes neither.
+   */
+  lotChanges(lanes: readonly ComparedLane[]): LotLane[] {
     const known = this.#lanes
-    this.#lanes = new Map(lanes.map((lane) => [lane.lane, lane]))
-    const changed = lanes.filter((lane) => {
-      const before = known.get(lane.lane)
-      return before === undefined || before.state !== lane.state || before.dueAtMs !== lane.dueAtMs
-    })
-    for (const lane of known.values()) if (!this.#lanes.has(lane.lane)) changed.push({ ...lane, state: 'suspended', dueAtMs: 0, count: 0 })
+    this.#lanes = new Map(lanes.map((lane) => [lane.lane, lane.news]))
+    const changed: LotLane[] = lanes.filter((lane) => known.get(lane.lane) !== lane.news)
+    for (const lane of known.keys()) if (!this.#lanes.has(lane)) changed.push({ lane, partition: this.name, state: 'suspended', dueAtMs: 0, count: 0 })
     return changed
   }
 

@@ -23,7 +23,7 @@ function insert(db: Database, member: Member, record: DeadLetterRecord, delivery
   if (parks) {
     const lane = laneByName(db, member.groupId, record.lane) ?? makeLane(db, member.groupId, record.lane, hash, 'parked', 0)
     db.run("UPDATE lot_lane SET state = 'parked', due_at_ms = 0 WHERE id = ?", lane.id)
-    delivery.owner.noteLane(record.lane, { state: 'parked', dueAtMs: 0 })
+    delivery.owner.noteLane(record.lane, lane.news)
   }
   const { attributes, body } = encodeEnvelope(envelope)
   db.run(

@@ -1,6 +1,7 @@
 /** The parking lot's rows, inside a write transaction. */
-import type { AttemptRecord, LotLane } from '@sluice/core/transport'
+import type { AttemptRecord } from '@sluice/core/transport'
 import type { LogDelivery } from '../group/log-delivery.ts'
+import type { ComparedLane } from '../group/owned-partition.ts'
 import { encodeEnvelope } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
 import type { LotDelivery, LotEntryRow } from './lot-delivery.ts'
@@ -12,8 +13,11 @@ export interface LaneRow {
   readonly state: 'suspended' | 'parked'
   readonly due_at_ms: number
   readonly count: number
+  /** Number of the commit that made it, or last changed it from outside: another one than the owner was told of is news. */
+  readonly news: number
 }
-const laneColumns = 'id, lane, hash, state, due_at_ms, count'
+
+const laneColumns = 'id, lane, hash, state, due_at_ms, count, news'
 export const entryColumns =
   'id, lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes'
 
@@ -23,7 +27,7 @@ export function laneByName(db: Database, groupId: number, lane: string): LaneRow
 
 export function makeLane(db: Database, groupId: number, lane: string, hash: number, state: 'suspended' | 'parked', dueAtMs: number): LaneRow {
   return db.one<LaneRow>(
-    `INSERT INTO lot_lane (group_id, lane, hash, state, due_at_ms, count) VALUES (?, ?, ?, ?, ?, 0) RETURNING ${laneColumns}`,
+    `INSERT INTO lot_lane (group_id, lane, hash, state, due_at_ms, count, news) VALUES (?, ?, ?, ?, ?, 0, (SELECT commit_seq FROM state)) RETURNING ${laneColumns}`,
     groupId,
     lane,
     hash,
@@ -33,14 +37,14 @@ export function makeLane(db: Database, groupId: number, lane: string, hash: numb
 }
 
 /** Lanes of one partition. */
-export function lanesOf(db: Database, groupId: number, modulus: number, residue: number): LotLane[] {
+export function lanesOf(db: Database, groupId: number, modulus: number, residue: number): ComparedLane[] {
   return db
     .all<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND hash % ? = ? ORDER BY id`, groupId, modulus, residue)
     .map((row) => describeLane(row, `${residue}/${modulus}`))
 }
 
-export function describeLane(row: LaneRow, partition: string): LotLane {
-  return { lane: row.lane, partition, state: row.state, dueAtMs: row.due_at_ms, count: row.count }
+function describeLane(row: LaneRow, partition: string): ComparedLane {
+  return { lane: row.lane, partition, state: row.state, dueAtMs: row.due_at_ms, count: row.count, news: row.news }
 }
 
 /** Copies deliveries to the end of a lane. */

@@ -31,9 +31,13 @@ export class FileParkingLot implements ParkingLot {
     if (head === undefined) return
     const { groupId } = this.#member
     await this.#atomic.settleWith(deliveries, (db) => {
-      const row = laneByName(db, groupId, lane) ?? makeLane(db, groupId, lane, head.hash, state.state, state.dueAtMs)
+      let row = laneByName(db, groupId, lane)
+      if (row === undefined) {
+        row = makeLane(db, groupId, lane, head.hash, state.state, state.dueAtMs)
+        // A lane that the core was told of and that is gone was discarded meanwhile: what becomes of it is news.
+        if (!head.owner.knowsLane(lane)) head.owner.noteLane(lane, row.news)
+      }
       appendToLane(db, row, held, first)
-      head.owner.noteLane(lane, { state: row.state, dueAtMs: row.due_at_ms })
     })
   }
 
@@ -84,7 +88,6 @@ export class FileParkingLot implements ParkingLot {
       if (mine === undefined) throw leaseLost()
       if (row === undefined) return
       db.run('UPDATE lot_lane SET due_at_ms = ? WHERE id = ?', dueAtMs, row.id)
-      partition.noteLane(lane, { state: row.state, dueAtMs })
       if (head === undefined) return
       db.run(
         `UPDATE lot_entry SET attempt = ?, deliveries = max(deliveries, ?), not_before_ms = ?, first_delivered_at_ms = ?, note = ?
