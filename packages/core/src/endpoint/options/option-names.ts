@@ -57,8 +57,30 @@ const replay: Names<ReplayOptions> = { group: true, from: true, to: true }
 
 const namesOf = (names: Readonly<Record<string, true>>): ReadonlySet<string> => new Set(Object.keys(names))
 
+/** Calls and option blocks whose names are known. */
+export type OptionBlock =
+  | 'publish'
+  | 'publishMany'
+  | 'entry'
+  | 'request'
+  | 'schedule'
+  | 'on'
+  | 'handle'
+  | 'batch'
+  | 'retry'
+  | 'breaker'
+  | 'rateLimit'
+  | 'deduplicate'
+  | 'connect'
+  | 'limits'
+  | 'compression'
+  | 'group'
+  | 'groupsRemove'
+  | 'replay'
+  | 'stop'
+
 /** The names known to each call, in the order in which errors list them. */
-export const optionNames = {
+export const optionNames: Readonly<Record<OptionBlock, ReadonlySet<string>>> = {
   publish: namesOf(publish),
   publishMany: namesOf(publishMany),
   entry: namesOf(entry),
