@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { seededRandom } from '@sluice/core/transport'
-import { busChannel, Crew } from '../crash/index.ts'
+import { seededRandom, type Transport } from '@sluice/core/transport'
+import { busChannel, Crew, type ProcessMember } from '../crash/index.ts'
 import { checkHistory, type HistoryEvent, type HistoryScope } from '../history/index.ts'
 import { eventually } from '../probe/probe.ts'
 import type { Subject } from '../suite/case.ts'
@@ -118,12 +118,12 @@ export const processes: Subject = {
       needs: (facts) => (facts.takeOverMs > 5_000 ? `its lease of ${facts.takeOverMs} ms is too long to wait for` : undefined),
       timeoutMs: 120_000,
       async run(rig) {
-        const { crew, drained, judge } = await muster(rig, ['g'])
+        const { crew, drained, judge, transport } = await muster(rig, ['g'])
         const producer = await crew.start('p1', 'produce', { count: 600, pauseMs: 5 })
         const frozen = await crew.start('c1', 'consume', { workMs: 2 })
         await crew.start('c2', 'consume', { workMs: 2 })
         await producer.done()
-        frozen.freeze()
+        await freezeOutsideTransaction(frozen, transport)
         await drained()
         frozen.thaw()
         // It learns that it lost its lease, joins in again, and does no harm.
@@ -208,6 +208,18 @@ export const processes: Subject = {
       },
     },
   ],
+}
+
+/** Frozen inside a write, a member of a shared file holds its lock and stops everybody: then again, a moment later. */
+async function freezeOutsideTransaction(member: ProcessMember, transport: Transport): Promise<void> {
+  for (;;) {
+    member.freeze()
+    const writes = transport.admin.removeSchedule('none').then(() => true)
+    const free = await Promise.race([writes, new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 1_000))])
+    if (free) return
+    member.thaw()
+    await writes
+  }
 }
 
 interface Muster {
