@@ -24,7 +24,8 @@ const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
 export function checkName(kind: NameKind, value: unknown): string {
   const problem = nameProblem(kind, value)
   if (problem === undefined) return value as string
-  throw new SluiceError('INVALID_NAME', `the ${kind} name ${printable(value)} ${problem}`, {
+  // A tag may come with a message, so it may be data, which errors never repeat; other names are the program's own.
+  throw new SluiceError('INVALID_NAME', kind === 'tag' ? `a tag ${problem}` : `the ${kind} name ${printable(value)} ${problem}`, {
     fix: 'Use words of ASCII letters, digits, "-" and "_", joined by single dots, e.g. "shop.order.placed"',
     details: { kind },
   })
