@@ -33,6 +33,9 @@ export interface RunFilesOptions {
 // What a file printed is shown when one of its tests fails; more than this is cut from its start.
 const outputCharactersMax = 4000
 
+// A test that hangs without a time-out of its own is named; what then keeps its process alive ends with the stage.
+const testTimeoutMs = 170_000
+
 /** Runs test files, two at a time, each in its own process, and counts their tests by suite. */
 export async function runFiles(files: readonly string[], options: RunFilesOptions): Promise<RunResult> {
   const started = performance.now()
@@ -55,7 +58,7 @@ export async function runFiles(files: readonly string[], options: RunFilesOption
   const pathOf = (event: { readonly file?: string | undefined; readonly entryFile?: string | undefined }): string =>
     relative(process.cwd(), event.entryFile ?? event.file ?? files[0] ?? '')
 
-  const stream = run({ files: [...files], concurrency: 2, isolation: 'process', signal: abort.signal })
+  const stream = run({ files: [...files], concurrency: 2, isolation: 'process', signal: abort.signal, timeout: testTimeoutMs })
   for (const kind of ['test:stdout', 'test:stderr'] as const) {
     stream.on(kind, (event) => outputs.set(pathOf(event), ((outputs.get(pathOf(event)) ?? '') + event.message).slice(-outputCharactersMax)))
   }
