@@ -13,8 +13,7 @@ export type NameKind = 'contract' | 'channel' | 'group' | 'service' | 'tag'
 
 const dottedWords = /^[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9][A-Za-z0-9_-]*)*$/
 const printableAscii = /^[\x20-\x7e]{1,255}$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
+const controlCharacters = /[\p{Cc}\u2028\u2029]/u
 
 /**
  * Returns `value` if it is an allowed name: dotted words of ASCII letters, digits, `-` and `_`, each beginning with a
