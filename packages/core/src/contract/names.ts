@@ -58,7 +58,7 @@ function checkText(what: 'key' | 'id', value: unknown): string {
   const problem = textProblem(value)
   if (problem === undefined) return value as string
   throw new SluiceError('INVALID_ATTRIBUTE', `the ${what} ${problem}`, {
-    fix: `A ${what} is a string of 1 to ${nameBytesMax} bytes without control characters${what === 'key' ? '; undefined means no key' : ''}`,
+    fix: `${what === 'id' ? 'An id' : 'A key'} is a string of 1 to ${nameBytesMax} bytes without control characters${what === 'key' ? '; undefined means no key' : ''}`,
     details: { attribute: what },
   })
 }

@@ -28,9 +28,9 @@ export function checkHeaderSet(headers: Readonly<Record<string, unknown>>, origi
   for (const name of Object.keys(headers)) {
     if (++count > headerCountMax) throw invalid(undefined, `there are more than ${headerCountMax} headers`)
     const fault = headerNameFault(name, origin)
-    if (fault !== undefined) throw invalid(name, `a header name ${fault}`)
+    if (fault !== undefined) throw invalid(name, `the header name ${shownName(name)} ${fault}`)
     const value = headers[name]
-    if (!isHeaderValue(value)) throw invalid(name, `the value of a header is not text without CR, LF and NUL`)
+    if (!isHeaderValue(value)) throw invalid(name, `the value of the header ${shownName(name)} is not text without CR, LF and NUL`)
     bytes += name.length + (value.length > headerTotalBytesMax ? value.length : utf8Length(value))
     if (bytes > headerTotalBytesMax) throw invalid(name, `the headers are larger than ${headerTotalBytesMax} bytes together`)
   }
@@ -63,7 +63,10 @@ export function knownAttribute(name: string): boolean {
 }
 
 function invalid(name: string | undefined, message: string): SluiceError {
-  // A name that is not allowed may be anything: only its well-behaved part is printed.
-  const shown = name?.slice(0, headerNameBytesMax).replace(/[^!-~]/g, '?')
-  return new SluiceError('INVALID_HEADER', message, { details: shown === undefined ? {} : { header: shown } })
+  return new SluiceError('INVALID_HEADER', message, { details: name === undefined ? {} : { header: shownName(name) } })
+}
+
+// A name that is not allowed may be anything: only its well-behaved part is printed.
+function shownName(name: string): string {
+  return name === '' ? '""' : name.slice(0, headerNameBytesMax).replace(/[^!-~]/g, '?')
 }

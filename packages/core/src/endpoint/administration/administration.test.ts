@@ -111,6 +111,10 @@ test('dead letters: one, several, by key, by fingerprint, by contract, with a li
   // A misspelt filter must not mean all of them.
   await assert.rejects(letters.redrive({ key: 'E' } as never), { code: 'INVALID_OPTION' })
   await assert.rejects(letters.redrive(undefined as never), { code: 'INVALID_OPTION' })
+  for (const empty of [{}, { keys: undefined }, { fingerprint: undefined }]) {
+    await assert.rejects(letters.redrive(empty as never), { code: 'INVALID_OPTION' })
+    await assert.rejects(letters.discard(empty as never), { code: 'INVALID_OPTION' })
+  }
   await kit.stop()
 })
 

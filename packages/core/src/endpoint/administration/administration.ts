@@ -142,7 +142,11 @@ function filterOf(which: DeadLetterSelection): DeadLetterFilter {
     throw new SluiceError('INVALID_OPTION', "which dead letters? Not 'all', an item, a list of items or a filter", {
       fix: "Pass 'all', what list() returned, or e.g. { fingerprint }",
     })
-  return 'deadLetterId' in which ? { ids: [which.deadLetterId] } : which
+  if ('deadLetterId' in which) return { ids: [which.deadLetterId] }
+  // A condition that is missing by accident (`{ fingerprint: undefined }`) must not mean all of them.
+  if (which.ids === undefined && which.keys === undefined && which.fingerprint === undefined && which.limit === undefined)
+    throw new SluiceError('INVALID_OPTION', 'the filter names neither ids, keys, a fingerprint nor a limit', { fix: "Pass 'all' if you mean all of them" })
+  return which
 }
 
 function isList(which: DeadLetterSelection): which is readonly DeadLetterItem[] {

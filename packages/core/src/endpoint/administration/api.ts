@@ -72,7 +72,10 @@ export interface BusAdministration {
   /** Cancels a delayed message; false if it is not waiting (any more). */
   cancel(contract: Contract, id: string): Promise<boolean>
   deadLetters(contract: Contract, options?: GroupOption): DeadLetters
-  /** Delivers a stretch of the channel's past to the group again. Resolves to the number of messages. UNSUPPORTED without the fact `replay`. */
+  /**
+   * Delivers a stretch of the channel's past to the group again: of the whole channel, whatever its types, since order
+   * holds over all of them. Resolves to the number of messages. UNSUPPORTED without the fact `replay`.
+   */
   replay(contract: EventContract, options?: ReplayOptions): Promise<number>
   readonly groups: Groups
   /** One row per (channel, group), over all transports. */
