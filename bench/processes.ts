@@ -66,14 +66,15 @@ export interface Span {
   readonly endNs: number
 }
 
-/** A producer and a consumer over one folder; rates are messages a second. */
-export async function runPair(
-  producer: URL,
-  consumer: URL,
-  folder: string,
-  count: number,
-  extra: readonly string[] = [],
-): Promise<{ in: number; out: number; endToEnd: number }> {
+/** Messages a second. `in`: until all were confirmed; `out`: from the first handled to all settled. */
+export interface PairRates {
+  readonly in: number
+  readonly out: number
+  readonly endToEnd: number
+}
+
+/** A producer and a consumer over one folder. */
+export async function runPair(producer: URL, consumer: URL, folder: string, count: number, extra: readonly string[] = []): Promise<PairRates> {
   const eater = new Role(consumer, [folder, String(count), ...extra])
   await eater.next()
   const maker = new Role(producer, [folder, String(count), ...extra])

@@ -1,5 +1,5 @@
 import { cpus, release, totalmem } from 'node:os'
-import type { Table } from './benchmark.ts'
+import type { Row } from './benchmark.ts'
 
 /** Machine, versions and the command, so that a figure can be made again. */
 export function provenance(args: readonly string[]): Record<string, string> {
@@ -12,26 +12,35 @@ export function provenance(args: readonly string[]): Record<string, string> {
   }
 }
 
-/** Prints all tables for people, or as one JSON object. */
-export function printTables(tables: readonly Table[], json: boolean, args: readonly string[]): void {
+const figure = (value: number | undefined): string =>
+  value === undefined ? '' : value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(value >= 10 ? 1 : 3)
+
+/** Prints all rows for people, or as one JSON object. */
+export function printRows(rows: readonly Row[], json: boolean, args: readonly string[]): void {
   if (json) {
-    console.log(JSON.stringify({ ...provenance(args), tables }))
+    console.log(JSON.stringify({ ...provenance(args), rows }))
     return
   }
-  for (const table of tables) {
-    console.log(`\n${table.title} (${table.unit})`)
-    const rows = table.rows.map((row) => [
-      row.name,
-      ...row.figures.map((f) => (f === undefined ? '' : f >= 100 ? Math.round(f).toLocaleString('en') : f.toFixed(3))),
-      row.ratio === undefined
-        ? ''
-        : `${row.ratio.toFixed(2)} × ${row.against}${row.range === undefined ? '' : ` (${row.range[0].toFixed(2)}–${row.range[1].toFixed(2)})`}`,
-    ])
-    const all = [['', ...table.columns, 'ratio'], ...rows]
-    const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? []
-    for (const row of all)
-      console.log(row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '))
-  }
+  const cells = rows.map((row) => [
+    row.name,
+    figure(row.sluice),
+    row.unit,
+    row.raw === undefined ? '' : `${figure(row.raw)} ${row.rawName}`,
+    row.ratio === undefined ? '' : row.ratio.toFixed(2),
+    `${figure(row.spread[0])}–${figure(row.spread[1])}`,
+    row.target,
+    row.target === '' ? '' : row.reached ? 'reached' : 'NOT REACHED',
+  ])
+  const all = [['', 'Sluice', 'unit', 'beside', 'ratio', 'spread', 'target', ''], ...cells]
+  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? []
+  for (const row of all)
+    console.log(
+      row
+        .map((cell, column) => (column === 1 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+  for (const row of rows) if (row.note !== undefined) console.log(`${row.name}: ${row.note}`)
   console.log(
     `\n${Object.entries(provenance(args))
       .map(([name, value]) => `${name}: ${value}`)

@@ -1,0 +1,11 @@
+import type { Benchmark } from '../benchmark.ts'
+import { awaited, latency } from './latency.ts'
+import { endToEnd, publishEach } from './throughput.ts'
+
+/** The rows of the engine's own table, by the name that `npm run bench` takes. */
+export const rowBenchmarks: Readonly<Record<string, Benchmark>> = {
+  'end-to-end': endToEnd,
+  'publish-each': publishEach,
+  awaited,
+  latency,
+}
