@@ -11,6 +11,11 @@ export function orderOf(n: number): Order {
   return { orderId: `A${1_000_000 + n}`, customer: `c${10_000 + ((n * 2_654_435_761) % 4_000)}`, total: 1000 + (n % 9000) / 100, quantity: 10 + (n % 90) }
 }
 
+/** Which order of the run this is. */
+export function numberOf(order: Order): number {
+  return Number(order.orderId.slice(1)) - 1_000_000
+}
+
 /** The same order as a bare CloudEvents JSON object, for those who write the log themselves. */
 export function cloudEventOf(n: number): object {
   const data = orderOf(n)

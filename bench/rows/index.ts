@@ -1,5 +1,8 @@
 import type { Benchmark } from '../benchmark.ts'
+import { backlog } from './backlog.ts'
+import { fourGroups } from './groups.ts'
 import { awaited, latency } from './latency.ts'
+import { groupOfProcesses } from './processes.ts'
 import { endToEnd, publishEach } from './throughput.ts'
 
 /** The rows of the engine's own table, by the name that `npm run bench` takes. */
@@ -8,4 +11,7 @@ export const rowBenchmarks: Readonly<Record<string, Benchmark>> = {
   'publish-each': publishEach,
   awaited,
   latency,
+  groups: fourGroups,
+  processes: groupOfProcesses,
+  backlog,
 }
