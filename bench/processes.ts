@@ -9,8 +9,13 @@ export class Role {
   #failure: Error | undefined
   readonly #ended: Promise<void>
 
-  constructor(script: URL, args: readonly string[]) {
-    this.#child = fork(fileURLToPath(script), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  /** `under`: a command line that runs the process, such as strace and its options. */
+  constructor(script: URL, args: readonly string[], under: readonly string[] = []) {
+    const [command, ...commandArgs] = under
+    this.#child = fork(fileURLToPath(script), args, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      ...(command === undefined ? {} : { execPath: command, execArgv: [...commandArgs, process.execPath] }),
+    })
     this.#child.on('message', (message) => {
       const waiter = this.#waiting.shift()
       if (waiter === undefined) this.#messages.push(message)

@@ -1,9 +1,12 @@
 import type { Benchmark } from '../benchmark.ts'
 import { backlog } from './backlog.ts'
 import { fourGroups } from './groups.ts'
+import { keyedAsync } from './keyed-async.ts'
 import { awaited, latency } from './latency.ts'
 import { groupOfProcesses } from './processes.ts'
+import { slowDisk } from './slow-disk.ts'
 import { endToEnd, publishEach } from './throughput.ts'
+import { transaction } from './transaction.ts'
 
 /** The rows of the engine's own table, by the name that `npm run bench` takes. */
 export const rowBenchmarks: Readonly<Record<string, Benchmark>> = {
@@ -14,4 +17,7 @@ export const rowBenchmarks: Readonly<Record<string, Benchmark>> = {
   groups: fourGroups,
   processes: groupOfProcesses,
   backlog,
+  'slow-disk': slowDisk,
+  'keyed-async': keyedAsync,
+  transaction,
 }
