@@ -13,9 +13,9 @@ import type { Database, SqliteFactory } from '../sqlite/connection.ts'
 /** The WAL is looked at every so many commits, but not more often than this while there is little in it. */
 const lookEvery = 32
 const lookMs = 50
-/** Sizes of the WAL's used part (the file itself keeps its size after a restart), bytes. */
-const passiveBytes: number = 4 * 1024 * 1024
-const restartBytes: number = 16 * 1024 * 1024
+/** Sizes of the WAL's used part (the file itself keeps its size after a restart), bytes; less where its limit is low. */
+const passiveBytesMax: number = 4 * 1024 * 1024
+const restartBytesMax: number = 16 * 1024 * 1024
 const frameBytes = 4096 + 24
 /** RESTART holds the write lock while it syncs: only when at most so many frames are left to move. */
 const restartFramesMax = 512
@@ -40,6 +40,8 @@ export interface CheckpointedFile {
 
 export class Checkpointer {
   readonly #bus: CheckpointedFile
+  readonly #passiveBytes: number
+  readonly #restartBytes: number
   #commits = 0
   #lookedAtMs = 0
   #worker: Worker | undefined
@@ -50,6 +52,9 @@ export class Checkpointer {
 
   constructor(bus: CheckpointedFile) {
     this.#bus = bus
+    const { walBytesMax } = bus.options
+    this.#passiveBytes = Math.min(passiveBytesMax, walBytesMax / 4)
+    this.#restartBytes = Math.min(restartBytesMax, walBytesMax / 2)
   }
 
   /** After each commit of this process. */
@@ -58,7 +63,7 @@ export class Checkpointer {
     const nowMs = performance.now()
     if (nowMs - this.#lookedAtMs < lookMs) return
     this.#lookedAtMs = nowMs
-    if (this.#bus.sync.walBytes() >= passiveBytes) void this.#run()
+    if (this.#bus.sync.walBytes() >= this.#passiveBytes) void this.#run()
   }
 
   async #run(): Promise<void> {
@@ -70,12 +75,12 @@ export class Checkpointer {
         const left = result.frames - result.moved
         const bytes = result.frames * frameBytes
         if (!this.#gated && bytes > this.#bus.options.walBytesMax) this.#closeGate()
-        if (!result.busy && bytes >= restartBytes && (left <= restartFramesMax || this.#gated)) {
+        if (!result.busy && bytes >= this.#restartBytes && (left <= restartFramesMax || this.#gated)) {
           if (!this.#gated) this.#closeGate()
           await this.#ask('restart')
           break
         }
-        if (bytes < restartBytes) break
+        if (bytes < this.#restartBytes) break
         await new Promise<void>((resolve) => setTimeout(resolve, result.busy ? idleTurnMs : 0))
       }
     } finally {
