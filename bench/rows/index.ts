@@ -5,6 +5,7 @@ import { keyedAsync } from './keyed-async.ts'
 import { awaited, latency } from './latency.ts'
 import { groupOfProcesses } from './processes.ts'
 import { slowDisk } from './slow-disk.ts'
+import { soak } from './soak.ts'
 import { endToEnd, publishEach } from './throughput.ts'
 import { transaction } from './transaction.ts'
 
@@ -20,4 +21,5 @@ export const rowBenchmarks: Readonly<Record<string, Benchmark>> = {
   'slow-disk': slowDisk,
   'keyed-async': keyedAsync,
   transaction,
+  soak,
 }
