@@ -19,6 +19,7 @@ const tasks = {
   pack: ['tools/release/pack.ts'],
   trial: ['tools/release/trial.ts'],
   full: ['tools/stages/full.ts'],
+  brokers: ['tools/brokers/main.ts'],
 }
 
 /** Why node_modules is not what the lockfile says, or undefined if it is. Compared by content: times lie after a checkout. */

@@ -1,0 +1,13 @@
+import type { Server } from '../server.ts'
+import { kafka } from './kafka.ts'
+import { postgres } from './postgres.ts'
+import { redis } from './redis.ts'
+
+/** Every server that `npm run brokers` knows. */
+export const servers: readonly Server[] = [
+  redis('redis', 16_379, 'always'),
+  redis('redis-everysec', 16_389, 'everysec'),
+  kafka('kafka', 19_092, 1),
+  kafka('kafka-cluster', 19_192, 3),
+  postgres,
+]
