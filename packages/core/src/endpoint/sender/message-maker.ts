@@ -3,6 +3,7 @@ import { newId } from '../../clock/index.ts'
 import type { Contract } from '../../contract/index.ts'
 import { SluiceError } from '../../errors/index.ts'
 import { type CodecRegistry, type CompressionOptions, checkAttribute, checkHeaders, checkSize, type EncodeOptions, type Envelope } from '../../message/index.ts'
+import type { OutgoingMessage } from '../../transport/index.ts'
 import type { Middleware } from '../middleware/api.ts'
 import { runSend } from '../middleware/chain.ts'
 import type { EnvelopeDraft, OutgoingMaker } from './outgoing.ts'
@@ -40,19 +41,18 @@ export class MessageMaker implements OutgoingMaker {
     return newId(nowMs)
   }
 
-  finish(contract: Contract, data: unknown, draft: EnvelopeDraft, bytesMax: number): { readonly envelope: Envelope; readonly sizeBytes: number } {
+  finish(contract: Contract, data: unknown, draft: EnvelopeDraft, bytesMax: number): OutgoingMessage {
     const middleware = this.#options.middleware()
     if (middleware.length > 0) wrap(middleware, contract, data, draft)
     for (const name of given) if (draft[name] !== undefined) checkAttribute(name, draft[name])
     if (draft.headers !== undefined) checkHeaders(draft.headers)
     const encoded = this.#options.codecs.encode(data, this.#encoding)
-    const made = draft as { -readonly [Name in keyof Envelope]: Envelope[Name] }
-    made.body = encoded.body
-    if (encoded.datacontenttype !== undefined) made.datacontenttype = encoded.datacontenttype
-    if (encoded.datacontentencoding !== undefined) made.datacontentencoding = encoded.datacontentencoding
-    let envelope: Envelope = made
-    for (const one of middleware) if (one.encoded !== undefined) envelope = checkEncoded(one, made, one.encoded(envelope))
-    return { envelope, sizeBytes: checkSize(envelope, bytesMax) }
+    draft.body = encoded.body
+    if (encoded.datacontenttype !== undefined) draft.datacontenttype = encoded.datacontenttype
+    if (encoded.datacontentencoding !== undefined) draft.datacontentencoding = encoded.datacontentencoding
+    let envelope: Envelope = draft
+    for (const one of middleware) if (one.encoded !== undefined) envelope = checkEncoded(one, draft, one.encoded(envelope))
+    return { channel: contract.channel, envelope, sizeBytes: checkSize(envelope, bytesMax) }
   }
 }
 

@@ -10,12 +10,12 @@ export interface OutgoingMaker {
   readonly source: string
   nowMs(): number
   newId(nowMs: number): string
-  /** Encodes, runs middleware, compresses, checks the size: the last step before the sender. */
-  finish(contract: Contract, data: unknown, draft: EnvelopeDraft, bytesMax: number): { readonly envelope: Envelope; readonly sizeBytes: number }
+  /** Runs middleware, encodes into the draft, compresses, checks the size: the last step before the sender. */
+  finish(contract: Contract, data: unknown, draft: EnvelopeDraft, bytesMax: number): OutgoingMessage
 }
 
-/** An envelope while it is made: everything but the body. */
-export type EnvelopeDraft = { -readonly [Name in keyof Omit<Envelope, 'body'>]: Envelope[Name] }
+/** An envelope while it is made; its body is empty until the data is encoded. */
+export type EnvelopeDraft = { -readonly [Name in keyof Envelope]: Envelope[Name] }
 
 /** What led to a message: stamped where the call does not say otherwise. */
 export interface Cause {
@@ -62,24 +62,21 @@ function build(
   reply: ReplyAttributes | undefined,
 ): OutgoingMessage {
   const nowMs = maker.nowMs()
-  const draft: EnvelopeDraft = {
-    id: options.id === undefined ? maker.newId(nowMs) : checkId(options.id),
-    type: contract.name,
-    source: maker.source,
-    time: timeText(nowMs),
-  }
+  const id = options.id === undefined ? maker.newId(nowMs) : checkId(options.id)
   const key = options.key === undefined ? keyOf(contract, output) : checkKey(options.key)
-  if (key !== undefined) draft.partitionkey = key
+  const { name: type } = contract
+  const { source } = maker
+  const time = timeText(nowMs)
+  // One literal with all that nearly every message has: properties that are added later cost it a second object.
+  const draft: EnvelopeDraft = key === undefined ? { id, type, source, time, body: '' } : { id, type, source, time, partitionkey: key, body: '' }
   if (contract.version !== 1) draft.schemaversion = contract.version
   if (cause !== undefined) stampCause(draft, cause)
   if (contract.tags.length > 0) draft.tags = contract.tags
   if (reply?.replyto !== undefined) draft.replyto = reply.replyto
   if (reply?.replyfor !== undefined) draft.replyfor = reply.replyfor
   if (options === noOptions) {
-    const { envelope, sizeBytes } = maker.finish(contract, data, draft, bytesMax)
-    return contract.kind === 'event' && contract.unrouted === 'error'
-      ? { channel: contract.channel, envelope, sizeBytes, rejectUnrouted: true }
-      : { channel: contract.channel, envelope, sizeBytes }
+    const message = maker.finish(contract, data, draft, bytesMax)
+    return contract.kind === 'event' && contract.unrouted === 'error' ? { ...message, rejectUnrouted: true } : message
   }
   return withOptions(maker, contract, data, draft, nowMs, options, facts, bytesMax)
 }
@@ -117,11 +114,8 @@ function withOptions(
   if (notBeforeMs !== undefined) draft.notbefore = timeText(notBeforeMs)
   const expiresAtMs = options.expiresInMs === undefined ? undefined : nowMs + duration('expiresInMs', options.expiresInMs)
   if (expiresAtMs !== undefined) draft.expirytime = timeText(expiresAtMs)
-  const { envelope, sizeBytes } = maker.finish(contract, data, draft, bytesMax)
   return {
-    channel: contract.channel,
-    envelope,
-    sizeBytes,
+    ...maker.finish(contract, data, draft, bytesMax),
     ...(contract.kind === 'event' && contract.unrouted === 'error' ? { rejectUnrouted: true } : {}),
     ...(notBeforeMs === undefined ? {} : { notBeforeMs }),
     ...(expiresAtMs === undefined ? {} : { expiresAtMs }),

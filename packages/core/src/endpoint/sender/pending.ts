@@ -3,22 +3,33 @@ import type { OutgoingMessage } from '../../transport/index.ts'
 import type { PublishOutcome, PublishReceipt } from './api.ts'
 
 /** One message between `publish` and its fate. */
-export interface PendingMessage {
+export class PendingMessage {
   /** Replaced once, by the copy with its producer's number, where the transport needs numbers. */
   message: OutgoingMessage
-  /** Channel and key; undefined for a message without key, which waits for no other. */
-  readonly lane: string | undefined
   readonly call: PublishCall
   /** Size as it was counted into the publish buffer. */
   readonly bytes: number
   /** Order of the calls on this sender, from the first message on. */
   readonly sequence: number
-  state: 'waiting' | 'in-flight' | 'confirmed' | 'failed' | 'unknown'
+  state: 'waiting' | 'in-flight' | 'confirmed' | 'failed' | 'unknown' = 'waiting'
   /** One of its sends ended without a confirm: it may be stored. */
-  maybeStored: boolean
+  maybeStored = false
   /** Set when it is a duplicate: the id that is stored. */
-  storedId: string | undefined
-  lastError: SluiceError | undefined
+  storedId: string | undefined = undefined
+  lastError: SluiceError | undefined = undefined
+
+  constructor(message: OutgoingMessage, call: PublishCall, sequence: number) {
+    this.message = message
+    this.call = call
+    this.bytes = message.sizeBytes
+    this.sequence = sequence
+  }
+
+  /** Channel and key; undefined for a message without key, which waits for no other. Made when asked for: rarely. */
+  get lane(): string | undefined {
+    const { channel, envelope } = this.message
+    return envelope.partitionkey === undefined ? undefined : `${channel}\0${envelope.partitionkey}`
+  }
 }
 
 /** One call of `publish` or `publishMany`, which settles when all its messages have. */
@@ -46,18 +57,7 @@ export class PublishCall {
   }
 
   add(message: OutgoingMessage, sequence: number): PendingMessage {
-    const key = message.envelope.partitionkey
-    const pending: PendingMessage = {
-      message,
-      lane: key === undefined ? undefined : `${message.channel}\0${key}`,
-      call: this,
-      bytes: message.sizeBytes,
-      sequence,
-      state: 'waiting',
-      maybeStored: false,
-      storedId: undefined,
-      lastError: undefined,
-    }
+    const pending = new PendingMessage(message, this, sequence)
     this.entries.push(pending)
     this.#open++
     return pending

@@ -95,9 +95,12 @@ export class Publisher {
   ): OutgoingMessage | Promise<OutgoingMessage> {
     const { route } = target
     try {
-      checkOptionNames(`an entry of ${verbOf[contract.kind]}Many`, entry, optionNames.entry)
-      if (!('data' in entry)) throw new SluiceError('INVALID_OPTION', 'it has no data', { fix: 'Write { data: … } for each message' })
-      const made = makeOutgoing(this.#maker, contract, entry.data, onlyData(entry) ? noOptions : entry, cause, route.transport.facts, route.messageBytesMax)
+      const plain = onlyData(entry)
+      if (!plain) {
+        checkOptionNames(`an entry of ${verbOf[contract.kind]}Many`, entry, optionNames.entry)
+        if (!('data' in entry)) throw new SluiceError('INVALID_OPTION', 'it has no data', { fix: 'Write { data: … } for each message' })
+      }
+      const made = makeOutgoing(this.#maker, contract, entry.data, plain ? noOptions : entry, cause, route.transport.facts, route.messageBytesMax)
       return made instanceof Promise ? made.catch((error: unknown) => Promise.reject(atIndex(error, index))) : made
     } catch (error) {
       throw atIndex(error, index)
@@ -159,9 +162,11 @@ export class Publisher {
   }
 }
 
+/** The usual entry, { data }, told apart from all others (also from what is no entry at all). */
 function onlyData(entry: PublishEntry<unknown>): boolean {
-  for (const name in entry) if (name !== 'data') return false
-  return true
+  let names = 0
+  for (const name in entry) if (name !== 'data' || ++names > 1) return false
+  return names === 1
 }
 
 function sharedCause(options: PublishManyOptions, cause: Cause | undefined): Cause | undefined {
