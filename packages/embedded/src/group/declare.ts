@@ -49,7 +49,11 @@ export function declareChannel(db: Database, channel: ChannelDeclaration, defaul
       })
     }
     // Partitions only grow; a retention that is stated replaces an older one.
-    if ((channel.partitions ?? 0) > known.partitions) db.run('UPDATE channel SET partitions = ? WHERE id = ?', channel.partitions ?? 0, known.id)
+    if ((channel.partitions ?? 0) > known.partitions) {
+      db.run('UPDATE channel SET partitions = ? WHERE id = ?', channel.partitions ?? 0, known.id)
+      // Members that are there split what they have: nobody would tell them otherwise.
+      db.run('UPDATE state SET change_seq = change_seq + 1')
+    }
     if (channel.retention !== undefined) {
       db.run(
         'UPDATE channel SET retention_age_ms = ?, retention_bytes = ?, retention_keeps = ? WHERE id = ?',

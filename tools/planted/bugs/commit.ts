@@ -1,0 +1,64 @@
+/** Bugs planted where a publish is confirmed: commit, sync, doorbell. */
+import type { PlantedBug } from '../bug.ts'
+
+const groupCommit = 'packages/embedded/src/commit/group-commit.test.ts'
+const deliverSynced = 'packages/embedded/src/commit/deliver-synced.test.ts'
+
+export const commitBugs: readonly PlantedBug[] = [
+  {
+    bug: 'a publish is acknowledged before the sync',
+    file: 'packages/embedded/src/commit/writer.ts',
+    find: 'this.#committed.push({ seq, job })',
+    replace: 'job.synced?.()\n      this.#committed.push({ seq, job: { ...job, synced: () => undefined } })',
+    caughtBy: [groupCommit],
+  },
+  {
+    bug: 'a sync acknowledges what was committed after it began',
+    file: 'packages/embedded/src/commit/wal-sync.ts',
+    find: 'this.#finished(fd, seq, performance.now() - startMs, error)\n',
+    replace: 'this.#finished(fd, this.#knownSeq, performance.now() - startMs, error)\n',
+    caughtBy: [groupCommit],
+  },
+  {
+    bug: 'after a failed sync publishing goes on',
+    file: 'packages/embedded/src/commit/writer.ts',
+    find: 'if (this.#sync.failure !== undefined) {',
+    replace: 'if (this.#sync.failure !== undefined && this.#queue.length < 0) {',
+    caughtBy: [groupCommit],
+  },
+  {
+    bug: 'a failed sync confirms what waited for it',
+    file: 'packages/embedded/src/commit/writer.ts',
+    find: "for (const { job } of jobs) job.failed(error, 'unknown')",
+    replace: 'for (const { job } of jobs) job.synced?.()',
+    caughtBy: [groupCommit],
+  },
+  {
+    bug: 'a failed sync is tried again and called success',
+    file: 'packages/embedded/src/commit/wal-sync.ts',
+    find: 'const failure = error ?? this.#moved(fd)',
+    replace: 'const failure = this.#moved(fd)',
+    caughtBy: [groupCommit],
+  },
+  {
+    bug: 'what is committed and not synced is delivered',
+    file: 'packages/embedded/src/group/collect.ts',
+    find: 'if (block === undefined || !bus.isSynced(block.seq)) break',
+    replace: 'if (block === undefined) break',
+    caughtBy: [deliverSynced],
+  },
+  {
+    bug: 'a doorbell that promises more than the file holds is believed',
+    file: 'packages/embedded/src/doorbell/doorbell.ts',
+    find: 'if (this.syncedSeq() > committedSeq) this.#write(0)',
+    replace: '',
+    caughtBy: [deliverSynced],
+  },
+  {
+    bug: 'the doorbell is not rung',
+    file: 'packages/embedded/src/bus-file.ts',
+    find: 'this.#doorbell.ring(seq)',
+    replace: '',
+    caughtBy: ['processes :: a message wakes a consumer in another process at once'],
+  },
+]

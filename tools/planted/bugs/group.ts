@@ -1,0 +1,133 @@
+/** Bugs planted where a group's partitions are owned, claimed and settled, and where leases expire. */
+import type { PlantedBug } from '../bug.ts'
+
+const ownedPartition = 'packages/embedded/src/group/owned-partition.test.ts'
+
+export const groupBugs: readonly PlantedBug[] = [
+  {
+    bug: 'the fence is forgotten when progress is written',
+    file: 'packages/embedded/src/group/ownership.ts',
+    find: 'WHERE group_id = ?5 AND modulus = ?6 AND residue = ?7 AND owner = ?8 AND epoch = ?9',
+    replace: 'WHERE group_id = ?5 AND modulus = ?6 AND residue = ?7 AND ?8 = ?8 AND ?9 = ?9',
+    caughtBy: ['conformance :: replay under a running consumer'],
+  },
+  {
+    bug: 'the cursor passes the first message that is not settled',
+    file: 'packages/embedded/src/group/owned-partition.ts',
+    find: 'const cursor = (entries[at] as HeldDelivery).position\n',
+    replace: 'const cursor = (entries[at] as HeldDelivery).position + 1\n',
+    caughtBy: [ownedPartition],
+  },
+  {
+    bug: 'the cursor is lost',
+    file: 'packages/embedded/src/group/ownership.ts',
+    find: 'UPDATE partition SET cursor = ?1, done = ?2',
+    replace: 'UPDATE partition SET cursor = min(cursor, ?1), done = ?2',
+    caughtBy: ['conformance :: accept: never again'],
+  },
+  {
+    bug: 'what an earlier owner finished beyond the cursor is forgotten',
+    file: 'packages/embedded/src/group/owned-partition.ts',
+    find: 'this.#skip = decodeRanges(row.done)',
+    replace: 'this.#skip = []',
+    caughtBy: [ownedPartition, 'conformance :: accepted out of order: exactly the others come again'],
+  },
+  {
+    bug: 'what is done is counted once more by each job of a transaction',
+    file: 'packages/embedded/src/group/owned-partition.ts',
+    find: 'this.#doneDelta = 0\n    return delta',
+    replace: 'return delta',
+    caughtBy: [ownedPartition],
+  },
+  {
+    bug: 'what an undone transaction counted is not counted again',
+    file: 'packages/embedded/src/group/owned-partition.ts',
+    find: 'this.#doneDelta += this.#writingDelta\n',
+    replace: '',
+    caughtBy: [ownedPartition],
+  },
+  {
+    bug: 'a message is handed out before it is claimed',
+    file: 'packages/embedded/src/group/consumer.ts',
+    find: 'if (claimed) return deliveries',
+    replace: 'return deliveries',
+    caughtBy: ['processes :: a message that kills its process every time'],
+  },
+  {
+    bug: 'what a dead member may have begun is not suspect',
+    file: 'packages/embedded/src/group/ownership.ts',
+    find: 'suspect_before = iif(owner IS NULL, suspect_before, max(suspect_before, claimed))',
+    replace: 'suspect_before = suspect_before',
+    caughtBy: ['conformance :: a dead member is taken over', 'processes :: a message that kills its process every time'],
+  },
+  {
+    bug: 'what was released comes again after what is newer',
+    file: 'packages/embedded/src/group/settlement.ts',
+    find: '(released[at - 1] as HeldDelivery).position > delivery.position) at--',
+    replace: '(released[at - 1] as HeldDelivery).position < delivery.position) at--',
+    caughtBy: ['conformance :: release: comes again, before what is newer'],
+  },
+  {
+    bug: 'released messages are overtaken by the log',
+    file: 'packages/embedded/src/group/collect.ts',
+    find: 'for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)\n  const more = scan(member, deliveries, left, nowMs)',
+    replace: 'const more = scan(member, deliveries, left, nowMs)\n  for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)',
+    caughtBy: ['conformance :: release: comes again, before what is newer'],
+  },
+  {
+    bug: 'a lease that others took is renewed',
+    file: 'packages/embedded/src/lease/process-lease.ts',
+    find: 'if (found) this.#deadlineMs = deadlineMs',
+    replace: 'if (found || deadlineMs > 0) this.#deadlineMs = deadlineMs',
+    caughtBy: ['processes :: a member frozen past its lease'],
+  },
+  {
+    bug: 'a process that died keeps its members',
+    file: 'packages/embedded/src/lease/process-lease.ts',
+    find: "'DELETE FROM member WHERE process_id = ? RETURNING group_id'",
+    replace: "'SELECT group_id FROM member WHERE process_id = ?'",
+    caughtBy: ['conformance :: a dead member is taken over', 'processes :: kill -9 of consumers under load'],
+  },
+  {
+    bug: 'a group that is paused still delivers',
+    file: 'packages/embedded/src/group/consumer.ts',
+    find: 'if (!member.paused && !member.lease.overdue) {',
+    replace: 'if (!member.lease.overdue) {',
+    caughtBy: ['conformance :: paused: nothing is delivered'],
+  },
+  {
+    bug: 'a late acceptance is not reported as lost',
+    file: 'packages/embedded/src/group/settlement.ts',
+    find: 'if (late.length > 0) this.#reportLost(late, leaseLost())\n    if (this.#pending',
+    replace: 'if (this.#pending',
+    caughtBy: ['conformance :: a lost settlement is reported', 'conformance :: replay under a running consumer'],
+  },
+  {
+    bug: 'a hand-over does not wait for the core to drain',
+    file: 'packages/embedded/src/group/membership.ts',
+    find: 'await this.#member.observer.revoking(partition.name).catch(() => undefined)',
+    replace: 'void this.#member.observer.revoking(partition.name).catch(() => undefined)',
+    caughtBy: ['conformance :: hand-over drains first'],
+  },
+  {
+    bug: 'a split forgets what was done beyond the cursor',
+    file: 'packages/embedded/src/group/ownership.ts',
+    find: '      row.done,\n      half === 0',
+    replace: "      '',\n      half === 0",
+    caughtBy: ['packages/embedded/src/group/split.test.ts'],
+  },
+  {
+    bug: 'a split counts what is done for both halves',
+    file: 'packages/embedded/src/group/ownership.ts',
+    find: 'half === 0 ? row.done_count : 0',
+    replace: 'row.done_count',
+    caughtBy: ['packages/embedded/src/group/split.test.ts'],
+  },
+  {
+    bug: 'concurrency over the group is not bounded',
+    file: 'packages/embedded/src/group/collect.ts',
+    find: 'if (serial) partition.blocked = true\n      deliveries.push(delivery)',
+    replace: 'deliveries.push(delivery)',
+    caughtBy: ['conformance :: concurrency over the whole group is bounded'],
+  },
+]
