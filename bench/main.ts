@@ -1,11 +1,17 @@
 /**
- * `npm run bench -- [names] [--pairs N] [--count N] [--minutes N] [--json]`: each benchmark compares, in one run, Sluice
- * with the physical limit (and later with its peers), and prints ratios. Run it alone on the machine.
+ * `npm run bench -- [names] [--pairs N] [--count N] [--minutes N] [--json file]`: each benchmark compares, in one run,
+ * Sluice with the physical limit or with a peer, and prints ratios. Run it alone on the machine. `--json` also writes the
+ * rows into the file, in place of those of the same benchmarks: the pages quote `bench/results.json`.
  */
 import { parseArgs } from 'node:util'
 import type { Benchmark, BenchOptions, Row } from './benchmark.ts'
+import { besidePeers } from './peers/peers.ts'
+import { keepResults, provenance } from './results.ts'
 import { rowBenchmarks } from './rows/index.ts'
 import { printRows } from './table.ts'
+
+const benchmarks: Readonly<Record<string, Benchmark>> = { ...rowBenchmarks, peers: besidePeers }
+const byNameOnly = ['soak']
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -13,13 +19,25 @@ const { values, positionals } = parseArgs({
     pairs: { type: 'string', default: '5' },
     count: { type: 'string', default: '1000000' },
     minutes: { type: 'string', default: '30' },
-    json: { type: 'boolean', default: false },
+    json: { type: 'string' },
   },
 })
 const options: BenchOptions = { pairs: Number(values.pairs), count: Number(values.count), minutes: Number(values.minutes) }
-const names = positionals.length > 0 ? positionals : Object.keys(rowBenchmarks).filter((name) => name !== 'soak')
-for (const name of names) if (rowBenchmarks[name] === undefined) throw new Error(`no benchmark ${name}; there are ${Object.keys(rowBenchmarks).join(', ')}`)
+const names = positionals.length > 0 ? positionals : Object.keys(benchmarks).filter((name) => !byNameOnly.includes(name))
+for (const name of names) if (benchmarks[name] === undefined) throw new Error(`no benchmark ${name}; there are ${Object.keys(benchmarks).join(', ')}`)
 
 const rows: Row[] = []
-for (const name of names) rows.push(...(await (rowBenchmarks[name] as Benchmark)(options)))
-printRows(rows, values.json, process.argv.slice(2))
+let failed = 0
+for (const name of names) {
+  try {
+    const found = await (benchmarks[name] as Benchmark)(options)
+    rows.push(...found)
+    if (values.json !== undefined && found.length > 0) keepResults(values.json, name, options, found)
+  } catch (error) {
+    // What the others measured is not thrown away.
+    failed++
+    console.error(`${name} failed:`, error)
+  }
+}
+printRows(rows, { ...provenance(), command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim() })
+process.exitCode = failed === 0 ? 0 : 1

@@ -1,38 +1,34 @@
-import { cpus, release, totalmem } from 'node:os'
 import type { Row } from './benchmark.ts'
 
-/** Machine, versions and the command, so that a figure can be made again. */
-export function provenance(args: readonly string[]): Record<string, string> {
-  return {
-    date: new Date().toISOString().slice(0, 10),
-    machine: `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${release()}`,
-    node: process.version,
-    sqlite: process.versions.sqlite ?? 'unknown',
-    command: `npm run bench -- ${args.join(' ')}`.trim(),
-  }
+/** A figure for people: four digits at most. */
+export function figure(value: number | undefined): string {
+  return value === undefined
+    ? ''
+    : value >= 100
+      ? Number(value.toPrecision(4)).toLocaleString('en', { maximumFractionDigits: 0 })
+      : value.toFixed(value >= 10 ? 1 : 3)
 }
 
-const figure = (value: number | undefined): string =>
-  value === undefined ? '' : value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(value >= 10 ? 1 : 3)
+const headings = ['', 'Sluice', 'unit', 'beside it', 'ratio', 'lowest–highest', 'target', ''] as const
 
-/** Prints all rows for people, or as one JSON object. */
-export function printRows(rows: readonly Row[], json: boolean, args: readonly string[]): void {
-  if (json) {
-    console.log(JSON.stringify({ ...provenance(args), rows }))
-    return
-  }
-  const cells = rows.map((row) => [
+function cellsOf(row: Row): readonly string[] {
+  const spread = (value: number): string => (row.ratio === undefined ? figure(value) : value.toFixed(2))
+  return [
     row.name,
     figure(row.sluice),
     row.unit,
-    row.raw === undefined ? '' : `${figure(row.raw)} ${row.rawName}`,
+    row.raw === undefined ? '' : `${figure(row.raw)}, ${row.rawName}`,
     row.ratio === undefined ? '' : row.ratio.toFixed(2),
-    `${figure(row.spread[0])}–${figure(row.spread[1])}`,
+    `${spread(row.spread[0])}–${spread(row.spread[1])}`,
     row.target,
-    row.target === '' ? '' : row.reached ? 'reached' : 'NOT REACHED',
-  ])
-  const all = [['', 'Sluice', 'unit', 'beside', 'ratio', 'spread', 'target', ''], ...cells]
-  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? []
+    row.target === '' ? '' : row.reached ? 'reached' : 'not reached',
+  ]
+}
+
+/** Prints all rows as one table, then the notes and what is to be known of the run. */
+export function printRows(rows: readonly Row[], run: Readonly<Record<string, string>>): void {
+  const all = [headings, ...rows.map(cellsOf)]
+  const widths = headings.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
   for (const row of all)
     console.log(
       row
@@ -40,10 +36,18 @@ export function printRows(rows: readonly Row[], json: boolean, args: readonly st
         .join('  ')
         .trimEnd(),
     )
+  console.log('')
   for (const row of rows) if (row.note !== undefined) console.log(`${row.name}: ${row.note}`)
   console.log(
-    `\n${Object.entries(provenance(args))
+    `\n${Object.entries(run)
       .map(([name, value]) => `${name}: ${value}`)
       .join('\n')}`,
   )
+}
+
+/** The same rows as a Markdown table, with the notes below it. */
+export function markdownTable(rows: readonly Row[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  const notes = rows.flatMap(({ name, note }) => (note === undefined ? [] : [`- ${name}: ${note}`]))
+  return [line(headings), line(headings.map(() => '---')), ...rows.map((row) => line(cellsOf(row))), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n')
 }

@@ -15,7 +15,7 @@ export async function readWalls(root: string): Promise<ICruiseResult> {
     tsPreCompilationDeps: true,
     combinedDependencies: true,
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)(dist|\\.cache|planted)/' },
+    exclude: { path: '(^|/)(dist|\\.cache|planted)/|^bench/peers/[^/]+/' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'], extensions: ['.ts', '.mjs', '.js', '.json'] },
   })
   if (typeof output === 'string') throw new Error('dependency-cruiser returned text instead of a result')

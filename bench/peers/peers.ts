@@ -1,0 +1,159 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { chmod } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { type BenchOptions, compared, type Row } from '../benchmark.ts'
+import { inFolder } from '../folder.ts'
+import { runPair } from '../processes.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+
+/** What Sluice is measured beside, with the settings its documentation recommends for throughput. */
+interface Peer {
+  readonly name: string
+  /** Of tools/brokers. */
+  readonly server: string
+  /** Folder with its producer and consumer. */
+  readonly roles: string
+  /** Messages a run as a share of Sluice's: each run takes seconds, not minutes. */
+  readonly share: number
+  /** Batch, batches outstanding, and what the consumer takes. */
+  readonly settings: readonly string[]
+  /** Sluice's promised lead; undefined: for information. */
+  readonly lead?: number
+  readonly note: string
+}
+
+const peers: readonly Peer[] = [
+  {
+    name: 'Kafka 4.3.1, @platformatic/kafka',
+    server: 'kafka',
+    roles: 'kafka',
+    share: 0.5,
+    settings: ['500', '16', '4'],
+    lead: 1.9,
+    note: '4 partitions, acks=all (Kafka acknowledges before its disk has synced), no compression, 500 a send, 16 sends outstanding, string serializers, fetches of up to 4 MiB, commit each 100 ms',
+  },
+  {
+    name: 'Redis Streams, ioredis, appendfsync always',
+    server: 'redis',
+    roles: 'redis-streams',
+    share: 0.3,
+    settings: ['500', '8'],
+    lead: 3,
+    note: 'pipelines of 500 XADD, 8 outstanding; XREADGROUP of 500, XACK of 500 beside the next read; synced before it answers',
+  },
+  {
+    name: 'Redis Streams, ioredis, appendfsync everysec',
+    server: 'redis-everysec',
+    roles: 'redis-streams',
+    share: 0.3,
+    settings: ['500', '8'],
+    note: 'the same; up to a second of acknowledged messages is lost with the machine',
+  },
+  {
+    name: 'BullMQ, appendfsync everysec',
+    server: 'redis-everysec',
+    roles: 'bullmq',
+    share: 0.05,
+    settings: ['500', '4', '100'],
+    lead: 14,
+    note: 'addBulk of 500, 4 outstanding; one worker, concurrency 100, completed jobs removed; everysec, as its documentation recommends, is a weaker promise than Sluice makes',
+  },
+  {
+    name: 'pg-boss',
+    server: 'postgres',
+    roles: 'pg-boss',
+    share: 0.05,
+    settings: ['500', '4', '2'],
+    lead: 25,
+    note: 'insert of 500, 4 outstanding; two loops of fetch and complete of 500; synchronous_commit on, no maintenance beside it',
+  },
+]
+
+interface Started {
+  readonly [server: string]: { readonly url: string }
+}
+
+/** One command to tools/brokers, over a fleet of the benchmark's own. Returns why not, if it cannot be. */
+function brokers(fleet: string, ...args: string[]): Started | string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['tools/brokers/main.ts', ...args, '--json'], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, SLUICE_BROKERS: fleet },
+  })
+  return status === 0 ? JSON.parse(stdout) : stderr.trim()
+}
+
+/** The peers' clients are outside the workspace: a lockfile of their own, brought when they are first measured. */
+function installClients(): string | undefined {
+  const folder = import.meta.dirname
+  const installed = resolve(folder, 'node_modules/.package-lock.json')
+  const versions = (file: string): string => {
+    const { packages }: { packages: Record<string, { version?: string; optional?: boolean }> } = JSON.parse(readFileSync(file, 'utf8'))
+    return JSON.stringify(Object.entries(packages).flatMap(([path, { version, optional }]) => (path === '' || optional ? [] : [[path, version]])))
+  }
+  if (existsSync(installed) && versions(installed) === versions(resolve(folder, 'package-lock.json'))) return undefined
+  const { status, stderr } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: folder,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  })
+  return status === 0 ? undefined : `npm ci in bench/peers failed: ${stderr.trim()}`
+}
+
+/** A run of one peer: messages a second from the first send to the last settlement. */
+async function rateOf({ roles, settings }: Peer, url: string, count: number, run: string): Promise<number> {
+  const script = (role: string): URL => new URL(`./${roles}/${role}.ts`, import.meta.url)
+  return (await runPair(script('producer'), script('consumer'), url, count, [`bench-${run}`, ...settings])).endToEnd
+}
+
+async function rateOfSluice(count: number): Promise<number> {
+  const script = (role: string): URL => new URL(`../sluice-log/${role}.ts`, import.meta.url)
+  return inFolder(async (folder) => (await runPair(script('producer'), script('consumer'), folder, count, ['many'])).endToEnd)
+}
+
+/** End to end over Sluice's file, and over each peer, in turns: same order, same validation, same machine, two processes. */
+export async function besidePeers({ pairs, count }: BenchOptions): Promise<readonly Row[]> {
+  const failure = installClients()
+  if (failure !== undefined) return skip(failure)
+  return inFolder(async (fleet) => {
+    // PostgreSQL's own user must get there.
+    await chmod(fleet, 0o711)
+    const started = brokers(fleet, 'up', ...new Set(peers.map(({ server }) => server)))
+    try {
+      if (typeof started === 'string') return skip(started)
+      const countOf = (peer: Peer): number => Math.max(500, Math.round((count * peer.share) / 500) * 500)
+      const urlOf = (peer: Peer): string => started[peer.server]?.url ?? ''
+      // Servers that compile while they run are measured warm.
+      for (const peer of peers) await rateOf(peer, urlOf(peer), Math.max(500, Math.round(countOf(peer) / 2500) * 500), 'warm')
+      const ours: number[] = []
+      const theirs = peers.map((): number[] => [])
+      for (let pair = 0; pair < pairs; pair++) {
+        ours.push(await rateOfSluice(count))
+        for (const [n, peer] of peers.entries()) theirs[n]?.push(await rateOf(peer, urlOf(peer), countOf(peer), String(pair)))
+      }
+      return peers.map((peer, n) =>
+        compared(
+          {
+            name: `end to end, beside ${peer.name}`,
+            unit: 'messages/s',
+            rawName: peer.name,
+            note: `${peer.note}; ${countOf(peer).toLocaleString('en')} messages a run`,
+            ...(peer.lead === undefined ? {} : { target: `≥ ${peer.lead} ×` }),
+          },
+          ours,
+          theirs[n] ?? [],
+          (ratio) => peer.lead === undefined || ratio >= peer.lead,
+        ),
+      )
+    } finally {
+      brokers(fleet, 'down')
+    }
+  })
+}
+
+function skip(reason: string): readonly Row[] {
+  console.error(`peers: skipped: ${reason}`)
+  return []
+}
