@@ -7,7 +7,7 @@ import { Checkpointer } from './checkpoint/checkpointer.ts'
 import { type SyncCalls, systemSyncCalls, WalSync } from './commit/wal-sync.ts'
 import { Writer } from './commit/writer.ts'
 import { Doorbell } from './doorbell/doorbell.ts'
-import { openFile, openWithNode } from './file/open.ts'
+import { type OpenedFile, openFile, openWithNode } from './file/open.ts'
 import { ChannelReader } from './log/reader.ts'
 import type { EmbeddedOptions } from './options.ts'
 import type { Database } from './sqlite/connection.ts'
@@ -53,7 +53,7 @@ export class BusFile {
   /** Time of the next delayed message, ms since the epoch, as last read; null: none. */
   nextDueMs: number | null = null
 
-  private constructor(db: Database, path: string, busId: string, context: TransportContext, options: EmbeddedOptions, calls: SyncCalls) {
+  private constructor({ db, path, busId, created }: OpenedFile, context: TransportContext, options: EmbeddedOptions, calls: SyncCalls) {
     this.db = db
     this.path = path
     this.busId = busId
@@ -80,7 +80,7 @@ export class BusFile {
       committed: () => this.checkpointer.committed(),
     })
     const state = this.#state()
-    this.#doorbell = new Doorbell(path, state.commit_seq, () => this.look())
+    this.#doorbell = new Doorbell(path, state.commit_seq, created, () => this.look())
     this.sync.open()
     this.#take(state)
     this.checkpointer = new Checkpointer(this)
@@ -89,7 +89,7 @@ export class BusFile {
   static async open(path: string, context: TransportContext, options: EmbeddedOptions, calls: SyncCalls = systemSyncCalls): Promise<BusFile> {
     const opened = await openFile(path, options.sqlite ?? openWithNode)
     try {
-      return new BusFile(opened.db, opened.path, opened.busId, context, options, calls)
+      return new BusFile(opened, context, options, calls)
     } catch (error) {
       opened.db.close()
       throw storeError(error, path)
@@ -172,6 +172,12 @@ export class BusFile {
   announce(): void {
     this.look()
     this.writer.committedElsewhere(this.#seenSeq)
+  }
+
+  /** Somebody else's connection committed and synced everything up to `seq`. */
+  announceSynced(seq: number): void {
+    this.sync.vouched(seq)
+    this.writer.committedElsewhere(seq)
   }
 
   reader(channelId: number): ChannelReader {

@@ -16,13 +16,14 @@ interface DeadLetterRow {
   readonly attributes: string
   readonly body: string | Uint8Array
   readonly size_bytes: number
+  readonly checksum: number
   readonly behind: number | null
 }
 
 function matching(db: Database, groupId: number, query: DeadLetterQuery): DeadLetterRow[] {
   const list = (values: readonly (string | number)[] | undefined): string | null => (values === undefined ? null : JSON.stringify(values))
   return db.all<DeadLetterRow>(
-    `SELECT d.id, d.lane, d.parks, d.hash, d.position, d.stored_at_ms, d.reason, d.redrives, d.attributes, d.body, d.size_bytes,
+    `SELECT d.id, d.lane, d.parks, d.hash, d.position, d.stored_at_ms, d.reason, d.redrives, d.attributes, d.body, d.size_bytes, d.checksum,
        (SELECT count FROM lot_lane l WHERE d.parks = 1 AND l.group_id = d.group_id AND l.lane = d.lane AND l.state = 'parked') AS behind
      FROM dead_letter d WHERE group_id = ?1
        AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2)))
@@ -43,7 +44,7 @@ function matching(db: Database, groupId: number, query: DeadLetterQuery): DeadLe
 export function listDeadLetters(db: Database, groupId: number, query: DeadLetterQuery, path: string): DeadLetter[] {
   return matching(db, groupId, query).map((row) => ({
     deadLetterId: String(row.id).padStart(12, '0'),
-    envelope: decodeEnvelope(row, path),
+    envelope: decodeEnvelope(db, row, path),
     reason: JSON.parse(row.reason) as DeadLetterReason,
     parkedBehind: row.behind ?? 0,
     redrives: row.redrives,
@@ -60,8 +61,8 @@ export function redriveDeadLetters(db: Database, groupId: number, query: DeadLet
     const next = db.get<{ seq: number }>('SELECT min(seq) AS seq FROM lot_entry WHERE lane_id = ? AND position > ?', lane.id, row.position)
     const seq = next === undefined || next.seq === null ? lastSeq(db, lane) + 1 : makeRoom(db, lane, next.seq)
     db.run(
-      `INSERT INTO lot_entry (lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes)
-       VALUES (?, ?, ?, ?, 0, 0, 0, NULL, NULL, ?, ?, ?, ?)`,
+      `INSERT INTO lot_entry (lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes, checksum)
+       VALUES (?, ?, ?, ?, 0, 0, 0, NULL, NULL, ?, ?, ?, ?, ?)`,
       lane.id,
       seq,
       row.position,
@@ -70,6 +71,7 @@ export function redriveDeadLetters(db: Database, groupId: number, query: DeadLet
       row.attributes,
       row.body,
       row.size_bytes,
+      row.checksum,
     )
     db.run('UPDATE lot_lane SET count = count + 1 WHERE id = ?', lane.id)
     open(db, groupId, lane, row)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { context, message, place, quietObserver, subscription } from '../../test/bus-file.ts'
@@ -53,7 +53,7 @@ test('what is committed and not synced is delivered by nobody: a reader syncs it
   await reader.close()
 })
 
-test('a doorbell that promises more than the file holds (a restored backup) is not believed', async (t) => {
+test('a doorbell that an earlier file left behind is not believed', async (t) => {
   const path = place(t)
   const high = Buffer.alloc(8)
   high.writeDoubleLE(1e6)
@@ -62,4 +62,17 @@ test('a doorbell that promises more than the file holds (a restored backup) is n
   assert.ok(bus.sync.syncedSeq < 1e6)
   assert.equal(bus.isSynced(1000), false)
   await bus.close()
+})
+
+test('a doorbell that promises more than the file holds: synced commits are missing, and opening says so', async (t) => {
+  const path = place(t)
+  const bus = await open(path, systemSyncCalls)
+  await bus.writer.write(() => {}, { announce: true })
+  await bus.close()
+  const high = Buffer.alloc(8)
+  high.writeDoubleLE(1e6)
+  writeFileSync(`${path}-bell`, high)
+  await assert.rejects(open(path, systemSyncCalls), { code: 'STORE_CORRUPT', message: /commits up to 1000000 were synced/ })
+  rmSync(`${path}-bell`)
+  await (await open(path, systemSyncCalls)).close()
 })

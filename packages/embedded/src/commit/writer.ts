@@ -8,6 +8,7 @@
  * The write lock is taken without waiting (busy_timeout 0): a lock held elsewhere costs a retry, never the event loop.
  */
 import { SluiceError } from '@sluice/core/transport'
+import { nextCommit } from '../file/commit-number.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { sqliteFailure, storeError } from '../sqlite/errors.ts'
 import type { WalSync } from './wal-sync.ts'
@@ -142,7 +143,7 @@ export class Writer {
     this.#busySinceMs = 0
     db.transaction++
     try {
-      const { commit_seq: seq } = db.one<{ commit_seq: number }>('UPDATE state SET commit_seq = commit_seq + 1 RETURNING commit_seq')
+      const seq = nextCommit(db)
       for (const job of jobs) job.run(db, seq)
       db.run('COMMIT')
       return seq

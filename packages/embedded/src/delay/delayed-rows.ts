@@ -13,18 +13,20 @@ interface DelayedRow {
   readonly attributes: string
   readonly body: string | Uint8Array
   readonly size_bytes: number
+  readonly checksum: number
 }
 
 export function storeDelayed(db: Database, channelId: number, message: OutgoingMessage, dueAtMs: number): void {
-  const { attributes, body } = encodeEnvelope(message.envelope)
+  const { attributes, body, checksum } = encodeEnvelope(db, message.envelope)
   db.run(
-    'INSERT INTO delayed (channel_id, due_at_ms, message_id, attributes, body, size_bytes) VALUES (?, ?, ?, ?, ?, ?)',
+    'INSERT INTO delayed (channel_id, due_at_ms, message_id, attributes, body, size_bytes, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)',
     channelId,
     dueAtMs,
     message.envelope.id,
     attributes,
     body,
     message.sizeBytes,
+    checksum,
   )
   db.run('UPDATE state SET next_due_ms = min(coalesce(next_due_ms, ?1), ?1)', dueAtMs)
 }
@@ -32,13 +34,13 @@ export function storeDelayed(db: Database, channelId: number, message: OutgoingM
 /** Moves at most `countMax` due messages to the ends of their channels' logs, in order of due time. Returns how many. */
 export function moveDue(db: Database, nowMs: number, countMax: number, seq: number, path: string): number {
   const due = db.all<DelayedRow>(
-    'SELECT id, channel_id, attributes, body, size_bytes FROM delayed WHERE due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?',
+    'SELECT id, channel_id, attributes, body, size_bytes, checksum FROM delayed WHERE due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?',
     nowMs,
     countMax,
   )
   const byChannel = new Map<number, BlockEntry[]>()
   for (const row of due) {
-    const envelope = decodeEnvelope(row, path)
+    const envelope = decodeEnvelope(db, row, path)
     const entries = byChannel.get(row.channel_id) ?? []
     byChannel.set(row.channel_id, entries)
     entries.push({ envelope, hash: envelope.partitionkey === undefined ? unkeyedHash() : keyHash(envelope.partitionkey), sizeBytes: row.size_bytes })

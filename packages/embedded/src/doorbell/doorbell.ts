@@ -2,9 +2,11 @@
  * Wakes other processes: a file of 8 bytes beside the bus, written after each sync and watched by everybody (p50 0.19 ms
  * across processes; watching the WAL itself fires before a commit is visible, p50 2.3 ms). It carries the number of the
  * highest commit that some process has synced, so that readers deliver without a sync of their own. A number that is too
- * low costs one sync; it is never too high: a value above the file's own commits (a restored backup) is reset on open.
+ * low costs one sync. One above the file's own commits says that synced commits are gone (a damaged or foreign `-wal`, a disk that
+ * lied, an older copy put in the file's place): opening refuses.
  */
 import { chmodSync, closeSync, type FSWatcher, openSync, readSync, watch, writeSync } from 'node:fs'
+import { SluiceError } from '@sluice/core/transport'
 
 /** Bounds of the fallback poll where files cannot be watched, and the safety net where they can, ms. */
 const pollMs = 20
@@ -18,12 +20,18 @@ export class Doorbell {
   #watcher: FSWatcher | undefined
   #poll: NodeJS.Timeout | undefined
 
-  constructor(path: string, committedSeq: number, onRing: () => void) {
+  /** `created`: there was no bus file; what an earlier one left in the doorbell means nothing. */
+  constructor(path: string, committedSeq: number, created: boolean, onRing: () => void) {
     const bell = `${path}-bell`
     // Read and write without truncation; created by whoever comes first.
     this.#fd = openExisting(bell)
     this.#onRing = onRing
-    if (this.syncedSeq() > committedSeq) this.#write(0)
+    if (created) this.#write(0)
+    const synced = this.syncedSeq()
+    if (synced > committedSeq) {
+      closeSync(this.#fd)
+      throw commitsMissing(path, committedSeq, synced)
+    }
     this.#watch(bell)
   }
 
@@ -80,6 +88,17 @@ export class Doorbell {
     this.#watcher?.close()
     closeSync(this.#fd)
   }
+}
+
+function commitsMissing(path: string, committedSeq: number, syncedSeq: number): SluiceError {
+  return new SluiceError(
+    'STORE_CORRUPT',
+    `${path} ends at commit ${committedSeq}, but commits up to ${syncedSeq} were synced: its -wal file is damaged or gone, or an older copy stands in its place`,
+    {
+      details: { path, committedSeq, syncedSeq },
+      fix: `If you restored a backup, delete ${path}-bell and start again. Otherwise keep the files for analysis and restore a backup: messages that were confirmed are missing`,
+    },
+  )
 }
 
 function openExisting(path: string): number {

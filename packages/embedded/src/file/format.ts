@@ -13,6 +13,21 @@ export const applicationId: number = 0x536c7563
 /** PRAGMA user_version. */
 export const formatVersion: number = 1
 
+/**
+ * `proof` of the rows that steer everything: a sum of the row's numbers with different odd factors, which SQLite itself
+ * keeps up to date (a stored generated column). One flipped bit in any of them, or in the proof, is a sum that is wrong.
+ * Readers demand `proof = <the sum>`. Numbers stay below 2^44 by far, so that nothing overflows.
+ */
+export const stateProof: string = '(commit_seq * 3 + change_seq * 5 + coalesce(next_due_ms, -1) * 7 + checkpoints * 11 + format * 13)'
+export const channelProof: string =
+  '(id * 3 + partitions * 5 + next_position * 7 + first_position * 11 + last_stored_at_ms * 13 + kept_bytes * 17 + group_count * 19 + ' +
+  'coalesce(retention_age_ms, -1) * 23 + coalesce(retention_bytes, -1) * 29 + retention_keeps * 31)'
+export const groupProof: string =
+  '(id * 3 + channel_id * 5 + coalesce(concurrency, -1) * 7 + ephemeral * 11 + paused * 13 + start_position * 17 + provisional * 19)'
+export const partitionProof: string =
+  '(group_id * 3 + modulus * 5 + residue * 7 + coalesce(owner, -1) * 11 + epoch * 13 + cursor * 17 + length(done) * 19 + done_count * 23 + ' +
+  'claimed * 29 + suspect_before * 31 + deaths * 37)'
+
 export const schema: string = `
 CREATE TABLE state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -21,7 +36,9 @@ CREATE TABLE state (
   next_due_ms INTEGER,
   checkpoints INTEGER NOT NULL,
   bus_id TEXT NOT NULL,
-  created_at_ms INTEGER NOT NULL
+  created_at_ms INTEGER NOT NULL,
+  format INTEGER NOT NULL,
+  proof INTEGER NOT NULL GENERATED ALWAYS AS ${stateProof} STORED
 );
 CREATE TABLE channel (
   id INTEGER PRIMARY KEY,
@@ -37,7 +54,8 @@ CREATE TABLE channel (
   trimmed_unread INTEGER NOT NULL DEFAULT 0,
   retention_age_ms INTEGER,
   retention_bytes INTEGER,
-  retention_keeps INTEGER NOT NULL DEFAULT 1
+  retention_keeps INTEGER NOT NULL DEFAULT 1,
+  proof INTEGER NOT NULL GENERATED ALWAYS AS ${channelProof} STORED
 );
 CREATE TABLE block (
   id INTEGER PRIMARY KEY,
@@ -45,10 +63,7 @@ CREATE TABLE block (
   seq INTEGER NOT NULL,
   stored_at_ms INTEGER NOT NULL,
   bytes INTEGER NOT NULL,
-  hashes BLOB NOT NULL,
-  attributes TEXT NOT NULL,
-  bodies TEXT NOT NULL,
-  binaries BLOB
+  data BLOB NOT NULL
 );
 CREATE TABLE consumer_group (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -60,6 +75,7 @@ CREATE TABLE consumer_group (
   paused INTEGER NOT NULL DEFAULT 0,
   start_position INTEGER NOT NULL,
   provisional INTEGER NOT NULL DEFAULT 0,
+  proof INTEGER NOT NULL GENERATED ALWAYS AS ${groupProof} STORED,
   UNIQUE (channel_id, name)
 );
 CREATE TABLE partition (
@@ -75,6 +91,7 @@ CREATE TABLE partition (
   suspect_before INTEGER NOT NULL,
   deaths INTEGER NOT NULL,
   needs_type TEXT,
+  proof INTEGER NOT NULL GENERATED ALWAYS AS ${partitionProof} STORED,
   PRIMARY KEY (group_id, modulus, residue)
 ) WITHOUT ROWID;
 CREATE TABLE process (
@@ -136,7 +153,8 @@ CREATE TABLE lot_entry (
   redrives INTEGER NOT NULL,
   attributes TEXT NOT NULL,
   body NOT NULL,
-  size_bytes INTEGER NOT NULL
+  size_bytes INTEGER NOT NULL,
+  checksum INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX lot_entry_in_order ON lot_entry (lane_id, seq);
 CREATE TABLE dead_letter (
@@ -154,7 +172,8 @@ CREATE TABLE dead_letter (
   redrives INTEGER NOT NULL,
   attributes TEXT NOT NULL,
   body NOT NULL,
-  size_bytes INTEGER NOT NULL
+  size_bytes INTEGER NOT NULL,
+  checksum INTEGER NOT NULL
 );
 CREATE INDEX dead_letter_by_group ON dead_letter (group_id, id);
 CREATE INDEX dead_letter_by_lane ON dead_letter (group_id, lane) WHERE parks = 1;
@@ -165,7 +184,8 @@ CREATE TABLE delayed (
   message_id TEXT NOT NULL,
   attributes TEXT NOT NULL,
   body NOT NULL,
-  size_bytes INTEGER NOT NULL
+  size_bytes INTEGER NOT NULL,
+  checksum INTEGER NOT NULL
 );
 CREATE INDEX delayed_by_due ON delayed (due_at_ms, id);
 CREATE INDEX delayed_by_message ON delayed (channel_id, message_id);
@@ -183,6 +203,7 @@ CREATE TABLE schedule (
   time_zone TEXT NOT NULL,
   next_at_ms INTEGER NOT NULL,
   message TEXT NOT NULL,
-  body NOT NULL
+  body NOT NULL,
+  checksum INTEGER NOT NULL
 ) WITHOUT ROWID;
 `

@@ -5,9 +5,11 @@ import { basename, dirname, join } from 'node:path'
 import { newId, SluiceError } from '@sluice/core/transport'
 import { Database, type SqliteConnection, type SqliteFactory } from '../sqlite/connection.ts'
 import { sqliteFailure, storeError } from '../sqlite/errors.ts'
+import { newerFormat } from './commit-number.ts'
 import { createFile, createFolder, fileError, refuseNetworkFileSystem, restrictFile, syncFolder } from './file-system.ts'
 import { applicationId, formatVersion, schema } from './format.ts'
 import { migrate } from './migrate.ts'
+import { verifySteeringRows } from './verify-rows.ts'
 
 /** How long opening waits for other processes that create, migrate or recover the same file. */
 const openWaitMs = 10_000
@@ -18,6 +20,8 @@ export interface OpenedFile {
   readonly path: string
   /** Names this bus for ever; a copy of the file has the same. */
   readonly busId: string
+  /** There was no file. */
+  readonly created: boolean
 }
 
 /** Opens through node:sqlite, which Node bundles. Loaded when needed, since an application may lend another library. */
@@ -51,11 +55,12 @@ export async function openFile(path: string, factory: SqliteFactory): Promise<Op
     const busId = await retryWhileBusy(path, () => {
       refuseUnsoundSqlite(db)
       prepareFile(db, real)
+      verifySteeringRows(db, real)
       return db.one<{ bus_id: string }>('SELECT bus_id FROM state').bus_id
     })
     if (created) syncFolder(folder)
     restrictFile(real)
-    return { db, path: real, busId }
+    return { db, path: real, busId, created }
   } catch (error) {
     db.close()
     throw storeError(error, path)
@@ -89,10 +94,7 @@ function prepareFile(db: Database, path: string): void {
     })
   }
   if (version > formatVersion) {
-    throw new SluiceError('STORE_NEWER_FORMAT', `${path} has format ${version}; this Sluice reads up to ${formatVersion}`, {
-      details: { path, version },
-      fix: 'Update Sluice in this service; the file was not touched',
-    })
+    throw newerFormat(version, path)
   }
   // Only now is anything written: switching to WAL changes the header.
   const { journal_mode: mode } = db.one<{ journal_mode: string }>('PRAGMA journal_mode = WAL')
@@ -114,7 +116,7 @@ function prepareFile(db: Database, path: string): void {
     const now = db.one<{ user_version: number }>('PRAGMA user_version').user_version
     if (now === 0) {
       db.exec(schema)
-      db.run('INSERT INTO state VALUES (1, 0, 0, NULL, 0, ?, ?)', newId(), Date.now())
+      db.run('INSERT INTO state VALUES (1, 0, 0, NULL, 0, ?, ?, ?)', newId(), Date.now(), formatVersion)
       db.exec(`PRAGMA application_id = ${applicationId}`)
       db.exec(`PRAGMA user_version = ${formatVersion}`)
     } else if (now < formatVersion) migrate(db, now)

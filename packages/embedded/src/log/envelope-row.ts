@@ -1,22 +1,58 @@
+import { crc32 } from 'node:zlib'
 import { type Envelope, SluiceError } from '@sluice/core/transport'
+import type { Database } from '../sqlite/connection.ts'
 
-/** One message as a row: attributes as JSON, the body as TEXT or BLOB. Used wherever messages stand alone (lot, dead letters, delayed). */
+/**
+ * One message as a row: attributes as JSON, the body as TEXT or BLOB. Used wherever messages stand alone (lot, dead letters,
+ * delayed). SQLite has no checksums for pages of the database file: without `checksum`, a bit that flips on the disk would
+ * be delivered as data. It begins with the bus's id, so that a row of another file does not verify either.
+ */
 export interface EnvelopeRow {
   readonly attributes: string
   readonly body: string | Uint8Array
+  readonly checksum: number
 }
 
-export function encodeEnvelope(envelope: Envelope): EnvelopeRow {
-  const { body, ...attributes } = envelope
-  return { attributes: JSON.stringify(attributes), body }
-}
+const seeds: WeakMap<Database, number> = new WeakMap()
 
-export function decodeEnvelope(row: EnvelopeRow, path: string): Envelope {
-  let attributes: Omit<Envelope, 'body'>
-  try {
-    attributes = JSON.parse(row.attributes)
-  } catch (cause) {
-    throw new SluiceError('STORE_CORRUPT', `a stored message in ${path} has unreadable attributes`, { cause, fix: 'Restore the file from a backup' })
+function busSeed(db: Database): number {
+  let seed = seeds.get(db)
+  if (seed === undefined) {
+    seed = crc32(db.one<{ bus_id: string }>('SELECT bus_id FROM state').bus_id)
+    seeds.set(db, seed)
   }
+  return seed
+}
+
+/** Of JSON text and a body that belongs to it. */
+export function rowChecksum(db: Database, json: string, body: string | Uint8Array): number {
+  return crc32(body, crc32(json, crc32(`${json.length},${typeof body},`, busSeed(db))))
+}
+
+export function encodeEnvelope(db: Database, envelope: Envelope): EnvelopeRow {
+  const { body, ...rest } = envelope
+  const attributes = JSON.stringify(rest)
+  return { attributes, body, checksum: rowChecksum(db, attributes, body) }
+}
+
+/** Throws STORE_CORRUPT where the row is not what was written. */
+export function decodeEnvelope(db: Database, row: EnvelopeRow, path: string): Envelope {
+  if (!isWhole(db, row.attributes, row)) throw damagedRow('a stored message', path)
+  const attributes = JSON.parse(row.attributes) as Omit<Envelope, 'body'>
   return { ...attributes, body: row.body }
+}
+
+/** Whether a row is what was written. A flipped bit may also have made a number or NULL of a text. */
+export function isWhole(db: Database, json: unknown, row: { readonly body: unknown; readonly checksum: unknown }): boolean {
+  const { body, checksum } = row
+  if (typeof json !== 'string' || !(typeof body === 'string' || body instanceof Uint8Array)) return false
+  return rowChecksum(db, json, body) === checksum
+}
+
+/** The error for a row that is not what was written. */
+export function damagedRow(what: string, path?: string): SluiceError {
+  return new SluiceError('STORE_CORRUPT', `${what} in the bus file${path === undefined ? '' : ` ${path}`} is damaged`, {
+    ...(path === undefined ? {} : { details: { path } }),
+    fix: 'Stop all services that use the file, look at it with `sluice check`, and restore it from a backup; keep the damaged file for analysis',
+  })
 }

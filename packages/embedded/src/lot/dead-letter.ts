@@ -25,10 +25,10 @@ function insert(db: Database, member: Member, record: DeadLetterRecord, delivery
     db.run("UPDATE lot_lane SET state = 'parked', due_at_ms = 0 WHERE id = ?", lane.id)
     delivery.owner.noteLane(record.lane, lane.news)
   }
-  const { attributes, body } = encodeEnvelope(envelope)
+  const { attributes, body, checksum } = encodeEnvelope(db, envelope)
   db.run(
-    `INSERT INTO dead_letter (group_id, lane, parks, hash, type, key, fingerprint, position, stored_at_ms, reason, redrives, attributes, body, size_bytes)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO dead_letter (group_id, lane, parks, hash, type, key, fingerprint, position, stored_at_ms, reason, redrives, attributes, body, size_bytes, checksum)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     member.groupId,
     record.lane,
     parks ? 1 : 0,
@@ -43,5 +43,6 @@ function insert(db: Database, member: Member, record: DeadLetterRecord, delivery
     attributes,
     body,
     delivery.sizeBytes,
+    checksum,
   )
 }

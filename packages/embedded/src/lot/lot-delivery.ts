@@ -1,6 +1,5 @@
 import type { Delivery, Envelope } from '@sluice/core/transport'
 import type { OwnedPartition } from '../group/owned-partition.ts'
-import { decodeEnvelope } from '../log/envelope-row.ts'
 
 /** A row of the table `lot_entry`. */
 export interface LotEntryRow {
@@ -18,6 +17,7 @@ export interface LotEntryRow {
   readonly attributes: string
   readonly body: string | Uint8Array
   readonly size_bytes: number
+  readonly checksum: number
 }
 
 /** A message of the parking lot in a consumer's hands. */
@@ -33,10 +33,9 @@ export class LotDelivery implements Delivery {
   firstDeliveredAtMs: number | undefined
   notBeforeMs: number
   note: string | undefined
-  readonly #path: string
-  #envelope: Envelope | undefined
+  readonly envelope: Envelope
 
-  constructor(owner: OwnedPartition, lane: string, laneHash: number, row: LotEntryRow, path: string) {
+  constructor(owner: OwnedPartition, lane: string, laneHash: number, row: LotEntryRow, envelope: Envelope) {
     this.owner = owner
     this.lane = lane
     this.laneHash = laneHash
@@ -45,12 +44,7 @@ export class LotDelivery implements Delivery {
     this.firstDeliveredAtMs = row.first_delivered_at_ms ?? undefined
     this.notBeforeMs = row.not_before_ms
     this.note = row.note ?? undefined
-    this.#path = path
-  }
-
-  get envelope(): Envelope {
-    this.#envelope ??= decodeEnvelope(this.row, this.#path)
-    return this.#envelope
+    this.envelope = envelope
   }
 
   get partition(): string {

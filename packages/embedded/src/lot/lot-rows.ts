@@ -19,7 +19,7 @@ export interface LaneRow {
 
 const laneColumns = 'id, lane, hash, state, due_at_ms, count, news'
 export const entryColumns =
-  'id, lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes'
+  'id, lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes, checksum'
 
 export function laneByName(db: Database, groupId: number, lane: string): LaneRow | undefined {
   return db.get<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND lane = ?`, groupId, lane)
@@ -51,11 +51,11 @@ function describeLane(row: LaneRow, partition: string): ComparedLane {
 export function appendToLane(db: Database, lane: LaneRow, deliveries: readonly (LogDelivery | LotDelivery)[], first: AttemptRecord | undefined): void {
   const { seq } = db.one<{ seq: number }>('SELECT coalesce(max(seq), 0) AS seq FROM lot_entry WHERE lane_id = ?', lane.id)
   deliveries.forEach((delivery, i) => {
-    const { attributes, body } = encodeEnvelope(delivery.envelope)
+    const { attributes, body, checksum } = encodeEnvelope(db, delivery.envelope)
     const newer = i === 0 ? first : undefined
     db.run(
-      `INSERT INTO lot_entry (lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO lot_entry (lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes, checksum)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       lane.id,
       seq + 1 + i,
       delivery.fromLot ? delivery.row.position : delivery.position,
@@ -69,6 +69,7 @@ export function appendToLane(db: Database, lane: LaneRow, deliveries: readonly (
       attributes,
       body,
       delivery.sizeBytes,
+      checksum,
     )
   })
   db.run('UPDATE lot_lane SET count = count + ? WHERE id = ?', deliveries.length, lane.id)

@@ -5,6 +5,7 @@ import type { Member } from '../group/member.ts'
 import { leaseLost } from '../group/ownership.ts'
 import { voidLane } from '../group/partition-write.ts'
 import type { Settlement } from '../group/settlement.ts'
+import { decodeEnvelope } from '../log/envelope-row.ts'
 import { LotDelivery, type LotEntryRow } from './lot-delivery.ts'
 import { appendToLane, entryColumns, laneByName, makeLane } from './lot-rows.ts'
 
@@ -60,7 +61,7 @@ export class FileParkingLot implements ParkingLot {
     for (const entry of entries) {
       if (deliveries.length >= countMax) break
       if (partition.lotReads.has(entry.id)) continue
-      const delivery = new LotDelivery(partition, lane, row.hash, entry, bus.path)
+      const delivery = new LotDelivery(partition, lane, row.hash, entry, decodeEnvelope(bus.db, entry, bus.path))
       partition.lotReads.set(entry.id, delivery)
       deliveries.push(delivery)
     }

@@ -1,5 +1,6 @@
 /** Recurring schedules, inside a write transaction. */
 import type { Envelope, OutgoingMessage, ScheduleRecord } from '@sluice/core/transport'
+import { damagedRow, isWhole, rowChecksum } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
 
 interface ScheduleRow {
@@ -9,10 +10,12 @@ interface ScheduleRow {
   readonly next_at_ms: number
   readonly message: string
   readonly body: string | Uint8Array
+  readonly checksum: number
 }
-const columns = 'name, cron, time_zone, next_at_ms, message, body'
+const columns = 'name, cron, time_zone, next_at_ms, message, body, checksum'
 
-function record(row: ScheduleRow): ScheduleRecord {
+function record(db: Database, row: ScheduleRow): ScheduleRecord {
+  if (!isWhole(db, row.message, row)) throw damagedRow(`the schedule ${row.name}`)
   const { attributes, ...message } = JSON.parse(row.message) as Omit<OutgoingMessage, 'envelope'> & { readonly attributes: Omit<Envelope, 'body'> }
   return {
     name: row.name,
@@ -29,19 +32,21 @@ export function putSchedule(db: Database, schedule: ScheduleRecord): ScheduleRec
     envelope: { body, ...attributes },
     ...message
   } = schedule.message
+  const json = JSON.stringify({ ...message, attributes })
   const row = db.one<ScheduleRow>(
-    `INSERT INTO schedule (${columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-     ON CONFLICT (name) DO UPDATE SET message = ?5, body = ?6,
+    `INSERT INTO schedule (${columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+     ON CONFLICT (name) DO UPDATE SET message = ?5, body = ?6, checksum = ?7,
        next_at_ms = iif(cron = ?2 AND time_zone = ?3, next_at_ms, ?4), cron = ?2, time_zone = ?3
      RETURNING ${columns}`,
     schedule.name,
     schedule.cron,
     schedule.timeZone,
     schedule.nextAtMs,
-    JSON.stringify({ ...message, attributes }),
+    json,
     body,
+    rowChecksum(db, json, body),
   )
-  return record(row)
+  return record(db, row)
 }
 
 export function removeSchedule(db: Database, name: string): boolean {
@@ -49,7 +54,7 @@ export function removeSchedule(db: Database, name: string): boolean {
 }
 
 export function schedules(db: Database): ScheduleRecord[] {
-  return db.all<ScheduleRow>(`SELECT ${columns} FROM schedule ORDER BY name`).map(record)
+  return db.all<ScheduleRow>(`SELECT ${columns} FROM schedule ORDER BY name`).map((row) => record(db, row))
 }
 
 /** Compare and set: false if somebody else has fired it. */
