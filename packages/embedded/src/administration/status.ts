@@ -93,6 +93,8 @@ function oldestInLog(db: Database, groupId: number, channelId: number): number |
   for (;;) {
     const block = reader.next(position, 0)
     if (block === undefined) return undefined
+    // Damaged: groups stop here.
+    if (block.placeFault !== undefined) return typeof block.storedAtMs === 'number' ? block.storedAtMs : undefined
     for (let index = Math.max(0, position - block.first); index < block.count; index++) {
       const hash = block.hashAt(index)
       const partition = partitions.find((one) => hash % one.modulus === one.residue)

@@ -2,7 +2,7 @@
 import type { OutgoingMessage } from '@sluice/core/transport'
 import { keyHash } from '@sluice/core/transport'
 import { appendMessages } from '../log/append.ts'
-import type { BlockEntry } from '../log/block.ts'
+import type { BlockEntry } from '../log/encode-block.ts'
 import { decodeEnvelope, encodeEnvelope } from '../log/envelope-row.ts'
 import { unkeyedHash } from '../log/unkeyed-hash.ts'
 import type { Database } from '../sqlite/connection.ts'

@@ -1,4 +1,5 @@
 /** Collects deliveries for one `receive`: released ones first, then on along the log, skipping what others own. */
+import type { SluiceError } from '@sluice/core/transport'
 import { LogDelivery } from './log-delivery.ts'
 import type { Member } from './member.ts'
 import type { HeldDelivery, OwnedPartition } from './owned-partition.ts'
@@ -10,6 +11,8 @@ export interface Collected {
   readonly deliveries: LogDelivery[]
   /** The log goes on: ask again even without a new commit. */
   readonly more: boolean
+  /** A block is damaged: these partitions stop before it. */
+  readonly stopped: { readonly partitions: readonly OwnedPartition[]; readonly fault: SluiceError } | undefined
 }
 
 export function collect(member: Member, countMax: number, bytesMax: number): Collected {
@@ -17,16 +20,16 @@ export function collect(member: Member, countMax: number, bytesMax: number): Col
   const room = Math.min(countMax, subscription.windowCount - member.inHand)
   const roomBytes = Math.min(bytesMax, member.inHand === 0 ? Infinity : subscription.windowBytes - member.inHandBytes)
   const deliveries: LogDelivery[] = []
-  if (room <= 0 || roomBytes <= 0) return { deliveries, more: false }
+  if (room <= 0 || roomBytes <= 0) return { deliveries, more: false, stopped: undefined }
   const nowMs = member.bus.clock.nowMs()
   const left = { count: room, bytes: roomBytes }
   for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)
-  const more = scan(member, deliveries, left, nowMs)
+  const { more, stopped } = scan(member, deliveries, left, nowMs)
   for (const delivery of deliveries) {
     member.inHand++
     member.inHandBytes += delivery.sizeBytes
   }
-  return { deliveries, more }
+  return { deliveries, more, stopped }
 }
 
 interface Left {
@@ -49,41 +52,59 @@ function takeReleased(member: Member, partition: OwnedPartition, deliveries: Log
   }
 }
 
-function scan(member: Member, deliveries: LogDelivery[], left: Left, nowMs: number): boolean {
+function scan(member: Member, deliveries: LogDelivery[], left: Left, nowMs: number): Pick<Collected, 'more' | 'stopped'> {
   const { bus, table } = member
   const serial = member.subscription.groupConcurrency !== undefined
   const size = table.length
   const reader = bus.reader(member.channelId)
-  const taking = [...member.partitions.values()].filter((partition) => partition.state === 'owned' && !partition.blocked)
+  const taking = [...member.partitions.values()].filter((partition) => partition.state === 'owned' && !partition.blocked && !partition.stopped)
   // Released ones that did not fit come before anything new.
-  if (taking.length === 0 || left.count <= 0 || taking.some((partition) => partition.released.length > 0)) return false
+  if (taking.length === 0 || left.count <= 0 || taking.some((partition) => partition.released.length > 0)) return { more: false, stopped: undefined }
   let position = Infinity
   for (const partition of taking) position = Math.min(position, partition.readFrom)
   let more = false
   let blocks = 0
   let full = false
+  let fault: SluiceError | undefined
+  const stopped: OwnedPartition[] = []
   while (!full) {
     if (blocks++ >= blocksMax) {
       more = true
       break
     }
     const block = reader.next(position, bus.seenSeq)
-    if (block === undefined || !bus.isSynced(block.seq)) break
-    try {
-      block.sizeAt(0)
-    } catch (error) {
-      // Damaged: what was collected before it goes out first.
-      if (deliveries.length === 0) throw error
+    if (block === undefined) break
+    if (block.placeFault !== undefined) {
+      // Whose messages were in it, nobody knows.
+      fault = block.placeFault
+      for (const partition of taking) {
+        if (partition.stopped || partition.blocked || partition.readFrom >= block.end) continue
+        partition.stopped = true
+        partition.readFrom = Math.max(partition.readFrom, block.first)
+        stopped.push(partition)
+      }
+      more = true
       break
     }
+    if (!bus.isSynced(block.seq)) break
+    const blockFault = block.fault
     position = Math.max(position, block.first)
     for (let index = position - block.first; index < block.count; index++) {
       const partition = table[block.hashAt(index) % size]
-      if (partition === undefined || position < partition.readFrom || partition.state !== 'owned' || partition.blocked) {
+      if (partition === undefined || position < partition.readFrom || partition.state !== 'owned' || partition.blocked || partition.stopped) {
         position++
         continue
       }
       if (partition.skips(position)) {
+        position++
+        continue
+      }
+      if (blockFault !== undefined) {
+        // Its successors must not overtake it; other partitions go on.
+        fault = blockFault
+        partition.stopped = true
+        partition.readFrom = position
+        stopped.push(partition)
         position++
         continue
       }
@@ -104,6 +125,6 @@ function scan(member: Member, deliveries: LogDelivery[], left: Left, nowMs: numb
       position++
     }
   }
-  for (const partition of taking) if (!partition.blocked && position > partition.readFrom) partition.readFrom = position
-  return more
+  for (const partition of taking) if (!partition.blocked && !partition.stopped && position > partition.readFrom) partition.readFrom = position
+  return { more, stopped: fault === undefined ? undefined : { partitions: stopped, fault } }
 }

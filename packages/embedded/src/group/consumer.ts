@@ -1,4 +1,4 @@
-import type { AttemptRecord, Consumer, ConsumerObserver, DeadLetterRecord, Delivery, ParkingLot, Subscription } from '@sluice/core/transport'
+import type { AttemptRecord, Consumer, ConsumerObserver, DeadLetterRecord, Delivery, ParkingLot, Subscription, Timer } from '@sluice/core/transport'
 import type { BusFile, BusListener } from '../bus-file.ts'
 import type { ProcessLease } from '../lease/process-lease.ts'
 import { FileParkingLot } from '../lot/parking-lot.ts'
@@ -13,6 +13,8 @@ import { Settlement } from './settlement.ts'
 /** After the log could not be read, ms; and how many failures between reports. */
 const retryMs = 200
 const reportEvery = 50
+/** A damaged block is read again after this time, in case somebody mended the file, ms. */
+const lookAgainMs = 10_000
 
 /** A member of a group on the bus file. */
 export class FileConsumer implements Consumer, BusListener {
@@ -24,6 +26,7 @@ export class FileConsumer implements Consumer, BusListener {
   readonly #left: (consumer: FileConsumer) => void
   #waiter: (() => void) | undefined
   #failures = 0
+  #lookAgain: Timer | undefined
   #closing: Promise<void> | undefined
 
   constructor(bus: BusFile, lease: ProcessLease, subscription: Subscription, observer: ConsumerObserver, left: (consumer: FileConsumer) => void) {
@@ -50,7 +53,8 @@ export class FileConsumer implements Consumer, BusListener {
           await new Promise<void>((resolve) => void member.bus.clock.setTimer(retryMs, resolve))
           continue
         }
-        const { deliveries, more } = collected
+        const { deliveries, more, stopped } = collected
+        if (stopped !== undefined) this.#reportStopped(stopped)
         if (deliveries.length > 0) {
           const claimed = deliveries.every(({ owner }) => owner.deliveredEnd <= owner.claimed)
           if (claimed) return deliveries
@@ -69,6 +73,20 @@ export class FileConsumer implements Consumer, BusListener {
       })
     }
     return []
+  }
+
+  // Nothing is skipped: what is damaged waits for a person, and what must not overtake it waits with it.
+  #reportStopped({ partitions, fault }: NonNullable<Collected['stopped']>): void {
+    const { bus, subscription } = this.#member
+    if (partitions.length === 0) return
+    this.#lookAgain ??= bus.clock.setTimer(lookAgainMs, () => {
+      this.#lookAgain = undefined
+      for (const partition of this.#member.partitions.values()) partition.stopped = false
+      bus.forgetReader(this.#member.channelId)
+      this.#wake()
+    })
+    const names = partitions.map(({ name }) => name).join(', ')
+    bus.report('error', `group ${subscription.group} of ${subscription.channel} stops in partition ${names}: ${fault.message}`, fault)
   }
 
   // Reading fails: the disk, a damaged block. Saying so and trying again beats a consumer that is silently gone.
@@ -154,6 +172,7 @@ export class FileConsumer implements Consumer, BusListener {
   async #close(): Promise<void> {
     this.#member.closing = true
     this.#member.bus.unlisten(this)
+    this.#lookAgain?.cancel()
     this.#wake()
     this.#settlement.close()
     try {

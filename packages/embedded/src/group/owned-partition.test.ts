@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '@sluice/core/transport'
-import { Block, encodeBlock } from '../log/block.ts'
+import { Block } from '../log/block.ts'
+import { encodeBlock } from '../log/encode-block.ts'
 import { LogDelivery } from './log-delivery.ts'
 import { OwnedPartition, type PartitionRow } from './owned-partition.ts'
 import { encodeRanges, isDone } from './progress.ts'
@@ -10,18 +11,16 @@ const count = 200
 // Every third message is this partition's.
 const mine = (position: number): boolean => position % 3 === 0
 
-const block = new Block({
-  first: 1,
-  seq: 1,
-  stored_at_ms: 0,
-  ...encodeBlock(
-    Array.from({ length: count }, (_, i) => ({
-      envelope: { id: String(i + 1), type: 't', source: 's', time: '2026-01-01T00:00:00.000Z', body: '' },
-      hash: 0,
-      sizeBytes: 1,
-    })),
-  ),
-})
+const place = { channelId: 1, first: 1, seq: 1, storedAtMs: 0 }
+const encoded = encodeBlock(
+  Array.from({ length: count }, (_, i) => ({
+    envelope: { id: String(i + 1), type: 't', source: 's', time: '2026-01-01T00:00:00.000Z', body: '' },
+    hash: 0,
+    sizeBytes: 1,
+  })),
+  place,
+)
+const block = new Block({ first: 1, seq: 1, stored_at_ms: 0, ...encoded }, 1)
 
 function own(row: Partial<PartitionRow>): OwnedPartition {
   return new OwnedPartition(

@@ -82,6 +82,8 @@ export class OwnedPartition {
   unsettled = 0
   /** With serial delivery: one is out, nothing more until it is settled. */
   blocked = false
+  /** A damaged block stands at `readFrom`: nothing new before it is mended. */
+  stopped = false
   /** Released deliveries, to be received again, by position. */
   readonly released: HeldDelivery[] = []
   readonly attempts: Map<number, AttemptRow>

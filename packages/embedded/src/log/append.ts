@@ -1,6 +1,6 @@
 /** Appending to a channel's log, inside a write transaction. */
 import type { Database } from '../sqlite/connection.ts'
-import { type BlockEntry, encodeBlock } from './block.ts'
+import { type BlockEntry, encodeBlock } from './encode-block.ts'
 
 /** Bounds of one block: a reader holds whole blocks in memory, a slice of a body keeps its block alive. */
 export const blockCountMax = 1024
@@ -31,20 +31,21 @@ export function appendMessages(db: Database, channelId: number, entries: readonl
   let position = first
   for (let from = 0; from < entries.length; ) {
     const to = blockEnd(entries, from)
-    const block = encodeBlock(from === 0 && to === entries.length ? entries : entries.slice(from, to))
+    const block = encodeBlock(from === 0 && to === entries.length ? entries : entries.slice(from, to), {
+      channelId,
+      first: position,
+      seq,
+      storedAtMs: tail.last_stored_at_ms,
+    })
     db.run(
-      `INSERT INTO block (id, count, seq, stored_at_ms, bytes, hashes, attributes, bodies, binaries)
-       VALUES ((?1 << 44) | ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)`,
+      'INSERT INTO block (id, count, seq, stored_at_ms, bytes, data) VALUES ((?1 << 44) | ?2, ?3, ?4, ?5, ?6, ?7)',
       channelId,
       position,
       block.count,
       seq,
       tail.last_stored_at_ms,
       block.bytes,
-      block.hashes,
-      block.attributes,
-      block.bodies,
-      block.binaries,
+      block.data,
     )
     position += block.count
     from = to

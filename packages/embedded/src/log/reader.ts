@@ -3,9 +3,10 @@
  * four groups that keep up cost one read, and a group that waits at the end costs no query at all.
  */
 import type { Database } from '../sqlite/connection.ts'
-import { Block, type BlockRow } from './block.ts'
+import { sqliteFailure } from '../sqlite/errors.ts'
+import { Block, type BlockRow, missingBlock } from './block.ts'
 
-const columns = 'id & 17592186044415 AS first, count, seq, stored_at_ms, bytes, hashes, attributes, bodies, binaries'
+const place = 'id & 17592186044415 AS first, count, seq, stored_at_ms, bytes'
 const readBlocksMax = 8
 
 export class ChannelReader {
@@ -45,20 +46,40 @@ export class ChannelReader {
     return this.#read(position, seq)
   }
 
-  #read(position: number, seq: number): Block | undefined {
-    const rows = this.#db.all<BlockRow>(
-      `SELECT ${columns} FROM block
+  /** Blocks from that of `position` on. One whose pages are broken comes without its data: a damaged block, not the end. */
+  #rows(position: number): { readonly rows: readonly BlockRow[]; readonly all: boolean } {
+    try {
+      const rows = this.#select('data', position, readBlocksMax)
+      return { rows, all: rows.length < readBlocksMax }
+    } catch (error) {
+      if (sqliteFailure(error) !== 'corrupt') throw error
+    }
+    try {
+      return { rows: this.#select('data', position, 1), all: false }
+    } catch (error) {
+      if (sqliteFailure(error) !== 'corrupt') throw error
+      return { rows: this.#select('NULL AS data', position, 1), all: false }
+    }
+  }
+
+  #select(data: string, position: number, countMax: number): BlockRow[] {
+    return this.#db.all<BlockRow>(
+      `SELECT ${place}, ${data} FROM block
        WHERE id >= coalesce((SELECT id FROM (SELECT id, count FROM block WHERE id <= ((?1 << 44) | ?2) AND id >= (?1 << 44)
                                              ORDER BY id DESC LIMIT 1)
                              WHERE id + count > ((?1 << 44) | ?2)), (?1 << 44) | ?2)
          AND id < ((?1 + 1) << 44) ORDER BY id LIMIT ?3`,
       this.channelId,
       position,
-      readBlocksMax,
+      countMax,
     )
-    let first: Block | undefined
+  }
+
+  #read(position: number, seq: number): Block | undefined {
+    const { rows, all } = this.#rows(position)
+    let first = rows[0] === undefined || rows[0].first <= position ? undefined : this.#hole(position, rows[0].first)
     for (const row of rows) {
-      const block = new Block(row)
+      const block = new Block(row, this.channelId)
       first ??= block
       if (!this.#cache.has(block.first)) {
         this.#cache.set(block.first, block)
@@ -66,14 +87,21 @@ export class ChannelReader {
         this.#cacheBytes += block.bytes
       }
     }
-    if (rows.length < readBlocksMax) {
+    if (all) {
       const end = rows.length === 0 ? position : (rows[rows.length - 1] as BlockRow).first + (rows[rows.length - 1] as BlockRow).count
       this.#tail = Math.max(this.#tail, end)
       this.#tailSeq = Math.max(this.#tailSeq, seq)
     }
     this.#trim()
-    if (first !== undefined) this.#last = first
+    if (first !== undefined && first.placeFault === undefined) this.#last = first
     return first
+  }
+
+  /** Positions are dense: what is missing between two blocks was trimmed, or the file is damaged. */
+  #hole(from: number, to: number): Block | undefined {
+    const kept = this.#db.get<{ first_position: number }>('SELECT first_position FROM channel WHERE id = ?', this.channelId)
+    const missing = Math.max(from, kept?.first_position ?? to)
+    return missing < to ? missingBlock(missing, to) : undefined
   }
 
   #trim(): void {

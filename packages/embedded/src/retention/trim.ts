@@ -84,6 +84,11 @@ function skipSlowGroups(db: Database, channelId: number, end: number): void {
       for (let position = row.cursor; position < end; ) {
         const block = reader.next(position, 0)
         if (block === undefined) break
+        // Damaged: what it held is lost, but nobody can say how much of it was this group's.
+        if (block.placeFault !== undefined) {
+          position = block.end
+          continue
+        }
         for (let index = Math.max(0, position - block.first); index < block.count && block.first + index < end; index++) {
           if (block.hashAt(index) % row.modulus === row.residue && !isDone(progress, block.first + index)) lost++
         }

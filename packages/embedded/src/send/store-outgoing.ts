@@ -2,7 +2,7 @@
 import { keyHash, type OutgoingMessage, type SendFailure, SluiceError } from '@sluice/core/transport'
 import { storeDelayed } from '../delay/delayed-rows.ts'
 import { appendMessages } from '../log/append.ts'
-import type { BlockEntry } from '../log/block.ts'
+import type { BlockEntry } from '../log/encode-block.ts'
 import { unkeyedHash } from '../log/unkeyed-hash.ts'
 import type { Database } from '../sqlite/connection.ts'
 
