@@ -93,6 +93,8 @@ export class Dispatcher {
   #sliceEndMs = 0
   #sliceStarts = 0
   #inSlice = false
+  /** The slice ended before everything was started that could be. */
+  #cut = false
   #timer: Timer | undefined = undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #nowMs = 0
@@ -306,10 +308,15 @@ export class Dispatcher {
       this.#sliceStarts = 0
       setImmediate(() => {
         this.#inSlice = false
-        if (this.machine.readyCount > 0) this.#turn()
+        // Only then: who waits for a slot, a rate limit or a breaker is woken by those, not by every pass of the loop.
+        if (!this.#cut) return
+        this.#cut = false
+        this.#turn()
       })
     }
-    return this.#nowMs < this.#sliceEndMs && this.#sliceStarts < startsPerSlice
+    const open = this.#nowMs < this.#sliceEndMs && this.#sliceStarts < startsPerSlice
+    if (!open) this.#cut = true
+    return open
   }
 
   #startAll(): void {
@@ -328,10 +335,12 @@ export class Dispatcher {
         this.#thaw()
         break
       }
-      if (++this.#sliceStarts >= startsPerSlice) break
-      if (tookMs < 1) continue
-      this.lookAtClock()
-      if (this.#nowMs >= this.#sliceEndMs) break
+      this.#cut = ++this.#sliceStarts >= startsPerSlice
+      if (!this.#cut && tookMs >= 1) {
+        this.lookAtClock()
+        this.#cut = this.#nowMs >= this.#sliceEndMs
+      }
+      if (this.#cut) break
     }
     if (this.#batching.count > 0) this.#runBatches(false)
   }
