@@ -19,6 +19,7 @@ const tasks = {
   pack: ['tools/release/pack.ts'],
   trial: ['tools/release/trial.ts'],
   full: ['tools/stages/full.ts'],
+  torture: ['packages/conformance/test/torture.ts'],
   brokers: ['tools/brokers/main.ts'],
 }
 

@@ -8,7 +8,7 @@ import { goodHistory, goodScope } from './good.fixture.ts'
 type Line = Omit<HistoryEvent, 'i' | 'monoNs' | 'proc'> & { readonly proc?: string }
 
 const number = (lines: readonly Line[]): HistoryEvent[] => lines.map((line, i) => ({ proc: 'c', ...line, i, monoNs: i }))
-const scope: HistoryScope = { groups: { c: ['g'], empty: [] }, effects: ['g'] }
+const scope: HistoryScope = { groups: { c: ['g'], d: ['h'], empty: [] }, effects: ['g'], parking: ['g'] }
 
 // Short words for hand-written histories; `s` is a confirmed send of key k, `d…` deliveries in group g.
 const send = (id: string, seq: number, more: Partial<Line> = {}): Line => ({
@@ -33,6 +33,7 @@ const dead = (id: string, more: Partial<Line> = {}): Line => did('deadletter', i
 const failed = (id: string): Line[] => [begin(id), end(id, 'fail')]
 const tx = (name: string, type: 'invoke' | 'ok' | 'fail' | 'info'): Line => ({ type, f: 'tx', tx: name })
 
+const inH = (lines: readonly Line[]): Line[] => lines.map((line) => ({ ...line, group: 'h' }))
 const byAnother = (lines: readonly Line[]): Line[] => lines.map((line) => ({ ...line, proc: 'c2' }))
 
 const good: Record<string, Line[]> = {
@@ -42,7 +43,33 @@ const good: Record<string, Line[]> = {
   'a failed attempt and a second': [...s('a', 0), ...failed('a'), begin('a', { attempt: 2 }), did('effect', 'a'), end('a'), did('accept', 'a')],
   'a death and a redelivery': [...s('a', 0), begin('a'), fault('death'), ...done('a').map((l) => ({ ...l, proc: 'c2' }))],
   'a dead letter': [...s('a', 0), ...failed('a'), dead('a')],
-  'a dead letter, continue': [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), ...done('b')],
+  'a dead letter of another group, continue': [
+    ...s('a', 0, { channel: 'd' }),
+    ...s('b', 1, { channel: 'd' }),
+    ...inH([...failed('a'), dead('a'), ...done('b')]),
+  ],
+  'the successor of a dead letter, after it was discarded': [
+    ...s('a', 0),
+    ...s('b', 1),
+    ...failed('a'),
+    dead('a', { key: 'k' }),
+    did('discard', 'a', { key: 'k' }),
+    ...done('b'),
+  ],
+  'the successor of a dead letter that its dying holder perhaps never made': [
+    ...s('a', 0),
+    ...s('b', 1),
+    ...failed('a'),
+    dead('a', { key: 'k', type: 'info' }),
+    fault('death'),
+    ...byAnother([...done('a'), ...done('b')]),
+  ],
+  'one of two under a deduplication key': [
+    ...s('a', 0, { deduplicate: 'x' }),
+    send('b', 1, { deduplicate: 'x' }),
+    { ...sent('b', 'fail'), storedAs: 'a' },
+    ...done('a'),
+  ],
   'parked behind it': [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a'), did('park', 'b', { behind: 'a' })],
   'redriven, then the parked one': [
     ...s('a', 0),
@@ -324,6 +351,32 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
       end('a'),
       did('accept', 'a'),
     ],
+  ],
+  ['begun behind a dead letter that holds the lane', 'I6', [...s('a', 0), ...s('b', 1), ...failed('a'), dead('a', { key: 'k' }), ...done('b')]],
+  [
+    'begun behind a second dead letter',
+    'I6',
+    [
+      ...s('a', 0),
+      ...s('b', 1),
+      ...failed('a'),
+      dead('a', { key: 'k' }),
+      did('redrive', 'a', { key: 'k' }),
+      ...failed('a'),
+      dead('a', { key: 'k' }),
+      ...done('b'),
+    ],
+  ],
+  ['both of two under a deduplication key', 'I2', [...s('a', 0, { deduplicate: 'x' }), ...s('b', 1, { deduplicate: 'x' }), ...done('a'), ...done('b')]],
+  [
+    'told that it is stored as another message',
+    'I1',
+    [...s('z', 0), ...s('a', 1, { deduplicate: 'x' }), send('b', 2, { deduplicate: 'x' }), { ...sent('b', 'fail'), storedAs: 'z' }, ...done('z'), ...done('a')],
+  ],
+  [
+    'delivered, though the other of its deduplication key was stored',
+    'I2',
+    [...s('a', 0, { deduplicate: 'x' }), send('b', 1, { deduplicate: 'x' }), { ...sent('b', 'fail'), storedAs: 'a' }, ...done('a'), ...done('b')],
   ],
   ['sent twice under one id', 'form', [...s('a', 0), ...s('a', 1), ...done('a')]],
   ['an outcome without a beginning', 'form', [sent('a')]],

@@ -16,6 +16,7 @@ export function checkHistory(events: readonly HistoryEvent[], scope: HistoryScop
   }
   for (const fate of model.fates.values()) checkFate(model, fate, found)
   checkLeases(model, found)
+  checkDuplicates(model, found)
   checkOrder(model, found)
   return found.sort((a, b) => a.at - b.at)
 }
@@ -171,5 +172,28 @@ function checkLeases(model: HistoryModel, found: Violation[]): void {
           group: fate.group,
         })
     }
+  }
+}
+
+/** I2, I1: of several sends under one deduplication key one is stored, and the others are told which. */
+function checkDuplicates(model: HistoryModel, found: Violation[]): void {
+  const keyOf = new Map<string, string>()
+  for (const event of model.events)
+    if (event.f === 'send' && event.type === 'invoke' && event.id !== undefined && event.deduplicate !== undefined) keyOf.set(event.id, event.deduplicate)
+  const storedUnder = new Map<string, string>()
+  const store = (key: string, id: string, at: number): void => {
+    const known = storedUnder.get(key)
+    if (known === undefined) storedUnder.set(key, id)
+    else if (known !== id) found.push({ invariant: 'I2', message: `stored although ${known} was stored under the same deduplication key`, at, id })
+  }
+  for (const event of model.events) {
+    const key = event.id === undefined ? undefined : keyOf.get(event.id)
+    if (key === undefined || event.id === undefined) continue
+    if (event.f === 'send' && event.type === 'ok') store(key, event.id, event.i)
+    else if (event.storedAs !== undefined) {
+      if (keyOf.get(event.storedAs) !== key)
+        found.push({ invariant: 'I1', message: `said to be stored as ${event.storedAs}, which is another message`, at: event.i, id: event.id })
+      else store(key, event.storedAs, event.i)
+    } else if (event.f === 'deliver' && event.type === 'invoke') store(key, event.id, event.i)
   }
 }

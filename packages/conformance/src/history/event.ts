@@ -31,6 +31,9 @@ export interface HistoryEvent {
   readonly dueMs?: number
   /** `send`: transaction that it is part of; `tx`: its name. */
   readonly tx?: string
+  /** `send`: repeats of one key are one message; its outcome: the id that is stored instead. */
+  readonly deduplicate?: string
+  readonly storedAs?: string
   /** `deliver`: runs that begin together (a batch with several of a lane). */
   readonly run?: string
   /** `deliver`, `accept`, `effect`: partition and epoch of the lease under which it happens. */
@@ -44,6 +47,8 @@ export interface HistoryEvent {
   /** `fault`: what was done, and to whom. */
   readonly fault?: 'death' | 'freeze' | 'restart' | 'lease-expired' | 'hand-over' | 'settlement-lost'
   readonly victim?: string
+  /** `fault`: it began at this time, before it could be written down. See {@link settleFaults}. */
+  readonly sinceNs?: number
 }
 
 /** What a line is about. `lease`: a member was granted a partition; `replay`: a person asked for messages again. */
@@ -91,6 +96,8 @@ export interface HistoryScope {
   readonly effects?: readonly string[]
   /** Groups that keep order per key (I6). Default: all. */
   readonly ordered?: readonly string[]
+  /** Groups that hold the rest of a key's lane back while a message of it is a dead letter (`park`). Default: none. */
+  readonly parking?: readonly string[]
   /** Whether a confirmed settlement is a promise of the transport (I8). Default true. */
   readonly settlementConfirmed?: boolean
 }

@@ -1,4 +1,4 @@
-import type { Violation } from './event.ts'
+import type { HistoryEvent, Violation } from './event.ts'
 import { doneAt, type Fate, type HistoryModel, type SentMessage } from './model.ts'
 
 /** I6 and the order half of I10: per key, first deliveries follow the order of sends (or commits), one after the other. */
@@ -31,6 +31,7 @@ export function checkOrder(model: HistoryModel, found: Violation[]): void {
     )
   }
   checkParked(model, found)
+  for (const group of model.scope.parking ?? []) checkHeldBack(model, group, found)
 }
 
 function commitAt(model: HistoryModel, message: SentMessage): number {
@@ -106,6 +107,32 @@ function checkParked(model: HistoryModel, found: Violation[]): void {
           id: fate.id,
           group: fate.group,
         })
+    }
+  }
+}
+
+/** In a group that parks: behind a dead letter nothing of its key begins, until it is redriven or discarded. */
+function checkHeldBack(model: HistoryModel, group: string, found: Violation[]): void {
+  if (model.replays.some((replay) => replay.group === group)) return
+  // Key → the dead letter that its lane waits behind.
+  const heads = new Map<string, HistoryEvent>()
+  const uncertain = (dead: HistoryEvent, at: number): boolean => model.faults.some((f) => f.i > dead.i && f.i < at && f.victim === dead.proc)
+  for (const event of model.events) {
+    if (event.group !== group || event.key === undefined || event.type === 'fail') continue
+    const head = heads.get(event.key)
+    if (event.f === 'deadletter' && event.type !== 'invoke') heads.set(event.key, event)
+    else if ((event.f === 'redrive' || event.f === 'discard') && head?.id === event.id) heads.delete(event.key)
+    else if (event.f === 'deliver' && event.type === 'invoke' && head !== undefined) {
+      // Its own process died or lost it: perhaps it never became a dead letter.
+      if (!uncertain(head, event.i))
+        found.push({
+          invariant: 'I6',
+          message: `begun although ${head.id}, a dead letter of its key, holds the lane`,
+          at: event.i,
+          ...(event.id === undefined ? {} : { id: event.id }),
+          group,
+        })
+      heads.delete(event.key)
     }
   }
 }

@@ -20,16 +20,17 @@ export function contentHash(body: string | Uint8Array, key: string | undefined, 
  * `i` is given by {@link readHistory}, for writers do not know of each other.
  */
 export class HistoryRecorder {
+  /** Who writes. */
+  readonly proc: string
   readonly #fd: number
-  readonly #proc: string
 
   constructor(path: string, proc: string) {
     this.#fd = openSync(path, 'a', 0o600)
-    this.#proc = proc
+    this.proc = proc
   }
 
   record(entry: HistoryEntry): void {
-    writeSync(this.#fd, `${JSON.stringify({ proc: this.#proc, ...entry, monoNs: Number(process.hrtime.bigint()) })}\n`)
+    writeSync(this.#fd, `${JSON.stringify({ proc: this.proc, ...entry, monoNs: Number(process.hrtime.bigint()) })}\n`)
   }
 
   close(): void {

@@ -1,0 +1,103 @@
+import type { DeadLetter, Transport, TransportFactory } from '@sluice/core/transport'
+import { HistoryRecorder } from '../../history/index.ts'
+import type { Actor, ActorOrder, DrainStatus, Operation } from './actor-order.ts'
+import { MovableClock } from './movable-clock.ts'
+import { derivedChannel, orderChannel } from './orders.ts'
+
+/** A person who looks after the groups: puts dead letters back, discards, pauses, adds partitions, replays. */
+export class OperatorActor implements Actor {
+  readonly #order: ActorOrder
+  readonly #factory: TransportFactory
+  readonly #recorder: HistoryRecorder
+  readonly #clock: MovableClock
+  #transport: Transport | undefined
+  #partitions: number
+
+  constructor(order: ActorOrder, factory: TransportFactory) {
+    this.#order = order
+    this.#factory = factory
+    this.#recorder = new HistoryRecorder(order.history, order.proc)
+    this.#clock = new MovableClock(order.clockMs)
+    this.#partitions = order.plan.partitions
+  }
+
+  async start(): Promise<void> {
+    const { place, proc, plan } = this.#order
+    this.#transport = await this.#factory.open(place.url, { clock: this.#clock, service: proc, instanceId: proc, report() {}, options: place.options })
+    // The groups exist before the first message.
+    await this.#transport.declare({
+      channels: [orderChannel, derivedChannel].map((name) => ({ name, kind: 'events' as const, partitions: plan.partitions })),
+      groups: [
+        ...plan.groups.map(({ name, order }) => ({ channel: orderChannel, group: name, from: 'start' as const, order, ephemeral: false })),
+        { channel: derivedChannel, group: 'derived', from: 'start' as const, order: 'key' as const, ephemeral: false },
+      ],
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.#transport?.close()
+    this.#recorder.close()
+  }
+
+  jump(ms: number): void {
+    this.#clock.jump(ms)
+  }
+
+  async operate(operation: Operation, random: number): Promise<DrainStatus | undefined> {
+    const { admin } = this.#transport as Transport
+    const groups = this.#order.plan.groups
+    const group = groups[Math.floor(random * groups.length)]?.name as string
+    switch (operation) {
+      case 'status':
+        return this.#status()
+      case 'redrive-all':
+        for (const { name } of groups) await this.#resolve('redrive', name, await admin.deadLetters(orderChannel, name, { limit: 500 }))
+        return undefined
+      case 'redrive':
+      case 'discard': {
+        const dead = await admin.deadLetters(orderChannel, group, { limit: 50 })
+        await this.#resolve(
+          operation,
+          group,
+          dead.filter((_, i) => (i * 0.37 + random) % 1 < 0.5),
+        )
+        return undefined
+      }
+      case 'pause':
+      case 'resume':
+        await admin.setPaused(orderChannel, group, operation === 'pause')
+        return undefined
+      case 'grow':
+        this.#partitions += 1 + Math.floor(random * 4)
+        await this.#transport?.declare({ channels: [{ name: orderChannel, kind: 'events', partitions: this.#partitions }], groups: [] })
+        return undefined
+      case 'replay':
+        this.#recorder.record({ type: 'info', f: 'replay', channel: orderChannel, group })
+        await admin.replay(orderChannel, group, undefined, undefined)
+        return undefined
+    }
+  }
+
+  /** Written before it is done: what comes again may be quicker than the answer. */
+  async #resolve(operation: 'redrive' | 'discard', group: string, dead: readonly DeadLetter[]): Promise<void> {
+    if (dead.length === 0) return
+    for (const { envelope } of dead)
+      this.#recorder.record({
+        type: 'info',
+        f: operation,
+        channel: orderChannel,
+        group,
+        id: envelope.id,
+        ...(envelope.partitionkey === undefined ? {} : { key: envelope.partitionkey }),
+      })
+    await (this.#transport as Transport).admin[operation](orderChannel, group, { deadLetterIds: dead.map(({ deadLetterId }) => deadLetterId) })
+  }
+
+  async #status(): Promise<DrainStatus> {
+    const { admin } = this.#transport as Transport
+    const rows = await admin.groups()
+    const scheduled = (await admin.channels()).reduce((sum, row) => sum + row.scheduled, 0)
+    const sum = (name: 'backlog' | 'deadLetters'): number => rows.reduce((total, row) => total + row[name], 0)
+    return { backlog: sum('backlog'), deadLetters: sum('deadLetters'), scheduled, text: JSON.stringify({ rows, scheduled }) }
+  }
+}

@@ -1,0 +1,32 @@
+import type { HistoryEvent } from '../../history/index.ts'
+
+/**
+ * Puts faults where they happened rather than where somebody noticed: a death right behind the last line of who died (a
+ * taker-over may be quicker than the news), a freeze that a process found when it woke at the time its clock stood still.
+ */
+export function settleFaults(events: readonly HistoryEvent[]): HistoryEvent[] {
+  const lastLine = new Map<string, number>()
+  for (const [place, event] of events.entries()) lastLine.set(event.proc, place)
+  const before = new Map<number, HistoryEvent[]>()
+  const put = (place: number, event: HistoryEvent): void => {
+    const there = before.get(place)
+    if (there === undefined) before.set(place, [event])
+    else there.push(event)
+  }
+  for (const [place, event] of events.entries()) {
+    if (event.f !== 'fault') continue
+    if (event.fault === 'death' && event.victim !== undefined) put((lastLine.get(event.victim) ?? place) + 1, event)
+    else if (event.sinceNs !== undefined) {
+      const since = event.sinceNs
+      const at = events.findIndex(({ monoNs }) => monoNs > since)
+      put(at === -1 ? place : at, event)
+    }
+  }
+  const settled: HistoryEvent[] = []
+  for (let place = 0; place <= events.length; place++) {
+    for (const fault of before.get(place) ?? []) settled.push(fault)
+    const event = events[place]
+    if (event !== undefined) settled.push(event)
+  }
+  return settled.map((event, i) => ({ ...event, i }))
+}
