@@ -93,8 +93,6 @@ export class Dispatcher {
   #sliceEndMs = 0
   #sliceStarts = 0
   #inSlice = false
-  /** The slice ended before everything was started that could be. */
-  #cut = false
   #timer: Timer | undefined = undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #nowMs = 0
@@ -308,15 +306,15 @@ export class Dispatcher {
       this.#sliceStarts = 0
       setImmediate(() => {
         this.#inSlice = false
-        // Only then: who waits for a slot, a rate limit or a breaker is woken by those, not by every pass of the loop.
-        if (!this.#cut) return
-        this.#cut = false
-        this.#turn()
+        if (this.#mayStart()) this.#turn()
       })
     }
-    const open = this.#nowMs < this.#sliceEndMs && this.#sliceStarts < startsPerSlice
-    if (!open) this.#cut = true
-    return open
+    return this.#nowMs < this.#sliceEndMs && this.#sliceStarts < startsPerSlice
+  }
+
+  /** False: what waits is woken by a slot, a timer or `resume`; a turn in every pass of the loop would only burn time. */
+  #mayStart(): boolean {
+    return this.machine.readyCount > 0 && !this.paused && this.slots < this.#options.concurrency && this.gate.allows(this.#options.clock.monotonicMs())
   }
 
   #startAll(): void {
@@ -335,12 +333,10 @@ export class Dispatcher {
         this.#thaw()
         break
       }
-      this.#cut = ++this.#sliceStarts >= startsPerSlice
-      if (!this.#cut && tookMs >= 1) {
-        this.lookAtClock()
-        this.#cut = this.#nowMs >= this.#sliceEndMs
-      }
-      if (this.#cut) break
+      if (++this.#sliceStarts >= startsPerSlice) break
+      if (tookMs < 1) continue
+      this.lookAtClock()
+      if (this.#nowMs >= this.#sliceEndMs) break
     }
     if (this.#batching.count > 0) this.#runBatches(false)
   }

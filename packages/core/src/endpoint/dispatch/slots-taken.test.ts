@@ -6,14 +6,17 @@ import { binding, outgoing, rig, sleep, until } from './rig.fixture.ts'
 // A turn looks at the clock: turns are counted by that. Found by the dispatcher's simulation, which never got past it.
 async function turnsWhile(more: Parameters<typeof rig>[1], started: number): Promise<number> {
   let looks = 0
-  const clock = { ...systemClock, monotonicMs: (): number => (looks++, systemClock.monotonicMs()) }
+  const monotonicMs = (): number => {
+    looks++
+    return systemClock.monotonicMs()
+  }
   let running = 0
   const held = Promise.withResolvers<void>()
   const handler = binding(() => {
     running++
     return held.promise
   })
-  const { send } = await rig([handler], { ...more, clock })
+  const { send } = await rig([handler], { ...more, clock: { ...systemClock, monotonicMs } })
   await send(...Array.from({ length: 20 }, (_, i) => outgoing(`k${i}`, `${i}`)))
   await until('handlers run', () => running === started)
   await sleep(20)
