@@ -157,7 +157,7 @@ export class Membership {
     const ids = new Set(live.map((row) => row.id))
     const free = rows.filter((row) => row.owner === null || !ids.has(row.owner))
     const take = free.filter((row) => row.modulus >= wanted && plan.get(nameOf(row)) === member.memberId)
-    const split = free.filter((row) => row.modulus < wanted && row.owner === null)
+    const split = free.filter((row) => row.modulus < wanted)
     if (gone.length > 0 || take.length > 0 || split.length > 0) await this.#apply(gone, take, split)
     for (const partition of [...member.partitions.values()]) {
       const owner = plan.get(partition.name)

@@ -77,10 +77,13 @@ export function freePartition(db: Database, groupId: number, memberId: number, p
   )
 }
 
-/** Splits a free partition in two until there are enough: (r, m) becomes (r, 2m) and (r + m, 2m). */
+/**
+ * Splits a partition that is free, or whose owner is no member any more, in two: (r, m) becomes (r, 2m) and (r + m, 2m).
+ * What a dead owner may have begun stays suspect in both.
+ */
 export function splitPartition(db: Database, groupId: number, row: PartitionRow): void {
   const removed = db.run(
-    'DELETE FROM partition WHERE group_id = ? AND modulus = ? AND residue = ? AND epoch = ? AND owner IS NULL',
+    'DELETE FROM partition WHERE group_id = ? AND modulus = ? AND residue = ? AND epoch = ? AND (owner IS NULL OR owner NOT IN (SELECT id FROM member))',
     groupId,
     row.modulus,
     row.residue,
@@ -99,8 +102,8 @@ export function splitPartition(db: Database, groupId: number, row: PartitionRow)
       row.done,
       half === 0 ? row.done_count : 0,
       row.claimed,
-      row.suspect_before,
-      row.deaths,
+      row.owner === null ? row.suspect_before : Math.max(row.suspect_before, row.claimed),
+      row.owner === null ? row.deaths : row.deaths + 1,
       row.needs_type,
     )
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { joinGroup, message, openBus, place, quietObserver, subscription, take } from '../../test/bus-file.ts'
+import { bodies, joinGroup, message, openBus, place, quietObserver, subscription, take } from '../../test/bus-file.ts'
 
 // A split happens while nobody owns the partition: the first member reads out of order, leaves, and the channel grows.
 test('a partition that is split keeps what was done beyond its cursor, and the backlog stays exact', async (t) => {
@@ -50,5 +51,25 @@ test('members that are there split their partitions when the channel grows; what
   consumer.accept([again])
   await consumer.flush()
   assert.equal((await bus.admin.groups('c'))[0]?.backlog, 0)
+  await bus.close()
+})
+
+test('a partition whose owner died is split by who comes after, and what the dead one held is suspect', async (t) => {
+  const path = place(t)
+  const bus = await openBus(path)
+  const consumer = await joinGroup(bus)
+  await bus.send(Array.from({ length: 20 }, (_, i) => message(`${i}`, `k${i}`)))
+  const taken = await take(consumer, 20)
+  consumer.accept(taken.filter((_, i) => i % 2 === 0))
+  await consumer.flush()
+  await consumer.close()
+  // As a kill -9 leaves it: owners that are no members any more.
+  const db = new DatabaseSync(path)
+  db.exec('PRAGMA busy_timeout = 5000; UPDATE partition SET owner = 1000000')
+  db.close()
+  await bus.declare({ channels: [{ name: 'c', kind: 'events', partitions: 16 }], groups: [] })
+  const again = await take(await joinGroup(bus), 10)
+  assert.deepEqual(new Set(bodies(again)), new Set(bodies(taken.filter((_, i) => i % 2 === 1))))
+  assert.ok(again.every((delivery) => delivery.suspect))
   await bus.close()
 })
