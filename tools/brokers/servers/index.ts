@@ -1,6 +1,7 @@
 import type { Server } from '../server.ts'
 import { kafka } from './kafka.ts'
 import { postgres } from './postgres.ts'
+import { rabbitmq } from './rabbitmq.ts'
 import { redis } from './redis.ts'
 
 /** Every server that `npm run brokers` knows. */
@@ -10,4 +11,6 @@ export const servers: readonly Server[] = [
   kafka('kafka', 19_092, 1),
   kafka('kafka-cluster', 19_192, 3),
   postgres,
+  rabbitmq('rabbitmq', 25_672, 1),
+  rabbitmq('rabbitmq-cluster', 25_772, 3),
 ]
