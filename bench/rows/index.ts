@@ -4,6 +4,7 @@ import { fourGroups } from './groups.ts'
 import { keyedAsync } from './keyed-async.ts'
 import { awaited, latency } from './latency.ts'
 import { groupOfProcesses } from './processes.ts'
+import { scheduled } from './scheduled.ts'
 import { slowDisk } from './slow-disk.ts'
 import { soak } from './soak.ts'
 import { endToEnd, publishEach } from './throughput.ts'
@@ -21,5 +22,6 @@ export const rowBenchmarks: Readonly<Record<string, Benchmark>> = {
   'slow-disk': slowDisk,
   'keyed-async': keyedAsync,
   transaction,
+  scheduled,
   soak,
 }
