@@ -547,6 +547,12 @@ export class LaneMachine<Route> {
       if (entry.delivery.fromLot) this.#leave(entry)
       else behind.push(entry)
     }
+    const head = behind.head
+    // It does not run now: who comes before it, perhaps a suspect on its last attempt, too, must not wait for it.
+    if (head?.isolated === true) {
+      head.suspect = true
+      this.#endIsolation(head)
+    }
     if (lane.behind !== undefined) for (const entry of lane.behind.takeAll()) behind.push(entry)
     lane.behind = behind.size > 0 ? behind : undefined
     lane.lotRest = false
