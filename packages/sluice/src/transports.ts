@@ -48,6 +48,9 @@ function lazyTransport(name: string, load: LoadPackage): TransportFactory {
       const loaded = await loadTransport(name, schemes, load)
       return loaded.open(url, context)
     },
+    async maintenance() {
+      return (await loadTransport(name, schemes, load)).maintenance?.()
+    },
   }
 }
 

@@ -19,6 +19,7 @@ export {
   toStructured,
 } from '../message/index.ts'
 export type { TransportFacts } from './facts.ts'
+export type { BackupReport, CheckReport, CompactReport, FileUser, Finding, TransportMaintenance } from './maintenance.ts'
 export { MemoryTransport, memoryTransport } from './memory/index.ts'
 export { assignPartitions, type GroupOrder, keyHash, type PartitionMember, partitionIndex, partitionName, placementKey } from './partition/index.ts'
 export type {

@@ -19,6 +19,7 @@ import type { Clock } from '../clock/index.ts'
 import type { SluiceError } from '../errors/index.ts'
 import type { Envelope } from '../message/envelope.ts'
 import type { TransportFacts } from './facts.ts'
+import type { TransportMaintenance } from './maintenance.ts'
 
 /** Opens transports for some URL schemes. */
 export interface TransportFactory {
@@ -29,6 +30,8 @@ export interface TransportFactory {
    * (wrong credentials, wrong topology, server too old, file damaged …). Never puts a secret of the URL into an error.
    */
   open(url: string, context: TransportContext): Promise<Transport>
+  /** Check, compact and back up what this transport keeps in files of its own; undefined where a server keeps it. */
+  maintenance?(): Promise<TransportMaintenance | undefined>
 }
 
 /** What the core lends to a transport. */
