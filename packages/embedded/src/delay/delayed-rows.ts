@@ -28,7 +28,8 @@ export function storeDelayed(db: Database, channelId: number, message: OutgoingM
     message.sizeBytes,
     checksum,
   )
-  db.run('UPDATE state SET next_due_ms = min(coalesce(next_due_ms, ?1), ?1)', dueAtMs)
+  // Most are due later than what waits already: those write no row of the state.
+  db.run('UPDATE state SET next_due_ms = ?1 WHERE next_due_ms IS NULL OR next_due_ms > ?1', dueAtMs)
 }
 
 /** Moves at most `countMax` due messages to the ends of their channels' logs, in order of due time. Returns how many. */
