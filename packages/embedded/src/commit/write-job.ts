@@ -13,6 +13,8 @@ export interface WriteJob {
   readonly ordered: boolean
   /** Does the work. May run again if the transaction is repeated; a throw undoes it alone. */
   run(db: Database, seq: number): void
+  /** The transaction that it ran in was rolled back, whoever's fault it was: before anything else runs, undo what `run` changed in memory. */
+  undone?(): void
   /** The transaction is committed: other processes see it, a power cut may still undo it. */
   committed?(seq: number): void
   /** It is on the disk. */

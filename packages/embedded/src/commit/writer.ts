@@ -149,6 +149,7 @@ export class Writer {
       return seq
     } catch (error) {
       if (db.inTransaction) db.run('ROLLBACK')
+      for (const job of jobs) job.undone?.()
       throw error
     }
   }

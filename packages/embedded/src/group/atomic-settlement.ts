@@ -148,6 +148,8 @@ export class AtomicSettlement {
           work(db)
           for (const partition of partitions) if (partition.state === 'lost' || !writePartition(db, member, partition)) throw leaseLost()
         },
+        // Or another job, which is run alone next, would write the progress of a settlement that is not stored.
+        ...(undo === undefined ? {} : { undone: undo }),
         committed: () => {
           isCommitted = true
           for (const partition of partitions) afterWrite(partition)
