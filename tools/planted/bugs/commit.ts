@@ -43,8 +43,8 @@ export const commitBugs: readonly PlantedBug[] = [
   {
     bug: 'what is committed and not synced is delivered',
     file: 'packages/embedded/src/group/collect.ts',
-    find: 'if (block === undefined || !bus.isSynced(block.seq)) break',
-    replace: 'if (block === undefined) break',
+    find: 'if (!bus.isSynced(block.seq)) break',
+    replace: '',
     caughtBy: [deliverSynced],
   },
   {

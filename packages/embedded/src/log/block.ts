@@ -131,13 +131,20 @@ export class Block {
       const [name, values] = lists[l] as Decoded['lists'][number]
       if (values[index] !== null) made[name] = values[index]
     }
-    if (!full) for (const name in made) if (made[name] === undefined) delete made[name]
     const length = lengths[index] as number
     const at = offsets[index] as number
     made['body'] = length >= 0 ? text.slice(at, at + length) : binaries.subarray(at, at - 1 - length)
+    if (!full) return presentOnly(made) as unknown as Envelope
     // The names and kinds were checked when it was decoded.
     return made as unknown as Envelope
   }
+}
+
+/** Absent attributes are absent properties; `delete` would make a slow object of it. */
+function presentOnly(made: Json): Json {
+  const present: Json = {}
+  for (const name in made) if (made[name] !== undefined) present[name] = made[name]
+  return present
 }
 
 /** undefined: damaged, or made by somebody who is not Sluice. */
