@@ -36,7 +36,7 @@ export function newId(nowMs: number = Date.now()): string {
   writeByte(21, pool[used + 1] as number)
   for (let n = 2; n < 8; n++) writeByte(20 + 2 * n, pool[used + n] as number)
   used += 8
-  return text.latin1Slice(0, 36)
+  return text.toString('latin1')
 }
 
 function writeTime(ms: number): void {

@@ -3,10 +3,9 @@ import { type Contract, ContractRegistry } from '../../contract/index.ts'
 import { sendEvents } from '../../diagnostics/index.ts'
 import { SluiceError } from '../../errors/index.ts'
 import { messageBytesMaxDefault } from '../../message/index.ts'
-import type { GroupDeclaration, SendReport, Topology, Transport } from '../../transport/index.ts'
+import type { GroupDeclaration, OutgoingMessage, SendReport, Topology, Transport } from '../../transport/index.ts'
 import type { LimitOptions } from '../connect/api.ts'
 import type { RouteTable } from '../connect/route-table.ts'
-import type { PendingMessage } from '../sender/pending.ts'
 import { Sender } from '../sender/sender.ts'
 import type { ContractRoute, Route } from './route.ts'
 
@@ -109,15 +108,15 @@ export class Routes {
   }
 }
 
-function announce(transport: Transport, clock: Clock, batch: readonly PendingMessage[], startedMs: number, report: SendReport): void {
+function announce(transport: Transport, clock: Clock, batch: readonly OutgoingMessage[], startedMs: number, report: SendReport): void {
   if (!sendEvents.hasSubscribers) return
   const error = report.failures[0]?.error
   sendEvents.publish({
     transport: transport.facts.name,
-    channel: batch[0]?.message.channel,
+    channel: batch[0]?.channel,
     count: batch.length,
     failed: report.failures.length,
-    envelopes: batch.map((pending) => pending.message.envelope),
+    envelopes: batch.map((message) => message.envelope),
     durationMs: clock.monotonicMs() - startedMs,
     ...(error === undefined ? {} : { error }),
   })

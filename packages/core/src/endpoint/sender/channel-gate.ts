@@ -33,6 +33,10 @@ export class ChannelGate {
     this.#declared.add(channel)
   }
 
+  isDeclared(channel: string): boolean {
+    return this.#declared.has(channel)
+  }
+
   /** What must be declared yet for these channels; undefined: nothing. */
   missing(channels: Iterable<string>): Topology | undefined {
     const missing = [...new Set(channels)].filter((channel) => !this.#declared.has(channel)).map((channel) => this.#options.topologyOf(channel))

@@ -2,65 +2,124 @@ import { SluiceError, toError } from '../../errors/index.ts'
 import type { OutgoingMessage } from '../../transport/index.ts'
 import type { PublishOutcome, PublishReceipt } from './api.ts'
 
-/** One message between `publish` and its fate. */
+type PendingState = 'waiting' | 'in-flight' | 'confirmed' | 'failed' | 'unknown'
+
+/** One message between `publish` and its fate: only where something is out of the ordinary, see {@link PublishCall.entries}. */
 export class PendingMessage {
   /** Replaced once, by the copy with its producer's number, where the transport needs numbers. */
   message: OutgoingMessage
   readonly call: PublishCall
+  /** Which message of its call it is. */
+  readonly index: number
   /** Size as it was counted into the publish buffer. */
   readonly bytes: number
-  /** Order of the calls on this sender, from the first message on. */
-  readonly sequence: number
-  state: 'waiting' | 'in-flight' | 'confirmed' | 'failed' | 'unknown' = 'waiting'
+  state: PendingState
   /** One of its sends ended without a confirm: it may be stored. */
   maybeStored = false
   /** Set when it is a duplicate: the id that is stored. */
   storedId: string | undefined = undefined
   lastError: SluiceError | undefined = undefined
 
-  constructor(message: OutgoingMessage, call: PublishCall, sequence: number) {
+  constructor(message: OutgoingMessage, call: PublishCall, index: number, state: PendingState) {
     this.message = message
     this.call = call
+    this.index = index
     this.bytes = message.sizeBytes
-    this.sequence = sequence
+    this.state = state
   }
 
-  /** Channel and key; undefined for a message without key, which waits for no other. Made when asked for: rarely. */
+  /** Channel and key; undefined for a message without key, which waits for no other. */
   get lane(): string | undefined {
     const { channel, envelope } = this.message
     return envelope.partitionkey === undefined ? undefined : `${channel}\0${envelope.partitionkey}`
   }
+
+  /** Order of the calls on this sender, from the first message on. */
+  get sequence(): number {
+    return this.call.firstSequence + this.index
+  }
+}
+
+/** Consecutive messages of one call: what is queued, sent and confirmed as a whole. */
+export interface Span {
+  readonly call: PublishCall
+  /** Index of its first message. */
+  readonly from: number
+  /** Index behind its last message. */
+  readonly to: number
 }
 
 /** One call of `publish` or `publishMany`, which settles when all its messages have. */
 export class PublishCall {
-  readonly entries: PendingMessage[] = []
+  readonly messages: readonly OutgoingMessage[]
   readonly promise: Promise<readonly PublishReceipt[] | PublishReceipt>
   /** Monotonic time at which what is not confirmed is given up. */
   readonly deadlineMs: number
   readonly many: boolean
+  /** Place of its first message in the order of the calls. */
+  readonly firstSequence: number
   /** Lanes whose failure made their later entries NOT_SENT. */
   failedLanes: Set<string> | undefined
   /** Removes the listener on the caller's signal. */
   unlisten: (() => void) | undefined
-  #open = 0
+  #entries: PendingMessage[] | undefined
+  // While there are no entries: how many messages were sent, and which of these are confirmed (if not all are).
+  #sent = 0
+  #confirmed: Span[] | undefined
+  #open: number
   #resolve!: (value: readonly PublishReceipt[] | PublishReceipt) => void
   #reject!: (error: SluiceError) => void
 
-  constructor(deadlineMs: number, many: boolean) {
+  constructor(messages: readonly OutgoingMessage[], deadlineMs: number, many: boolean, firstSequence: number) {
+    this.messages = messages
     this.deadlineMs = deadlineMs
     this.many = many
+    this.firstSequence = firstSequence
+    this.#open = messages.length
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
   }
 
-  add(message: OutgoingMessage, sequence: number): PendingMessage {
-    const pending = new PendingMessage(message, this, sequence)
-    this.entries.push(pending)
-    this.#open++
-    return pending
+  /** Its messages fare differently, or may: each has its entry. */
+  get single(): boolean {
+    return this.#entries !== undefined
+  }
+
+  /**
+   * Each message with its own state. Made when something is out of the ordinary (a channel that must be declared, a
+   * failure, a time-out …), from what is known of the call as a whole: an object a message that lives until the confirm
+   * costs the garbage collector a third more.
+   */
+  get entries(): readonly PendingMessage[] {
+    this.#entries ??= this.#makeEntries()
+    return this.#entries
+  }
+
+  #makeEntries(): PendingMessage[] {
+    const entries = this.messages.map((message, index) => new PendingMessage(message, this, index, index < this.#sent ? 'in-flight' : 'waiting'))
+    for (const { from, to } of this.#confirmed ?? []) for (const pending of entries.slice(from, to)) pending.state = 'confirmed'
+    return entries
+  }
+
+  /** Messages before this one are on their way. Only while the call is not `single`. */
+  sentTo(to: number): void {
+    this.#sent = to
+  }
+
+  /** A part is confirmed. Only while the call is not `single`. True when it was the last: the call is settled then. */
+  confirm(span: Span): boolean {
+    this.#open -= span.to - span.from
+    if (this.#open > 0) {
+      this.#confirmed ??= []
+      this.#confirmed.push(span)
+      return false
+    }
+    this.unlisten?.()
+    if (this.many) this.#resolve(this.messages.map(({ envelope }) => ({ id: envelope.id, duplicate: false })))
+    else this.#resolve({ id: (this.messages[0] as OutgoingMessage).envelope.id, duplicate: false })
+    return true
   }
 
   /** True when this was the call's last open message: the call is settled then. */

@@ -240,6 +240,39 @@ test('a huge call goes out in pieces, and its order survives a failure in the mi
   assert.equal((await call).length, 2_500)
 })
 
+test('a call that went as a whole is taken apart when one of its messages fares differently', async () => {
+  const { sender, transport, clock } = setUp({ countMax: 10_000, bytesMax: 1e9 })
+  sender.declared('c')
+  const before = sender.sendMany([message('x', 'a'), message('y', 'b')], timeoutMs, undefined)
+  const call = sender.sendMany(
+    Array.from({ length: 2_500 }, (_, i) => message(`m${i}`, i % 2 === 0 ? 'a' : 'b')),
+    timeoutMs,
+    undefined,
+  )
+  await turn()
+  assert.deepEqual(
+    transport.sends.map((send) => send.ids.length),
+    [1000, 1000, 502],
+  )
+  // The first part is confirmed, the second has a hopeless message and a duplicate, the third has no answer.
+  transport.sends[0]?.answer(done)
+  await turn()
+  assert.equal((await before).length, 2)
+  assert.equal(sender.outstanding, 1502)
+  transport.sends[1]?.answer({ failures: [failure(0, 'failed', false, 'UNROUTED')], duplicates: new Map([[1, 'older']]) })
+  await turn()
+  assert.equal(sender.outstanding, 502)
+  clock.advance(timeoutMs)
+  await assert.rejects(call, (error: SluiceError) => {
+    const entries = error.details['entries'] as { id: string; state: string; duplicate?: boolean }[]
+    const count = (state: string): number => entries.filter((entry) => entry.state === state).length
+    assert.deepEqual([count('confirmed'), count('failed'), count('unknown')], [1997, 1, 502])
+    assert.deepEqual([entries[998]?.state, entries[998]?.id, entries[999]?.id, entries[999]?.duplicate], ['failed', 'm998', 'older', true])
+    return true
+  })
+  assert.equal(sender.outstanding, 0)
+})
+
 test('the buffer is bounded: BACKPRESSURE, and room again after confirms', async () => {
   const { sender, transport } = setUp({ countMax: 2 })
   const calls = [sender.sendOne(message('1'), timeoutMs, undefined), sender.sendOne(message('2'), timeoutMs, undefined)]
@@ -343,6 +376,8 @@ test('by seed: any interleaving of failures keeps each key in order, and loses n
 async function interleaving(seed: number): Promise<void> {
   const random = seededRandom(seed)
   const { sender, transport, clock } = setUp()
+  // Half of them go as whole calls from the first message on.
+  if (seed % 2 === 0) sender.declared('c')
   const stored = new Map<string, string[]>()
   const keyOf = new Map<string, string>()
   const calls: Promise<unknown>[] = []
@@ -379,7 +414,14 @@ async function interleaving(seed: number): Promise<void> {
     const id = `${i}`.padStart(3, '0')
     const key = 'abc'[Math.floor(random() * 3)] as string
     keyOf.set(id, key)
-    calls.push(sender.sendOne(message(id, key), 1e9, undefined))
+    const next = `${i + 1}`.padStart(3, '0')
+    if (random() < 0.7 || i === 59) calls.push(sender.sendOne(message(id, key), 1e9, undefined))
+    else {
+      const other = 'abc'[Math.floor(random() * 3)] as string
+      keyOf.set(next, other)
+      calls.push(sender.sendMany([message(id, key), message(next, other)], 1e9, undefined))
+      i++
+    }
     if (random() < 0.3) await turn()
     if (random() < 0.3) answer()
     if (random() < 0.1) clock.advance(500)

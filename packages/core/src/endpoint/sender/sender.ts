@@ -4,9 +4,10 @@ import type { OutgoingMessage, SendReport, Topology, Transport } from '../../tra
 import type { PublishReceipt } from './api.ts'
 import { backoffMs } from './backoff.ts'
 import { ChannelGate } from './channel-gate.ts'
+import { Flight } from './flight.ts'
 import { KeySequences } from './key-sequences.ts'
 import { OpenCalls } from './open-calls.ts'
-import { type PendingMessage, PublishCall, transportFailure } from './pending.ts'
+import { type PendingMessage, PublishCall, type Span, transportFailure } from './pending.ts'
 import { ResendQueue } from './resend-queue.ts'
 
 /** What a sender needs. */
@@ -22,13 +23,7 @@ export interface SenderOptions {
   /** What a channel needs to exist; declared before its first message. */
   topologyOf(channel: string): Topology
   /** Told about each finished `transport.send`, only if set. */
-  readonly sent?: ((batch: readonly PendingMessage[], startedMs: number, report: SendReport) => void) | undefined
-}
-
-/** A batch on its way. */
-interface Flight {
-  readonly entries: readonly PendingMessage[]
-  readonly startedMs: number
+  readonly sent?: ((batch: readonly OutgoingMessage[], startedMs: number, report: SendReport) => void) | undefined
 }
 
 // One transport.send takes at most this much, so that a huge publishMany is a pipeline and not one long write.
@@ -52,7 +47,7 @@ export class Sender {
   /** Only where the transport does not keep the order of sends itself. */
   readonly #sequences: KeySequences | undefined
   readonly #channels: ChannelGate
-  #queue: PendingMessage[] = []
+  #queue: Span[] = []
   #flushing = false
   #sequence = 0
   #count = 0
@@ -71,7 +66,7 @@ export class Sender {
       ...{ transport: options.transport, clock: options.clock, random: options.random },
       topologyOf: (channel) => options.topologyOf(channel),
       opened: (waiting) => {
-        this.#queue = [...waiting, ...this.#queue]
+        this.#queue = [...waiting.map(alone), ...this.#queue]
         this.#flushSoon()
       },
       refused: (waiting) => {
@@ -135,11 +130,10 @@ export class Sender {
     const full = this.#backpressure(messages)
     if (full !== undefined) return Promise.reject(full)
     const deadlineMs = this.#options.clock.monotonicMs() + timeoutMs
-    const call = new PublishCall(deadlineMs, many)
-    for (const message of messages) {
-      this.#queue.push(call.add(message, this.#sequence++))
-      this.#bytes += message.sizeBytes
-    }
+    const call = new PublishCall(messages, deadlineMs, many, this.#sequence)
+    this.#sequence += messages.length
+    this.#queue.push({ call, from: 0, to: messages.length })
+    for (const message of messages) this.#bytes += message.sizeBytes
     if (this.#count === 0) this.#hold ??= this.#options.clock.holdOpen?.()
     this.#count += messages.length
     this.#calls.add(call, signal)
@@ -171,17 +165,31 @@ export class Sender {
     const queue = this.#queue
     let taken = 0
     while (taken < queue.length && this.#flights.size < flightsMax) {
-      const batch: PendingMessage[] = []
-      let bytes = 0
-      while (taken < queue.length && batch.length < batchCountMax && bytes < batchBytesMax) {
-        const pending = queue[taken++] as PendingMessage
-        if (!this.#sendable(pending)) continue
-        batch.push(pending)
-        bytes += pending.message.sizeBytes
+      const flight = new Flight(batchCountMax, batchBytesMax)
+      while (taken < queue.length && !flight.full) {
+        const span = queue[taken] as Span
+        const next = this.#goesAsAWhole(span.call) ? flight.take(span) : this.#takeEach(flight, span)
+        if (next === span.to) taken++
+        else queue[taken] = { call: span.call, from: next, to: span.to }
       }
-      if (batch.length > 0) this.#send(batch, false)
+      if (flight.messages.length > 0) this.#send(flight, false)
     }
     this.#queue = taken === queue.length ? [] : queue.slice(taken)
+  }
+
+  /** Nothing is known that would make messages of this call wait or need a number: all of a call go to one channel. */
+  #goesAsAWhole(call: PublishCall): boolean {
+    return !call.single && this.#sequences === undefined && this.#resends.idle && this.#channels.isDeclared((call.messages[0] as OutgoingMessage).channel)
+  }
+
+  /** Takes what can be sent of a span, message by message; returns the index behind what was looked at. */
+  #takeEach(flight: Flight, { call, from, to }: Span): number {
+    let index = from
+    for (; index < to && !flight.full; index++) {
+      const pending = call.entries[index] as PendingMessage
+      if (this.#sendable(pending)) flight.add(pending)
+    }
+    return index
   }
 
   /** False when it was given up, or now waits somewhere else: for its channel, or behind a failed one of its lane. */
@@ -197,14 +205,10 @@ export class Sender {
     if (this.#sequences !== undefined && pending.lane !== undefined) pending.message = this.#sequences.stamp(pending.lane, pending.message)
   }
 
-  #send(entries: readonly PendingMessage[], resend: boolean): void {
-    const flight: Flight = { entries, startedMs: this.#options.sent === undefined ? 0 : this.#options.clock.monotonicMs() }
+  #send(flight: Flight, resend: boolean): void {
+    if (this.#options.sent !== undefined) flight.startedMs = this.#options.clock.monotonicMs()
     this.#flights.add(flight)
-    const messages: OutgoingMessage[] = []
-    for (const pending of entries) {
-      pending.state = 'in-flight'
-      messages.push(pending.message)
-    }
+    const { messages } = flight
     let sending: Promise<SendReport>
     try {
       sending = resend ? this.#options.transport.send(messages, { resend }) : this.#options.transport.send(messages)
@@ -220,20 +224,21 @@ export class Sender {
   /** A send that rejected as a whole says nothing about its entries: all are unknown. */
   #crashed(flight: Flight, error: SluiceError): void {
     const retryable = error.code !== 'TRANSPORT_CLOSED'
-    this.#landed(flight, { failures: flight.entries.map((_, index) => ({ index, state: 'unknown', error, retryable })) })
+    this.#landed(flight, { failures: flight.messages.map((_, index) => ({ index, state: 'unknown', error, retryable })) })
   }
 
   #landed(flight: Flight, report: SendReport): void {
     this.#flights.delete(flight)
-    this.#options.sent?.(flight.entries, flight.startedMs, report)
+    this.#options.sent?.(flight.messages, flight.startedMs, report)
     if (report.duplicates !== undefined) {
+      const { entries } = flight
       for (const [index, id] of report.duplicates) {
-        const pending = flight.entries[index]
+        const pending = entries[index]
         if (pending !== undefined) pending.storedId = id
       }
     }
     if (report.failures.length === 0 && this.#resends.idle) {
-      for (const pending of flight.entries) this.#settle(pending, 'confirmed')
+      for (const span of flight.spans) this.#confirm(span)
     } else {
       this.#sortOut(flight, report)
     }
@@ -304,11 +309,25 @@ export class Sender {
   #resend(): void {
     const entries = this.#resends.take(batchCountMax, (lane) => this.#sequences?.begins(lane) === true)
     for (const pending of entries) this.#stamp(pending)
-    if (entries.length > 0)
-      this.#send(
-        entries,
-        entries.some((pending) => pending.maybeStored),
-      )
+    if (entries.length === 0) return
+    const flight = new Flight(batchCountMax, batchBytesMax)
+    for (const pending of entries) flight.add(pending)
+    this.#send(
+      flight,
+      entries.some((pending) => pending.maybeStored),
+    )
+  }
+
+  #confirm(span: Span): void {
+    const { call, from, to } = span
+    if (call.single) {
+      for (const pending of call.entries.slice(from, to)) this.#settle(pending, 'confirmed')
+      return
+    }
+    for (let index = from; index < to; index++) this.#bytes -= (call.messages[index] as OutgoingMessage).sizeBytes
+    this.#count -= to - from
+    if (call.confirm(span)) this.#calls.settled(call)
+    if (this.#count === 0) this.#becomeIdle()
   }
 
   #settle(pending: PendingMessage, state: 'confirmed' | 'failed' | 'unknown'): void {
@@ -317,7 +336,10 @@ export class Sender {
     this.#count--
     this.#bytes -= pending.bytes
     if (pending.call.settle(pending, state)) this.#calls.settled(pending.call)
-    if (this.#count > 0) return
+    if (this.#count === 0) this.#becomeIdle()
+  }
+
+  #becomeIdle(): void {
     this.#hold?.cancel()
     this.#hold = undefined
     if (this.#idle.length > 0) {
@@ -333,4 +355,8 @@ export class Sender {
       this.#settle(pending, unknown ? 'unknown' : 'failed')
     }
   }
+}
+
+function alone(pending: PendingMessage): Span {
+  return { call: pending.call, from: pending.index, to: pending.index + 1 }
 }
