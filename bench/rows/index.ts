@@ -4,6 +4,7 @@ import { fourGroups } from './groups.ts'
 import { keyedAsync } from './keyed-async.ts'
 import { awaited, latency } from './latency.ts'
 import { groupOfProcesses } from './processes.ts'
+import { retries } from './retries.ts'
 import { scheduled } from './scheduled.ts'
 import { slowDisk } from './slow-disk.ts'
 import { soak } from './soak.ts'
@@ -23,5 +24,6 @@ export const rowBenchmarks: Readonly<Record<string, Benchmark>> = {
   'keyed-async': keyedAsync,
   transaction,
   scheduled,
+  retries,
   soak,
 }
