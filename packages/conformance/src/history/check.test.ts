@@ -64,6 +64,12 @@ const good: Record<string, Line[]> = {
     fault('death'),
     ...byAnother([...done('a'), ...done('b')]),
   ],
+  'handled by one who dies unsettled, given up by the next': [
+    ...s('a', 0),
+    ...byAnother([begin('a'), did('effect', 'a'), end('a'), did('accept', 'a', { type: 'info' })]),
+    fault('death', 'c2'),
+    dead('a'),
+  ],
   'one of two under a deduplication key': [
     ...s('a', 0, { deduplicate: 'x' }),
     send('b', 1, { deduplicate: 'x' }),
@@ -377,6 +383,11 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
     'delivered, though the other of its deduplication key was stored',
     'I2',
     [...s('a', 0, { deduplicate: 'x' }), send('b', 1, { deduplicate: 'x' }), { ...sent('b', 'fail'), storedAs: 'a' }, ...done('a'), ...done('b')],
+  ],
+  [
+    'handled by one who lives, given up by the next',
+    'I1',
+    [...s('a', 0), ...byAnother([begin('a'), did('effect', 'a'), end('a'), did('accept', 'a', { type: 'info' })]), fault('death', 'c3'), dead('a')],
   ],
   ['sent twice under one id', 'form', [...s('a', 0), ...s('a', 1), ...done('a')]],
   ['an outcome without a beginning', 'form', [sent('a')]],

@@ -39,7 +39,9 @@ function checkComplete(model: HistoryModel, message: SentMessage, fate: Fate, fo
     const both = accept ?? fate.accepts.find((a) => a.i < dead.i && !replayed(model, fate, a.i, dead.i))
     if (both === undefined) continue
     const [from, to] = both.i < dead.i ? [both.i, dead.i] : [dead.i, both.i]
-    if (!faultBetween(model, dead.proc, from, to))
+    // Handled by one who died before anybody knew whether that was settled, given up by the next: a death, too.
+    const unsettled = both.type === 'info' && both.i < dead.i && faultBetween(model, both.proc, from, to)
+    if (!unsettled && !faultBetween(model, dead.proc, from, to))
       found.push({ invariant: 'I1', message: 'done and dead-lettered without a death between the two', at: to, id, group })
   }
 }

@@ -117,7 +117,8 @@ export class ConsumerActor implements Actor {
       f: 'deliver',
       sha256: hashOf(order),
       attempt,
-      ...(this.#order.clockMs === 0 ? { wallMs: this.#clock.nowMs() } : {}),
+      // Where clocks jump, nobody's time is another's.
+      ...(this.#order.plan.faults.some(({ kind }) => kind === 'clock') ? {} : { wallMs: this.#clock.nowMs() }),
       ...(run === undefined ? {} : { run }),
     })
   }
@@ -132,6 +133,7 @@ export class ConsumerActor implements Actor {
     const { message, key, attempt, signal } = context
     const about = this.#aboutOf(orderChannel, message.id, key)
     this.#begin(order, about, attempt)
+    const beginMs = performance.now()
     let over = false
     const end = (type: 'ok' | 'fail' | 'info'): void => {
       if (over || this.#closed) return
@@ -148,7 +150,8 @@ export class ConsumerActor implements Actor {
       end(error instanceof RetryAfter ? 'info' : 'fail')
       throw error
     }
-    end('ok')
+    // Later than it was allowed, it has failed, whether or not it was told.
+    end(performance.now() - beginMs < this.#group.timeoutMs - 5 ? 'ok' : 'fail')
   }
 
   async #behave(behaviour: Behaviour, order: TortureOrder, context: HandlerContext): Promise<void> {
@@ -219,13 +222,15 @@ export class ConsumerActor implements Actor {
       const behaviour = this.#calm ? 'return' : behaviourOf(this.#order.plan.seed, this.#group, order, entry.attempt)
       const lane = this.#group.order === 'channel' ? '' : (entry.key ?? entry.message.id)
       const fails = behaviour === 'throw' || behaviour === 'reject'
-      // `many`: the later ones of a failed one's lane fail with it.
-      const type = fails || failedKeys.has(lane) ? 'fail' : 'ok'
+      // `many`: behind a failed one the later ones of its lane go back to their place, which is no attempt.
+      const type = failedKeys.has(lane) ? 'info' : fails ? 'fail' : 'ok'
       if (fails) {
         failedKeys.add(lane)
         entry.fail(behaviour === 'reject' ? new Reject('no good') : new Error('now and then'))
       } else if (behaviour === 'exit') process.exit(1)
-      if (!this.#closed) this.#recorder.record({ ...about, type, f: 'deliver' })
+      if (this.#closed) continue
+      this.#recorder.record({ ...about, type, f: 'deliver' })
+      if (type === 'info') this.#recorder.record({ ...about, type: 'ok', f: 'release' })
     }
   }
 }

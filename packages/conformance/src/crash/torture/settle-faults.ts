@@ -17,9 +17,7 @@ export function settleFaults(events: readonly HistoryEvent[]): HistoryEvent[] {
     if (event.f !== 'fault') continue
     if (event.fault === 'death' && event.victim !== undefined) put((lastLine.get(event.victim) ?? place) + 1, event)
     else if (event.sinceNs !== undefined) {
-      const since = event.sinceNs
-      const at = events.findIndex(({ monoNs }) => monoNs > since)
-      put(at === -1 ? place : at, event)
+      put(standstillAt(events, event, place), event)
     }
   }
   const settled: HistoryEvent[] = []
@@ -29,4 +27,25 @@ export function settleFaults(events: readonly HistoryEvent[]): HistoryEvent[] {
     if (event !== undefined) settled.push(event)
   }
   return settled.map((event, i) => ({ ...event, i }))
+}
+
+/** Behind which line its victim stood still: the longest silence between what it last knew and its waking. */
+function standstillAt(events: readonly HistoryEvent[], fault: HistoryEvent, place: number): number {
+  let before = fault.sinceNs ?? 0
+  let at = events.findIndex(({ monoNs }) => monoNs > before)
+  if (at === -1) return place
+  let longest = -1
+  let silence = at
+  let standing = at
+  for (; at <= place; at++) {
+    const event = events[at] as HistoryEvent
+    if (event.proc !== fault.proc) continue
+    if (event.monoNs - before > longest) {
+      longest = event.monoNs - before
+      standing = silence
+    }
+    before = event.monoNs
+    silence = at + 1
+  }
+  return standing
 }
