@@ -17,14 +17,14 @@ function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
 }
 
 test('after any of 300 power cuts every promise of several processes holds, also when the power goes twice', { skip, timeout: 120_000 }, async (t) => {
-  const result = await inFolder((folder) => runSeed({ seed: 11, images: 300, folder, scale: 0.6, fault: 'twice' }))
+  const result = await inFolder((folder) => runSeed({ seed: 11, images: 300, folder, scale: 0.4, fault: 'twice' }))
   t.diagnostic(`${result.images} images, ${result.operations} calls, ${result.promises} marks, ${result.restarts} restarts of the log`)
   assert.deepEqual(result.bad.slice(0, 3), [])
   assert.ok(result.images >= 300 && result.promises > 500)
 })
 
-test('without the sync, the first power cuts show lost messages', { skip, timeout: 60_000 }, async () => {
+test('without the sync, the first power cuts show what was lost', { skip, timeout: 60_000 }, async () => {
   const environment = { SLUICE_PLANTED: 'the sync is left out', NODE_OPTIONS: `--import=${plant}` }
   const result = await inFolder((folder) => runSeed({ seed: 1, images: 30, folder, scale: 0.1, fault: 'none', first: true, environment }))
-  assert.match(result.bad[0]?.findings.join('\n') ?? '', /confirmed messages are lost/)
+  assert.match(result.bad[0]?.findings.join('\n') ?? '', /confirmed messages are lost|was accepted and comes again/)
 })

@@ -4,8 +4,9 @@
  * - A write, truncation or new size survives if a sync of the same file began after it had ended, and that sync was over
  *   before the cut. Otherwise each of its 512-byte sectors may or may not survive.
  * - A name (creation, deletion) survives if the folder was synced after it; a sync of the file alone does not keep it.
- * - After a sync that failed, what it should have written may be lost although the page cache still shows it: later
- *   syncs do not bring it back (Linux marks the pages clean). An injected success did nothing.
+ * - After a sync that failed, what it should have written is as uncertain as before. With `dropped` later syncs do not
+ *   keep it either: Linux marks the pages clean, but tells every descriptor that is open then, which a recording with
+ *   failures injected into single calls cannot show. An injected success did nothing.
  */
 import type { Operation, Trace } from './trace.ts'
 
@@ -64,7 +65,10 @@ export class Disk {
   #begun = 0
   #ended = 0
 
-  constructor(trace: Trace, base: Image = new Map()) {
+  readonly #dropped: boolean
+
+  constructor(trace: Trace, base: Image = new Map(), dropped = false) {
+    this.#dropped = dropped
     this.#operations = trace.operations.filter(({ kind, name }) => kind !== 'mark' && !name.endsWith('-shm'))
     this.#endings = this.#operations.filter(({ end }) => end !== Infinity).sort((a, b) => a.end - b.end)
     for (const [name, content] of base) {
@@ -129,6 +133,7 @@ export class Disk {
     }
     const inode = this.#inode(this.#entry(operation.name), operation)
     if (inode === undefined) return
+    if (operation.outcome !== 'done' && !this.#dropped) return
     for (const change of inode.changes)
       if (change.state === 'pending' && change.operation.end < operation.begin) change.state = operation.outcome === 'done' ? 'durable' : 'orphaned'
     settle(inode)
