@@ -70,8 +70,8 @@ export const groupBugs: readonly PlantedBug[] = [
   {
     bug: 'released messages are overtaken by the log',
     file: 'packages/embedded/src/group/collect.ts',
-    find: 'for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)\n  const more = scan(member, deliveries, left, nowMs)',
-    replace: 'const more = scan(member, deliveries, left, nowMs)\n  for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)',
+    find: 'for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)\n  const { more, stopped } = scan(member, deliveries, left, nowMs)',
+    replace: 'const { more, stopped } = scan(member, deliveries, left, nowMs)\n  for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)',
     caughtBy: ['conformance :: release: comes again, before what is newer'],
   },
   {
