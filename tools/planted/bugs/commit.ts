@@ -50,8 +50,8 @@ export const commitBugs: readonly PlantedBug[] = [
   {
     bug: 'a doorbell that promises more than the file holds is believed',
     file: 'packages/embedded/src/doorbell/doorbell.ts',
-    find: 'if (this.syncedSeq() > committedSeq) this.#write(0)',
-    replace: '',
+    find: 'if (synced > committedSeq) {',
+    replace: 'if (synced > committedSeq + 1e15) {',
     caughtBy: [deliverSynced],
   },
   {
