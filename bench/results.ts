@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import type { BenchOptions, Row } from './benchmark.ts'
 
 /** What one benchmark found, and where: enough to make the figures again. */
@@ -8,6 +8,8 @@ export interface Result {
   readonly machine: string
   readonly node: string
   readonly sqlite: string
+  /** Load average over five minutes: above 2 to 3 here, something else ran beside it, and only the ratios say something. */
+  readonly load: string
   readonly command: string
   readonly rows: readonly Row[]
 }
@@ -22,6 +24,7 @@ export function provenance(): Omit<Result, 'command' | 'rows'> {
     machine: `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${release()}`,
     node: process.version,
     sqlite: process.versions.sqlite ?? 'unknown',
+    load: (loadavg()[1] ?? 0).toFixed(1),
   }
 }
 
