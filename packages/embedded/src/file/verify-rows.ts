@@ -1,7 +1,7 @@
 /** What opening makes sure of before anything relies on it: the few rows that say where everybody stands are as written. */
 import { damagedRow } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
-import { channelProof, groupProof, partitionProof, stateProof } from './format.ts'
+import { channelProof, groupProof, partitionProof, schema, stateProof } from './format.ts'
 
 /** Table → the sum that its `proof` must be. */
 export const proofs: Readonly<Record<string, string>> = {
@@ -11,11 +11,28 @@ export const proofs: Readonly<Record<string, string>> = {
   partition: partitionProof,
 }
 
+/** Name → definition of our tables and indexes. */
+export const definitions: ReadonlyMap<string, string> = new Map(
+  schema
+    .split(';')
+    .map((statement) => statement.trim())
+    .map((statement) => [/^CREATE (?:UNIQUE )?(?:TABLE|INDEX) (\w+)/.exec(statement)?.[1] ?? '', statement] as const)
+    .filter(([name]) => name !== ''),
+)
+
+/** Tables and indexes of ours that are missing, or defined in another way. */
+export function wrongDefinitions(db: Database): string[] {
+  const found = new Map(db.all<{ name: string; sql: string | null }>('SELECT name, sql FROM sqlite_schema').map(({ name, sql }) => [name, sql]))
+  return [...definitions].filter(([name, sql]) => found.get(name) !== sql).map(([name]) => name)
+}
+
 /**
  * Throws STORE_CORRUPT where a steering row or one of its indexes is damaged. Blocks and messages have checksums of their own
  * and are verified when they are read: opening must not take longer because much is waiting.
  */
 export function verifySteeringRows(db: Database, path: string): void {
+  const [wrong] = wrongDefinitions(db)
+  if (wrong !== undefined) throw damagedRow(`the definition of ${wrong}`, path)
   for (const [table, proof] of Object.entries(proofs)) {
     const { result } = db.one<{ result: string }>(`SELECT integrity_check AS result FROM pragma_integrity_check('${table}') LIMIT 1`)
     if (result !== 'ok') throw damagedRow(`the table ${table}`, path)

@@ -4,8 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 import { type CheckReport, toError } from '@sluice/core/transport'
-import { schema } from '../file/format.ts'
-import { proofs } from '../file/verify-rows.ts'
+import { definitions, proofs, wrongDefinitions } from '../file/verify-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { sqliteFailure, storeError } from '../sqlite/errors.ts'
 import { checkGroups } from './check-groups.ts'
@@ -52,20 +51,13 @@ function isDamage(error: unknown): boolean {
 function checkSqlite(db: Database, findings: Findings): boolean {
   for (const { message } of db.all<{ message: string }>('SELECT integrity_check AS message FROM pragma_integrity_check'))
     if (message !== 'ok') findings.error('SQLITE', 'database', message, 'rows may be missing, doubled or in another place')
-  let whole = true
-  const found = new Map(db.all<{ name: string; sql: string | null }>('SELECT name, sql FROM sqlite_schema').map(({ name, sql }) => [name, sql]))
-  for (const statement of schema.split(';')) {
-    const wanted = statement.trim()
-    const name = /^CREATE (?:UNIQUE )?(?:TABLE|INDEX) (\w+)/.exec(wanted)?.[1]
-    if (name === undefined || found.get(name) === wanted) continue
-    findings.error('SCHEMA', name, found.has(name) ? 'is defined in another way' : 'is missing', 'Sluice cannot work with the file')
-    whole = false
-  }
+  const wrong = wrongDefinitions(db)
+  for (const name of wrong) findings.error('SCHEMA', name, 'is missing or defined in another way', 'Sluice refuses to open the file')
   const triggers = db.all<{ name: string; tbl_name: string }>("SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger'")
   for (const { name, tbl_name: table } of triggers)
-    if (schema.includes(`CREATE TABLE ${table} (`))
+    if (definitions.has(table))
       findings.error('SCHEMA', name, `a trigger changes the table ${table}`, 'what it does, no promise of Sluice covers', `DROP TRIGGER ${name}`)
-  return whole
+  return wrong.length === 0
 }
 
 function checkRows(db: Database, path: string, findings: Findings): { messages: number; blocks: number; channels: number; groups: number } {
