@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- [names] [--pairs N] [--count N] [--minutes N] [--json file]`: each benchmark compares, in one run,
  * Sluice with the physical limit or with a peer, and prints ratios. Run it alone on the machine. `--json` also writes the
- * rows into the file, in place of those of the same benchmarks: the pages quote `bench/results.json`.
+ * rows into the file, in place of those of the same benchmarks: the pages quote `bench/results.json`. The name `short`
+ * stands for all that take seconds; `soak` runs only when it is named.
  */
 import { parseArgs } from 'node:util'
 import type { Benchmark, BenchOptions, Row } from './benchmark.ts'
@@ -12,6 +13,8 @@ import { printRows } from './table.ts'
 
 const benchmarks: Readonly<Record<string, Benchmark>> = { ...rowBenchmarks, peers: besidePeers }
 const byNameOnly = ['soak']
+// A million and more messages waiting, or minutes of steady work.
+const long = [...byNameOnly, 'backlog', 'scheduled', 'retries']
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -23,7 +26,8 @@ const { values, positionals } = parseArgs({
   },
 })
 const options: BenchOptions = { pairs: Number(values.pairs), count: Number(values.count), minutes: Number(values.minutes) }
-const names = positionals.length > 0 ? positionals : Object.keys(benchmarks).filter((name) => !byNameOnly.includes(name))
+const allBut = (left: readonly string[]): readonly string[] => Object.keys(benchmarks).filter((name) => !left.includes(name))
+const names = positionals.length === 0 ? allBut(byNameOnly) : positionals.flatMap((name) => (name === 'short' ? allBut(long) : [name]))
 for (const name of names) if (benchmarks[name] === undefined) throw new Error(`no benchmark ${name}; there are ${Object.keys(benchmarks).join(', ')}`)
 
 const rows: Row[] = []
