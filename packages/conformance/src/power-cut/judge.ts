@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { ConsumerObserver, Envelope, LotLane, Transport } from '@sluice/core/transport'
-import { declareGroups, openEngine } from './actors.ts'
+import { declareGroups, engine, openEngine } from './actors.ts'
 import { applicationTable, busGroup, channelName, keyOf, orderOf, producerOf, seqOf, transportGroup, typeName } from './content.ts'
 import type { Image } from './disk.ts'
 import type { Promises } from './marks.ts'
@@ -13,7 +13,9 @@ export async function judgeImage(image: Image, promises: Promises, folder: strin
   for (const [name, content] of image) writeFileSync(`${folder}/${name}`, content, { mode: 0o600 })
   const findings: string[] = []
   try {
-    // Before anything was promised there may be no bus at all.
+    // Before anything was promised there may be no bus at all, or an empty file.
+    const found = promises.sent.size === 0 ? undefined : await (await (await engine()).maintenance?.())?.check(`file:${folder}/bus.db`)
+    for (const { level, code, where, what } of found?.findings ?? []) if (level === 'error') findings.push(`check: ${code} at ${where}: ${what}`)
     const transport = await openEngine(folder, 'judge')
     try {
       await declareGroups(transport)
