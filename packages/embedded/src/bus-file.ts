@@ -80,7 +80,12 @@ export class BusFile {
       committed: () => this.checkpointer.committed(),
     })
     const state = this.#state()
-    this.#doorbell = new Doorbell(path, state.commit_seq, created, () => this.look())
+    this.#doorbell = new Doorbell(
+      path,
+      () => this.#state().commit_seq,
+      created,
+      () => this.look(),
+    )
     this.sync.open()
     this.#take(state)
     this.checkpointer = new Checkpointer(this)

@@ -17,6 +17,7 @@ import { ChannelReader } from '../log/reader.ts'
 import { advanceSchedule, putSchedule, removeSchedule, schedules } from '../schedule/schedule-rows.ts'
 import { storeOutgoing } from '../send/store-outgoing.ts'
 import type { Database } from '../sqlite/connection.ts'
+import { storeError } from '../sqlite/errors.ts'
 import { discardDeadLetters, listDeadLetters, redriveDeadLetters } from './dead-letters.ts'
 import { purgeGroup, removeGroup, replayGroup } from './move-group.ts'
 import { channelStatus, groupStatus } from './status.ts'
@@ -39,6 +40,16 @@ export class FileAdmin implements TransportAdmin {
     return this.#bus.db
   }
 
+  /** What SQLite says of a file that is damaged, typed. */
+  #read<T>(work: (db: Database) => T): T {
+    const db = this.#db
+    try {
+      return work(db)
+    } catch (error) {
+      throw storeError(error, this.#bus.path)
+    }
+  }
+
   async #change<T>(work: (db: Database, seq: number) => T): Promise<T> {
     if (this.#bus.closed) throw new SluiceError('TRANSPORT_CLOSED', 'the bus file was closed')
     let result: { readonly value: T } | undefined
@@ -55,11 +66,11 @@ export class FileAdmin implements TransportAdmin {
   }
 
   async groups(channel?: string): Promise<readonly GroupStatus[]> {
-    return groupStatus(this.#db, this.#bus.clock.nowMs(), { inHand: this.#inHand(), gone: this.#lease.gone() }, channel)
+    return this.#read((db) => groupStatus(db, this.#bus.clock.nowMs(), { inHand: this.#inHand(), gone: this.#lease.gone() }, channel))
   }
 
   async channels(): Promise<readonly ChannelStatus[]> {
-    return channelStatus(this.#db)
+    return this.#read(channelStatus)
   }
 
   async removeGroup(channel: string, group: string): Promise<void> {
@@ -87,7 +98,7 @@ export class FileAdmin implements TransportAdmin {
   }
 
   async deadLetters(channel: string, group: string, query: DeadLetterQuery): Promise<readonly DeadLetter[]> {
-    return listDeadLetters(this.#db, this.#group(this.#db, channel, group).id, query, this.#bus.path)
+    return this.#read((db) => listDeadLetters(db, this.#group(db, channel, group).id, query, this.#bus.path))
   }
 
   redrive(channel: string, group: string, query: DeadLetterQuery): Promise<number> {
@@ -133,7 +144,7 @@ export class FileAdmin implements TransportAdmin {
   }
 
   async schedules(): Promise<readonly ScheduleRecord[]> {
-    return schedules(this.#db)
+    return this.#read(schedules)
   }
 
   async fireSchedule(name: string, expectedAtMs: number, message: OutgoingMessage, nextAtMs: number): Promise<boolean> {

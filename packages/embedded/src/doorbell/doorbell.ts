@@ -20,17 +20,21 @@ export class Doorbell {
   #watcher: FSWatcher | undefined
   #poll: NodeJS.Timeout | undefined
 
-  /** `created`: there was no bus file; what an earlier one left in the doorbell means nothing. */
-  constructor(path: string, committedSeq: number, created: boolean, onRing: () => void) {
+  /**
+   * `created`: there was no bus file; what an earlier one left in the doorbell means nothing. `committedSeq` is asked
+   * after the bell was read: others commit and ring meanwhile, and a bell that is read last may lawfully be ahead.
+   */
+  constructor(path: string, committedSeq: () => number, created: boolean, onRing: () => void) {
     const bell = `${path}-bell`
     // Read and write without truncation; created by whoever comes first.
     this.#fd = openExisting(bell)
     this.#onRing = onRing
     if (created) this.#write(0)
     const synced = this.syncedSeq()
-    if (synced > committedSeq) {
+    const committed = committedSeq()
+    if (synced > committed) {
       closeSync(this.#fd)
-      throw commitsMissing(path, committedSeq, synced)
+      throw commitsMissing(path, committed, synced)
     }
     this.#watch(bell)
   }

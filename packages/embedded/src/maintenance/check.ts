@@ -22,8 +22,10 @@ export async function checkFile(from: string): Promise<CheckReport> {
     opened = openExisting(from, true)
     const { db } = opened
     path = opened.path
+    // Before the snapshot: others commit and ring meanwhile.
+    const bell = readBell(path)
     db.exec('BEGIN')
-    if (checkSqlite(db, findings)) figures = checkRows(db, path, findings)
+    if (checkSqlite(db, findings)) figures = checkRows(db, path, bell, findings)
     db.exec('COMMIT')
   } catch (error) {
     if (!isDamage(error)) throw storeError(error, path)
@@ -60,7 +62,7 @@ function checkSqlite(db: Database, findings: Findings): boolean {
   return wrong.length === 0
 }
 
-function checkRows(db: Database, path: string, findings: Findings): { messages: number; blocks: number; channels: number; groups: number } {
+function checkRows(db: Database, path: string, bell: number, findings: Findings): { messages: number; blocks: number; channels: number; groups: number } {
   for (const [table, proof] of Object.entries(proofs)) {
     const { wrong } = db.one<{ wrong: number }>(`SELECT count(*) AS wrong FROM ${table} WHERE proof IS NOT ${proof}`)
     if (wrong > 0) findings.error('ROW_DAMAGED', table, `${wrong} rows differ from what was written`, 'Sluice refuses to open the file')
@@ -81,7 +83,6 @@ function checkRows(db: Database, path: string, findings: Findings): { messages: 
       'delayed messages come late',
       'Send one delayed message: it sets the time right',
     )
-  const bell = readBell(path)
   if (bell > state.commit_seq)
     findings.error(
       'COMMITS_MISSING',
