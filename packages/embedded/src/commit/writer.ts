@@ -15,7 +15,7 @@ import type { WalSync } from './wal-sync.ts'
 import type { WriteJob } from './write-job.ts'
 
 /** Messages in one transaction: bounds how long the loop and the write lock are held. */
-const weightMax = 4096
+const weightMax = 2048
 /** How long a job waits for the write lock before it fails with STORE_BUSY. */
 const busyMsMax = 30_000
 /** How long a settlement may wait for its sync when nobody asked for it. */

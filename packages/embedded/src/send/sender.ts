@@ -9,7 +9,7 @@ const queuedMax = 200_000
 const queuedBytesMax: number = 128 * 1024 * 1024
 
 /** Messages that one transaction takes: bounds how long the loop and the write lock are held. */
-const weightMax = 4096
+const weightMax = 2048
 const nothing: Stored = { failures: [], duplicates: undefined }
 
 interface Batch {

@@ -31,6 +31,8 @@ const batchCountMax = 1000
 const batchBytesMax = 4 * 1024 * 1024
 // More overlapping sends than this only queue up inside the transport; waiting here makes their batches larger.
 const flightsMax = 8
+// Calls confirmed in one turn of the loop: behind each runs its caller. A slow sync confirms ten thousand at once.
+const confirmsMax = 512
 
 /**
  * Sends everything that goes to one transport. All calls of one turn of the event loop become one `transport.send`. What failed but can succeed later is sent again under the
@@ -48,6 +50,8 @@ export class Sender {
   readonly #sequences: KeySequences | undefined
   readonly #channels: ChannelGate
   #queue: Span[] = []
+  /** Confirmed, but not told to their callers yet. */
+  #confirmed: Span[] = []
   #flushing = false
   #sequence = 0
   #count = 0
@@ -238,7 +242,9 @@ export class Sender {
       }
     }
     if (report.failures.length === 0 && this.#resends.idle) {
-      for (const span of flight.spans) this.#confirm(span)
+      this.#confirmed.push(...flight.spans)
+      // If more are there, somebody comes for them.
+      if (this.#confirmed.length === flight.spans.length) this.#confirmSome()
     } else {
       this.#sortOut(flight, report)
     }
@@ -316,6 +322,14 @@ export class Sender {
       flight,
       entries.some((pending) => pending.maybeStored),
     )
+  }
+
+  #confirmSome(): void {
+    const spans = this.#confirmed
+    const count = Math.min(spans.length, confirmsMax)
+    for (let index = 0; index < count; index++) this.#confirm(spans[index] as Span)
+    this.#confirmed = spans.slice(count)
+    if (this.#confirmed.length > 0) setImmediate(() => this.#confirmSome())
   }
 
   #confirm(span: Span): void {
