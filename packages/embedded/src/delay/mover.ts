@@ -29,7 +29,7 @@ export class DelayMover implements BusListener {
     if (this.#timer !== undefined && this.#timerDueMs <= dueMs) return
     this.#timer?.cancel()
     this.#timerDueMs = dueMs
-    const pauseLeftMs = Math.min(pauseMs, this.#movedAtMs + pauseMs - performance.now())
+    const pauseLeftMs = Math.min(pauseMs, this.#movedAtMs + pauseMs - this.#bus.clock.monotonicMs())
     const delayMs = Math.min(sleepMsMax, Math.max(0, pauseLeftMs, dueMs - this.#bus.clock.nowMs()))
     this.#timer = this.#bus.clock.setTimer(delayMs, () => {
       this.#timer = undefined
@@ -55,7 +55,7 @@ export class DelayMover implements BusListener {
           { announce: true },
         )
         // A full batch: more of them are late already.
-        if (moved < batchCount) this.#movedAtMs = performance.now()
+        if (moved < batchCount) this.#movedAtMs = bus.clock.monotonicMs()
       }
       bus.look()
     } catch (error) {
