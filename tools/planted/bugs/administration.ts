@@ -27,10 +27,10 @@ export const administrationBugs: readonly PlantedBug[] = [
   },
   {
     bug: 'a replay brings everything from its beginning on',
-    file: 'packages/embedded/src/administration/move-group.ts',
-    find: 'reopened(partition.progress, from, to)',
-    replace: 'reopened(partition.progress, from, channel.next_position)',
-    caughtBy: ['conformance :: replay: what was accepted comes again'],
+    file: 'packages/embedded/src/group/progress.ts',
+    find: 'keep(Math.max(low, to), high)',
+    replace: '',
+    caughtBy: ['packages/embedded/src/group/progress.test.ts'],
   },
   {
     bug: 'a replay does not fence the owner',

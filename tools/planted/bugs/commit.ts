@@ -50,8 +50,8 @@ export const commitBugs: readonly PlantedBug[] = [
   {
     bug: 'a doorbell that promises more than the file holds is believed',
     file: 'packages/embedded/src/doorbell/doorbell.ts',
-    find: 'if (synced > committedSeq) {',
-    replace: 'if (synced > committedSeq + 1e15) {',
+    find: 'throw commitsMissing(path, committed, synced)',
+    replace: 'void commitsMissing(path, committed, synced)',
     caughtBy: [deliverSynced],
   },
   {

@@ -84,13 +84,6 @@ export const dispatcherBugs: readonly PlantedBug[] = [
     caughtBy: ['dispatcher simulation'],
   },
   {
-    bug: 'a lost partition is not told to what waits for a gap',
-    file: dispatcher,
-    find: '    this.#sequencer?.drop(partition)\n    this.machine.lost(partition)',
-    replace: '    this.machine.lost(partition)',
-    caughtBy: ['dispatcher simulation'],
-  },
-  {
     bug: 'nobody wakes when a retry is due',
     file: dispatcher,
     find: 'const nextMs = Math.min(this.machine.nextWakeMs, this.#timeOuts.nextMs',
@@ -131,5 +124,33 @@ export const dispatcherBugs: readonly PlantedBug[] = [
     find: 'if (this.#wakeReceiver !== undefined && this.#room() > 0) this.#wakeReceiver()',
     replace: '',
     caughtBy: ['dispatcher simulation', `${runner} :: back-pressure`],
+  },
+  {
+    bug: 'a turn runs in every pass of the event loop while all slots are taken',
+    file: dispatcher,
+    find: 'if (this.#mayStart()) this.#turn()',
+    replace: 'if (this.machine.readyCount > 0) this.#turn()',
+    caughtBy: ['dispatcher simulation', 'packages/core/src/endpoint/dispatch/slots-taken.test.ts'],
+  },
+  {
+    bug: 'a gathered batch runs although the group is paused',
+    file: dispatcher,
+    find: 'while (!this.paused && this.slots < this.#options.concurrency) {\n      const batch',
+    replace: 'while (this.slots < this.#options.concurrency) {\n      const batch',
+    caughtBy: ['dispatcher simulation'],
+  },
+  {
+    bug: 'after a freeze handlers start before a lost lease is known',
+    file: dispatcher,
+    find: 'if (!this.#holdsSomething || this.#nowMs - this.#lastTurnMs < this.#freezeMs) return true',
+    replace: 'return true',
+    caughtBy: ['dispatcher simulation'],
+  },
+  {
+    bug: 'a filtered message is forgotten instead of accepted',
+    file: dispatcher,
+    find: "      else this.#skip(delivery, 'filter')",
+    replace: '',
+    caughtBy: ['dispatcher simulation', `${runner} :: expired messages, filtered ones`],
   },
 ]

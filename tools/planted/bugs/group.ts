@@ -1,6 +1,8 @@
 /** Bugs planted where a group's partitions are owned, claimed and settled, and where leases expire. */
 import type { PlantedBug } from '../bug.ts'
 
+const ownership = 'packages/embedded/src/group/ownership.test.ts'
+const expiry = 'packages/embedded/src/lease/expiry.test.ts'
 const ownedPartition = 'packages/embedded/src/group/owned-partition.test.ts'
 
 export const groupBugs: readonly PlantedBug[] = [
@@ -9,7 +11,28 @@ export const groupBugs: readonly PlantedBug[] = [
     file: 'packages/embedded/src/group/ownership.ts',
     find: 'WHERE group_id = ?5 AND modulus = ?6 AND residue = ?7 AND owner = ?8 AND epoch = ?9',
     replace: 'WHERE group_id = ?5 AND modulus = ?6 AND residue = ?7 AND ?8 = ?8 AND ?9 = ?9',
-    caughtBy: ['conformance :: replay under a running consumer'],
+    caughtBy: [ownership],
+  },
+  {
+    bug: 'a partition is taken from an owner that lives',
+    file: 'packages/embedded/src/group/ownership.ts',
+    find: 'AND residue = ?4 AND epoch = ?5 AND (owner IS NULL OR owner NOT IN (SELECT id FROM member))',
+    replace: 'AND residue = ?4 AND epoch = ?5',
+    caughtBy: [ownership],
+  },
+  {
+    bug: 'a partition is taken although it changed hands since it was looked at',
+    file: 'packages/embedded/src/group/ownership.ts',
+    find: 'AND residue = ?4 AND epoch = ?5 AND',
+    replace: 'AND residue = ?4 AND ?5 = ?5 AND',
+    caughtBy: [ownership],
+  },
+  {
+    bug: 'a partition that is taken keeps its epoch',
+    file: 'packages/embedded/src/group/ownership.ts',
+    find: 'UPDATE partition SET owner = ?1, epoch = epoch + 1,',
+    replace: 'UPDATE partition SET owner = ?1, epoch = epoch,',
+    caughtBy: [ownership],
   },
   {
     bug: 'the cursor passes the first message that is not settled',
@@ -58,7 +81,7 @@ export const groupBugs: readonly PlantedBug[] = [
     file: 'packages/embedded/src/group/ownership.ts',
     find: 'suspect_before = iif(owner IS NULL, suspect_before, max(suspect_before, claimed))',
     replace: 'suspect_before = suspect_before',
-    caughtBy: ['conformance :: a dead member is taken over', 'processes :: a message that kills its process every time'],
+    caughtBy: [ownership, 'processes :: a message that kills its process every time'],
   },
   {
     bug: 'what was released comes again after what is newer',
@@ -68,25 +91,18 @@ export const groupBugs: readonly PlantedBug[] = [
     caughtBy: ['conformance :: release: comes again, before what is newer'],
   },
   {
-    bug: 'released messages are overtaken by the log',
-    file: 'packages/embedded/src/group/collect.ts',
-    find: 'for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)\n  const { more, stopped } = scan(member, deliveries, left, nowMs)',
-    replace: 'const { more, stopped } = scan(member, deliveries, left, nowMs)\n  for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)',
-    caughtBy: ['conformance :: release: comes again, before what is newer'],
-  },
-  {
     bug: 'a lease that others took is renewed',
     file: 'packages/embedded/src/lease/process-lease.ts',
     find: 'if (found) this.#deadlineMs = deadlineMs',
     replace: 'if (found || deadlineMs > 0) this.#deadlineMs = deadlineMs',
-    caughtBy: ['processes :: a member frozen past its lease'],
+    caughtBy: [expiry],
   },
   {
     bug: 'a process that died keeps its members',
     file: 'packages/embedded/src/lease/process-lease.ts',
     find: "'DELETE FROM member WHERE process_id = ? RETURNING group_id'",
     replace: "'SELECT group_id FROM member WHERE process_id = ?'",
-    caughtBy: ['conformance :: a dead member is taken over', 'processes :: kill -9 of consumers under load'],
+    caughtBy: [expiry, 'processes :: kill -9 of consumers under load'],
   },
   {
     bug: 'a group that is paused still delivers',

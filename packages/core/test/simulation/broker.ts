@@ -108,7 +108,7 @@ export class Broker<M extends SimMember = SimMember> {
   #serve(member: SimMember): void {
     // One `receive` at a time.
     if (member.expected > 0) return
-    let room = this.#options.windowCount - member.machine.windowCount
+    let room = member.room
     const batch: SimDelivery[] = []
     for (const copy of this.copies) {
       if (room <= 0) break

@@ -1,7 +1,7 @@
 /** What must hold in every run: order, completeness, bounded attempts, no overlap, bounded memory, no deadlock. */
 import type { LaneEntry, LaneRequest, Verdict } from '../../src/endpoint/lane/index.ts'
 import type { Broker } from './broker.ts'
-import type { Copy, SimDelivery, SimMember } from './model.ts'
+import type { Copy, SimDelivery, SimMachineMember, SimMember } from './model.ts'
 import type { World } from './world.ts'
 
 type Entry = LaneEntry<string>
@@ -84,7 +84,7 @@ export class Judge {
   }
 
   /** After each turn of a member. */
-  look(member: SimMember): void {
+  look(member: SimMachineMember): void {
     const { machine } = member
     const { windowCount, concurrency } = this.#options
     const quarter = Math.max(1, Math.floor(windowCount / 4))
@@ -112,7 +112,11 @@ export class Judge {
       if (lot.state === 'parked' && !this.#broker.dead.some((letter) => letter.lane === lot.name && letter.mode === 'park'))
         this.#world.violation(`lane ${lot.name} is parked behind nothing`)
     }
-    for (const member of this.#broker.live) {
+  }
+
+  /** After the end, for members that are bare machines. */
+  finalMachines(members: readonly SimMachineMember[]): void {
+    for (const member of members) {
       const { machine } = member
       if (machine.windowCount !== 0 || machine.lotWindow !== 0 || machine.heldCount !== 0 || machine.runningCount !== 0) {
         this.#world.violation(
@@ -148,6 +152,7 @@ export class Judge {
       for (const running of other.running) {
         const delivery = running.delivery as SimDelivery
         if (running === entry || run.includes(running) || this.#laneOf(delivery.copy) !== lane) continue
+        if (other !== member && member.unaware === true && (entry.delivery as SimDelivery).state === 'lost') continue
         if (other === member || delivery.state === 'held')
           this.#world.violation(
             `${member.name} started ${(entry.delivery as SimDelivery).copy.index} of ${lane} while ${other.name} runs ${delivery.copy.index}`,
@@ -157,7 +162,7 @@ export class Judge {
   }
 
   /** A lane that is over the bound is suspended as soon as its record is durable; one that is due starts at once. */
-  #unrecordedHeld(member: SimMember): number {
+  #unrecordedHeld(member: SimMachineMember): number {
     let count = 0
     for (const partition of member.machine.partitions.values()) {
       for (const lane of partition.allLanes()) if (lane.phase === 'held' && (lane.io !== undefined || lane.dueMs <= this.#world.nowMs)) count += lane.queue.size

@@ -7,7 +7,7 @@ import { decideRetry, Reject, RetryAfter, type RetryPolicy } from '../../src/pol
 import type { Delivery, LotLane } from '../../src/transport/index.ts'
 import { type Broker, Refused } from './broker.ts'
 import type { Judge } from './judge.ts'
-import type { SimDelivery, SimMember } from './model.ts'
+import type { SimDelivery, SimMachineMember } from './model.ts'
 import type { World } from './world.ts'
 
 type Entry = LaneEntry<string>
@@ -17,6 +17,7 @@ type Request = LaneRequest<string>
 /** What members are like in this run. */
 export interface MemberOptions {
   readonly concurrency: number
+  readonly windowCount: number
   readonly policy: RetryPolicy
   /** Several of a lane in one call. */
   readonly many: boolean
@@ -49,7 +50,7 @@ const reason = {
 const foreign: unique symbol = Symbol('foreign')
 
 /** See the header of this file. */
-export class Member implements SimMember {
+export class Member implements SimMachineMember {
   readonly name: string
   readonly machine: LaneMachine<string>
   /** Killed, or left. */
@@ -57,6 +58,7 @@ export class Member implements SimMember {
   readonly running: Set<Entry> = new Set()
   /** Deliveries on their way to it. */
   expected = 0
+  readonly #windowCount: number
   readonly #world: World
   readonly #broker: Broker
   readonly #judge: Judge
@@ -77,7 +79,12 @@ export class Member implements SimMember {
     this.#broker = broker
     this.#judge = judge
     this.#options = options
+    this.#windowCount = options.windowCount
     this.#faults = faults
+  }
+
+  get room(): number {
+    return this.#windowCount - this.machine.windowCount
   }
 
   /** Like `World.after`, for something that happens only while this member lives. */

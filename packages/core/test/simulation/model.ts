@@ -37,14 +37,25 @@ export interface SimDelivery extends Delivery {
   state: 'held' | 'settled' | 'lost'
   /** A handler has begun with it. */
   begun: boolean
+  /** It was given to `accept`. */
+  accepted?: boolean
+  /** Its handler ignores its aborted signal. */
+  left?: boolean
 }
 
 /** A member, as the broker and the judge see it. */
 export interface SimMember {
   readonly name: string
-  readonly machine: LaneMachine<string>
+  /** Deliveries that the broker may send it now. */
+  readonly room: number
   /** Killed, or left. */
   readonly gone: boolean
+  /** It may have lost something that it had no chance to hear of; undefined: never. */
+  readonly unaware?: boolean
+  /** Stops in order; what it runs after `deadlineMs` is released. */
+  leave(deadlineMs: number): void
+  /** Dies at once. */
+  kill(): void
   readonly running: ReadonlySet<LaneEntry<string>>
   /** Deliveries on their way to it. */
   readonly expected: number
@@ -56,4 +67,9 @@ export interface SimMember {
   lostDeliveries(deliveries: readonly SimDelivery[]): void
   lotChanged(partition: string, lanes: readonly LotLane[]): void
   settlementLost(deliveries: readonly SimDelivery[]): void
+}
+
+/** A member that is the bare machine in a small shell. */
+export interface SimMachineMember extends SimMember {
+  readonly machine: LaneMachine<string>
 }

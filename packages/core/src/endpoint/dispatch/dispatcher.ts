@@ -344,7 +344,7 @@ export class Dispatcher {
   /** Runs batches that are full or (`fullOnly: false`) old enough, while there are slots. True: one ran. */
   #runBatches(fullOnly: boolean): boolean {
     let ran = false
-    while (this.slots < this.#options.concurrency) {
+    while (!this.paused && this.slots < this.#options.concurrency) {
       const batch = this.#batching.takeRipe(fullOnly ? Number.NEGATIVE_INFINITY : this.#nowMs)
       if (batch === undefined) break
       this.#run(new HandlerCall(batch.binding, batch.entries, this.#nowMs))
@@ -689,7 +689,7 @@ export class Dispatcher {
   #arm(): void {
     const waitsForGate = !this.paused && this.machine.readyCount > 0 && this.slots < this.#options.concurrency && !this.gate.allows(this.#nowMs)
     const gateMs = waitsForGate ? this.gate.nextMs(this.#nowMs) : Number.POSITIVE_INFINITY
-    const batchMs = this.slots < this.#options.concurrency ? this.#batching.nextMs : Number.POSITIVE_INFINITY
+    const batchMs = !this.paused && this.slots < this.#options.concurrency ? this.#batching.nextMs : Number.POSITIVE_INFINITY
     const nextMs = Math.min(this.machine.nextWakeMs, this.#timeOuts.nextMs, batchMs, gateMs, this.#sequencer?.nextMs ?? Number.POSITIVE_INFINITY)
     if (nextMs === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timerAtMs <= nextMs)) return
     this.#timer?.cancel()
