@@ -151,9 +151,7 @@ export class ConsumerActor implements Actor {
       throw error
     }
     end('ok')
-    // Later than it was allowed, though nobody told it (the loop was late): it may count as timed out, or not.
-    if (performance.now() - beginMs > this.#group.timeoutMs - 5)
-      this.#recorder.record({ type: 'ok', f: 'fault', fault: 'settlement-lost', victim: this.#order.proc })
+    this.#lateSince(beginMs)
   }
 
   async #behave(behaviour: Behaviour, order: TortureOrder, context: HandlerContext): Promise<void> {
@@ -215,6 +213,7 @@ export class ConsumerActor implements Actor {
   }
 
   async #handleBatch(entries: readonly BatchEntry[]): Promise<void> {
+    const beginMs = performance.now()
     const run = newId()
     const batch = entries.map((entry) => ({ entry, order: entry.data as TortureOrder, about: this.#aboutOf(orderChannel, entry.message.id, entry.key) }))
     for (const { entry, order, about } of batch) this.#begin(order, about, entry.attempt, run)
@@ -234,6 +233,13 @@ export class ConsumerActor implements Actor {
       this.#recorder.record({ ...about, type, f: 'deliver' })
       if (type === 'info') this.#recorder.record({ ...about, type: 'ok', f: 'release' })
     }
+    this.#lateSince(beginMs)
+  }
+
+  /** Later than it was allowed, though nobody told it (the loop was late, or it is a batch): it may count as timed out, or not. */
+  #lateSince(beginMs: number): void {
+    if (this.#closed || performance.now() - beginMs < this.#group.timeoutMs - 5) return
+    this.#recorder.record({ type: 'ok', f: 'fault', fault: 'settlement-lost', victim: this.#order.proc })
   }
 }
 
