@@ -1,14 +1,20 @@
 /** The broker of the simulation as the SPI's `Consumer`: calls take effect later, in the order they were made, and may fail. */
 import type { AttemptRecord, Consumer, DeadLetterRecord, Delivery, ParkingLot } from '../../../src/transport/index.ts'
 import { type Broker, Refused } from '../broker.ts'
-import type { SimDelivery } from '../model.ts'
+import type { SimDelivery, SimMember } from '../model.ts'
 import type { World } from '../world.ts'
-import type { ShellMember } from './shell-member.ts'
 
 /** How often calls fail while things break. */
 export interface ConsumerFaults {
   readonly requestFailShare: number
   readonly settleFailShare: number
+}
+
+/** The member whose consumer it is. */
+export interface ConsumerMember extends SimMember {
+  gone: boolean
+  /** Epoch of each partition, as the member was told. */
+  readonly epochs: ReadonlyMap<string, number>
 }
 
 /** See the header of this file. */
@@ -18,12 +24,12 @@ export class SimConsumer implements Consumer {
   pending: { readonly countMax: number; readonly resolve: (deliveries: readonly Delivery[]) => void } | undefined
   readonly #world: World
   readonly #broker: Broker
-  readonly #member: ShellMember
+  readonly #member: ConsumerMember
   readonly #faults: () => ConsumerFaults | undefined
   #effectAtMs = 0
   #closed = false
 
-  constructor(world: World, broker: Broker, member: ShellMember, lot: boolean, faults: () => ConsumerFaults | undefined) {
+  constructor(world: World, broker: Broker, member: ConsumerMember, lot: boolean, faults: () => ConsumerFaults | undefined) {
     this.#world = world
     this.#broker = broker
     this.#member = member
