@@ -9,16 +9,19 @@ export function page(results: readonly Shown[]): string {
       const file = bug.file.replace(/^packages\//, '').replace('/src/', ' › ')
       return `| ${bug.bug} | ${file} | ${check.name.replace(/^packages\//, '')}${outcome === 'hung' ? ' (hangs)' : ''} | ${(durationMs / 1000).toFixed(1)} s |`
     })
-  const count = new Set(results.map(({ bug }) => bug)).size
+  const all = new Set(results.map(({ bug }) => bug.bug))
+  const caught = new Set(results.filter(({ outcome }) => outcome === 'caught' || outcome === 'hung').map(({ bug }) => bug.bug))
+  const missed = [...all].filter((bug) => !caught.has(bug))
+  const count = all.size
   return [
     '# Planted bugs',
     '',
-    'Written by `node tools/planted/main.ts --slow --write`; do not edit. Each row: a bug that was planted in the source while',
-    'it was loaded, and the check that failed because of it. The same checks pass over the sound source. `npm test` shows the',
-    'bugs of the quick checks again; `npm run full` all of them. The bugs of the lane machine are in',
-    '`packages/core/test/simulation/mutations.ts`.',
+    'Written by `node tools/planted/main.ts --write`; do not edit. Each row: a bug that was planted in the source while',
+    'it was loaded, and the check that failed because of it. The same checks pass over the sound source. `npm test` only checks',
+    'that each bug still fits its source. The bugs of the lane machine are in `packages/core/test/simulation/mutations.ts`.',
     '',
-    `${count} bugs, ${new Set(rows).size} catches.`,
+    `${count} bugs shown to their checks, ${count - missed.length} caught.`,
+    ...(missed.length === 0 ? [] : ['', 'Not caught, so a check is missing or the bug is harmless:', '', ...missed.map((bug) => `- ${bug}`)]),
     '',
     '| bug | planted in | caught by | took |',
     '| --- | --- | --- | --- |',
