@@ -32,7 +32,7 @@ const batchBytesMax = 4 * 1024 * 1024
 // More overlapping sends than this only queue up inside the transport; waiting here makes their batches larger.
 const flightsMax = 8
 // Calls confirmed in one turn of the loop: behind each runs its caller. A slow sync confirms ten thousand at once.
-const confirmsMax = 512
+const confirmsMax = 2048
 
 /**
  * Sends everything that goes to one transport. All calls of one turn of the event loop become one `transport.send`. What failed but can succeed later is sent again under the
