@@ -7,6 +7,5 @@ declare module 'better-sqlite3' {
     transaction(work: () => void): () => void
   }
   const Better: new (path: string) => Better
-  // biome-ignore lint/style/noDefaultExport: that is how better-sqlite3 exports it.
-  export default Better
+  export = Better
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isSluiceError, type SendReport } from '@sluice/core/transport'
 import type BetterClass from 'better-sqlite3'
-import { bodies, joinGroup, message, openBus, place, take } from './bus-file.ts'
+import { bodies, joinGroup, message, openBus, place, reason, take } from './bus-file.ts'
 
 // A native library: where no binary fits this machine, it cannot be loaded.
 const Better: typeof BetterClass | undefined = await import('better-sqlite3')
@@ -24,17 +24,6 @@ test("the engine runs on the application's better-sqlite3: send, consume, park, 
   assert.deepEqual((await bus.send([message('1', 'k'), message('2', 'k'), { ...message('later', 'k'), notBeforeMs: Date.now() + 50 }])).failures, [])
   const [first, second] = await take(consumer, 2)
   assert.ok(first !== undefined && second !== undefined)
-  const reason = {
-    code: 'X',
-    message: 'no',
-    attempts: 1,
-    deliveries: 1,
-    firstDeliveredAtMs: 1,
-    deadLetteredAtMs: 2,
-    service: 's',
-    instanceId: 'i',
-    fingerprint: 'f',
-  }
   await consumer.record([{ delivery: first, attempt: 1, notBeforeMs: 0, firstDeliveredAtMs: 1 }])
   await consumer.deadLetter([{ delivery: first, lane: 'key:k', reason, mode: 'park' }])
   await consumer.lot?.move('key:k', [second], { state: 'parked', dueAtMs: 0 })

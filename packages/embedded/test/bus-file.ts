@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test'
 import {
   type Consumer,
   type ConsumerObserver,
+  type DeadLetterReason,
   type Delivery,
   newId,
   type OutgoingMessage,
@@ -40,6 +41,19 @@ export function message(body: string, key?: string, channel = 'c'): OutgoingMess
     sizeBytes: 100 + body.length,
     envelope: { id: newId(), type: 't', source: 's', time: '2026-01-01T00:00:00.000Z', ...(key === undefined ? {} : { partitionkey: key }), body },
   }
+}
+
+/** Why a message is a dead letter, when it does not matter why. */
+export const reason: DeadLetterReason = {
+  code: 'HANDLER_FAILED',
+  message: 'no',
+  attempts: 1,
+  deliveries: 1,
+  firstDeliveredAtMs: 1,
+  deadLetteredAtMs: 2,
+  service: 's',
+  instanceId: 'i',
+  fingerprint: 'f',
 }
 
 /** Hears everything and does nothing. */

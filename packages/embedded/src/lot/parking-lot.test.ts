@@ -1,19 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Delivery, LotLane } from '@sluice/core/transport'
-import { joinGroup, message, openBus, place, quietObserver, subscription, take } from '../../test/bus-file.ts'
-
-const reason = {
-  code: 'HANDLER_FAILED',
-  message: 'no',
-  attempts: 1,
-  deliveries: 1,
-  firstDeliveredAtMs: 1,
-  deadLetteredAtMs: 2,
-  service: 's',
-  instanceId: 'i',
-  fingerprint: 'f',
-}
+import { joinGroup, message, openBus, place, quietObserver, reason, subscription, take } from '../../test/bus-file.ts'
 
 /** Resolves with the lane's news once it is told of it `count` times. */
 function news(): { readonly told: LotLane[]; until(count: number): Promise<void> } {

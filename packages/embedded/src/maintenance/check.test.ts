@@ -5,22 +5,10 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import type { Delivery } from '@sluice/core/transport'
-import { joinGroup, message, openBus, place, take } from '../../test/bus-file.ts'
+import { joinGroup, message, openBus, place, reason, take } from '../../test/bus-file.ts'
 import { backupFile } from './backup.ts'
 import { checkFile } from './check.ts'
 import { compactFile } from './compact.ts'
-
-const reason = {
-  code: 'HANDLER_FAILED',
-  message: 'no',
-  attempts: 1,
-  deliveries: 1,
-  firstDeliveredAtMs: 1,
-  deadLetteredAtMs: 2,
-  service: 's',
-  instanceId: 'i',
-  fingerprint: 'f',
-}
 
 async function scene(t: TestContext): Promise<string> {
   const path = place(t)

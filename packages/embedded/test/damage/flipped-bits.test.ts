@@ -9,22 +9,10 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { isSluiceError, seededRandom, type Transport, type TransportReport } from '@sluice/core/transport'
 import { transport } from '@sluice/embedded'
-import { context, joinGroup, message, openBus, place, take } from '../bus-file.ts'
+import { context, joinGroup, message, openBus, place, reason, take } from '../bus-file.ts'
 
 const flips = Number(process.env['FLIPS'] ?? 120)
 const seed = Number(process.env['SEED'] ?? 1)
-const reason = {
-  code: 'HANDLER_FAILED',
-  message: 'no',
-  attempts: 3,
-  deliveries: 3,
-  firstDeliveredAtMs: 1,
-  deadLetteredAtMs: 2,
-  service: 's',
-  instanceId: 'i',
-  fingerprint: 'f',
-}
-
 /** A bus with something of everything: log, done ranges, dead letters, parked and suspended lanes, delayed, schedule. */
 async function sample(path: string): Promise<void> {
   const bus = await openBus(path)
