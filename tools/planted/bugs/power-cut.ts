@@ -14,8 +14,8 @@ export const powerCutBugs: readonly PlantedBug[] = [
   {
     bug: 'the sync is of the wrong file',
     file: 'packages/embedded/src/commit/wal-sync.ts',
-    find: 'this.#walPath = `${path}-wal`',
-    replace: 'this.#walPath = `${path}-bell`',
+    find: '}-wal`',
+    replace: '}-bell`',
     caughtBy: [powerCut],
   },
   {

@@ -7,8 +7,8 @@ export const sendBugs: readonly PlantedBug[] = [
   {
     bug: 'a later message of a key is stored although an earlier one failed',
     file: 'packages/embedded/src/send/store-outgoing.ts',
-    find: "if (key !== undefined) failedHere.add(`${channel}\\n${key}`)",
-    replace: '',
+    find: 'if (key !== undefined) failedHere.add(',
+    replace: 'void (',
     caughtBy: ['conformance :: one bad entry: later ones of its key are not sent'],
   },
   {
