@@ -1,25 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DeadLetterReason, Delivery } from '@sluice/core/transport'
-import { context, message, place, quietObserver, subscription } from '../../test/bus-file.ts'
+import type { Delivery } from '@sluice/core/transport'
+import { context, message, place, quietObserver, reason, subscription } from '../../test/bus-file.ts'
 import { BusFile } from '../bus-file.ts'
 import { ProcessLease } from '../lease/process-lease.ts'
 import { embeddedOptions } from '../options.ts'
 import { Sender } from '../send/sender.ts'
 import { FileConsumer } from './consumer.ts'
 import { declareTopology } from './declare.ts'
-
-const reason: DeadLetterReason = {
-  code: 'BAD',
-  message: 'bad',
-  attempts: 1,
-  deliveries: 1,
-  firstDeliveredAtMs: 1,
-  deadLetteredAtMs: 1,
-  service: 's',
-  instanceId: 'i',
-  fingerprint: 'f',
-}
 
 // Found by simulated power cuts on a full disk: the message was neither in the log nor among the dead letters.
 test('a shared transaction is undone: nothing else is written as if the dead letter of it were stored', async (t) => {
