@@ -6,7 +6,7 @@ import type { Clock, SluiceError, TransportContext } from '@sluice/core/transpor
 import { Checkpointer } from './checkpoint/checkpointer.ts'
 import { type SyncCalls, systemSyncCalls, WalSync } from './commit/wal-sync.ts'
 import { Writer } from './commit/writer.ts'
-import { Doorbell } from './doorbell/doorbell.ts'
+import { type Bell, Doorbell, type OpenBell } from './doorbell/doorbell.ts'
 import { type OpenedFile, openFile, openWithNode } from './file/open.ts'
 import { ChannelReader } from './log/reader.ts'
 import type { EmbeddedOptions } from './options.ts'
@@ -22,6 +22,8 @@ interface StateRow {
   readonly change_seq: number
   readonly next_due_ms: number | null
 }
+
+const openDoorbell: OpenBell = (path, committedSeq, created, onRing) => new Doorbell(path, committedSeq, created, onRing)
 
 /** Told when something may have changed. */
 export interface BusListener {
@@ -41,7 +43,7 @@ export class BusFile {
   readonly sync: WalSync
   readonly writer: Writer
   readonly checkpointer: Checkpointer
-  readonly #doorbell: Doorbell
+  readonly #doorbell: Bell
   readonly #listeners: Set<BusListener> = new Set()
   readonly #readers: Map<number, ChannelReader> = new Map()
   #seenSeq = 0
@@ -53,7 +55,7 @@ export class BusFile {
   /** Time of the next delayed message, ms since the epoch, as last read; null: none. */
   nextDueMs: number | null = null
 
-  private constructor({ db, path, busId, created }: OpenedFile, context: TransportContext, options: EmbeddedOptions, calls: SyncCalls) {
+  private constructor({ db, path, busId, created }: OpenedFile, context: TransportContext, options: EmbeddedOptions, calls: SyncCalls, openBell: OpenBell) {
     this.db = db
     this.path = path
     this.busId = busId
@@ -80,7 +82,7 @@ export class BusFile {
       committed: () => this.checkpointer.committed(),
     })
     const state = this.#state()
-    this.#doorbell = new Doorbell(
+    this.#doorbell = openBell(
       path,
       () => this.#state().commit_seq,
       created,
@@ -91,10 +93,17 @@ export class BusFile {
     this.checkpointer = new Checkpointer(this)
   }
 
-  static async open(path: string, context: TransportContext, options: EmbeddedOptions, calls: SyncCalls = systemSyncCalls): Promise<BusFile> {
+  /** `calls` and `openBell`: what reaches beyond SQLite to the disk and to other processes, so that a test can stand in for it. */
+  static async open(
+    path: string,
+    context: TransportContext,
+    options: EmbeddedOptions,
+    calls: SyncCalls = systemSyncCalls,
+    openBell: OpenBell = openDoorbell,
+  ): Promise<BusFile> {
     const opened = await openFile(path, options.sqlite ?? openWithNode)
     try {
-      return new BusFile(opened, context, options, calls)
+      return new BusFile(opened, context, options, calls, openBell)
     } catch (error) {
       opened.db.close()
       throw storeError(error, path)

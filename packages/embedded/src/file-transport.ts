@@ -57,7 +57,12 @@ export class FileTransport implements Transport {
   }
 
   static async open(url: string, context: TransportContext): Promise<FileTransport> {
-    return new FileTransport(await BusFile.open(pathOfUrl(url), context, embeddedOptions(context)))
+    return FileTransport.over(await BusFile.open(pathOfUrl(url), context, embeddedOptions(context)))
+  }
+
+  /** The transport over a bus file that is open; closes it with itself. */
+  static over(bus: BusFile): FileTransport {
+    return new FileTransport(bus)
   }
 
   async declare(topology: Topology): Promise<void> {

@@ -12,7 +12,19 @@ import { SluiceError } from '@sluice/core/transport'
 const pollMs = 20
 const safetyPollMs = 1000
 
-export class Doorbell {
+/** How processes wake each other. */
+export interface Bell {
+  /** Everything up to this commit is on the disk, some process says. */
+  syncedSeq(): number
+  /** Tells everybody that commits up to `seq` are synced. */
+  ring(seq: number): void
+  close(): void
+}
+
+/** Opens the bell of a bus file; see the constructor of {@link Doorbell}. */
+export type OpenBell = (path: string, committedSeq: () => number, created: boolean, onRing: () => void) => Bell
+
+export class Doorbell implements Bell {
   readonly #fd: number
   readonly #onRing: () => void
   readonly #buffer = Buffer.alloc(8)
