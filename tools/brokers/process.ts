@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, openSync, readFileSync } from 'node:fs'
+import { existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from './server.ts'
 
@@ -19,15 +19,8 @@ export function startedAt(pid: number): string | undefined {
       return undefined
     }
   }
-  try {
-    // The name in parentheses may hold spaces: fields are counted after it.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ')
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
-  } catch {
-    return undefined
-  }
+  const fields = statOf(String(pid))
+  return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19]
 }
 
 export function isAlive({ pid, started }: ProcessId): boolean {
@@ -69,7 +62,40 @@ export async function end(id: ProcessId, signal: NodeJS.Signals, patienceMs: num
   for (const until = Date.now() + patienceMs; isAlive(id) && Date.now() < until; ) await sleep(20)
   // What the process started is in its group: nothing of it stays, even when the process itself has ended well.
   send(-id.pid, 'SIGKILL')
-  for (const until = Date.now() + 5000; isAlive(id); await sleep(10)) if (Date.now() > until) throw new Error(`process ${id.pid} does not end`)
+  for (const until = Date.now() + 5000; isAlive(id) || groupHolds(id.pid); await sleep(10)) {
+    if (Date.now() > until) throw new Error(`process ${id.pid} does not end`)
+  }
+}
+
+/**
+ * Whether a thread of the group still runs. A process is a zombie as soon as its main thread is gone, while its other threads
+ * hold its port, and its children its shared memory, for some milliseconds more: a successor would be refused. Linux only.
+ */
+function groupHolds(group: number): boolean {
+  if (!existsSync('/proc/self/stat')) return false
+  return readdirSync('/proc').some(
+    (pid) => /^\d+$/.test(pid) && statOf(pid)?.[2] === String(group) && threadsOf(pid).some(([state]) => state !== 'Z' && state !== 'X'),
+  )
+}
+
+function threadsOf(pid: string): string[][] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((thread) => statOf(`${pid}/task/${thread}`) ?? ['X'])
+  } catch {
+    return []
+  }
+}
+
+/** The fields of a stat file from the state on, or undefined when its process is gone. */
+function statOf(path: string): string[] | undefined {
+  try {
+    // The name in parentheses may hold spaces: fields are counted after it.
+    return readFileSync(`/proc/${path}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+  } catch {
+    return undefined
+  }
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {
