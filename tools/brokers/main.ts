@@ -1,6 +1,6 @@
 /**
- * `npm run brokers -- up|down|status|kill|restart|logs [name[/node] …] [--json]`: real servers on this machine, for tests
- * and benchmarks. Data in the system's folder for temporary files (SLUICE_BROKERS: elsewhere), Java archives in .cache.
+ * `npm run brokers -- up|down|status|kill|restart|logs|env [name[/node] …] [--json]`: real servers on this machine, for
+ * tests and benchmarks. `eval "$(npm run -s brokers -- env redis)"` starts them and tells the tests where. Data in the system's folder for temporary files (SLUICE_BROKERS: elsewhere), Java archives in .cache.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
@@ -65,6 +65,12 @@ const commands: Readonly<Record<string, (targets: readonly Target[]) => Promise<
   status: (targets) => forEach(targets, ({ server }) => fleet.status(server)),
   kill: (targets) => forEach(targets, ({ server, node }) => fleet.kill(server, node).then(() => undefined)),
   restart: (targets) => forEach(targets, ({ server, node }) => fleet.restart(server, node)),
+  async env(targets) {
+    for (const { name, url, extras } of await Promise.all(targets.map(({ server }) => fleet.up(server)))) {
+      const variable = `SLUICE_TEST_${name.toUpperCase().replaceAll('-', '_')}`
+      for (const [extra, value] of Object.entries({ url, ...extras })) console.log(`export ${variable}_${extra.toUpperCase()}='${value}'`)
+    }
+  },
   async logs(targets) {
     for (const { server, node = 1 } of targets) {
       const file = fleet.log(server, node)
@@ -75,8 +81,8 @@ const commands: Readonly<Record<string, (targets: readonly Target[]) => Promise<
 
 const run = commands[command]
 // Without a name: everything that was started; `up` wants to be told.
-const wanted = names.length > 0 ? names : command === 'up' ? [] : fleet.names()
-if (run === undefined || (wanted.length === 0 && command === 'up')) {
+const wanted = names.length > 0 ? names : command === 'up' || command === 'env' ? [] : fleet.names()
+if (run === undefined || (wanted.length === 0 && (command === 'up' || command === 'env'))) {
   console.error(`usage: npm run brokers -- ${Object.keys(commands).join('|')} name[/node] … [--json]; the names:`)
   for (const { name, title } of servers) console.error(`  ${name.padEnd(16)} ${title}`)
   process.exitCode = 2

@@ -86,6 +86,8 @@ test('every test file belongs to a suite', () => {
   assert.equal(suiteOf('packages/core/src/a.test.ts').name, 'core')
   assert.equal(suiteOf('packages/conformance/test/file.test.ts').name, 'conformance')
   assert.equal(suiteOf('examples/shop/src/page/page.browser.test.ts').name, 'browser')
+  assert.equal(suiteOf('packages/conformance/test/redis.redis.test.ts').name, 'redis')
+  assert.equal(suiteOf('packages/transports/redis/src/url.test.ts').name, 'transports')
   assert.throws(() => suiteOf('somewhere/a.test.ts'), /no suite/)
 })
 

@@ -12,12 +12,15 @@ export interface Suite {
 }
 
 /** A part of the run with one time budget. */
-export type Stage = 'core + embedded' | 'browser'
+export type Stage = 'core + embedded' | 'browser' | 'rabbitmq' | 'kafka' | 'redis'
 
-/** Budgets of issue 3; enforced. */
+/** Budgets of issues 3 and 5; enforced. */
 export const stageBudgetsMs: Readonly<Record<Stage, number>> = {
   'core + embedded': 6 * 60_000,
   browser: 3 * 60_000,
+  rabbitmq: 2.5 * 60_000,
+  kafka: 2.5 * 60_000,
+  redis: 2.5 * 60_000,
 }
 
 /** Found on PATH, first of the names that is there. */
@@ -31,9 +34,24 @@ function needsChromium(): string | undefined {
   return found === undefined ? 'needs Chromium: apt-get install chromium, or CHROMIUM=/path/to/it' : undefined
 }
 
-/** `x.browser.test.ts` needs a browser; `x.slow.test.ts` runs in `npm run full` only; everything else is here. */
+/** Tests against a real server, whose URL the environment gives. */
+function serverSuite(name: 'rabbitmq' | 'kafka' | 'redis'): Suite {
+  const variable = `SLUICE_TEST_${name.toUpperCase()}_URL`
+  return {
+    name,
+    pattern: new RegExp(`\\.${name}\\.test\\.ts$`),
+    stage: name,
+    needs: () => (process.env[variable] === undefined ? `needs a server: eval "$(npm run -s brokers -- env ${name})", or ${variable}` : undefined),
+  }
+}
+
+/** `x.browser.test.ts` needs a browser, `x.redis.test.ts` that server; `x.slow.test.ts` runs in `npm run full` only; everything else is here. */
 export const suites: readonly Suite[] = [
   { name: 'browser', pattern: /\.browser\.test\.ts$/, stage: 'browser', needs: needsChromium },
+  serverSuite('rabbitmq'),
+  serverSuite('kafka'),
+  serverSuite('redis'),
+  { name: 'transports', pattern: /^packages\/transports\//, stage: 'core + embedded' },
   { name: 'core', pattern: /^packages\/(core|sluice)\//, stage: 'core + embedded' },
   { name: 'conformance', pattern: /^packages\/conformance\/|\/conformance[^/]*\.test\.ts$/, stage: 'core + embedded' },
   { name: 'embedded', pattern: /^packages\/embedded\//, stage: 'core + embedded' },

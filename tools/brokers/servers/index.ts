@@ -1,7 +1,7 @@
 import type { Server } from '../server.ts'
 import { kafka } from './kafka.ts'
 import { postgres } from './postgres.ts'
-import { rabbitmq } from './rabbitmq.ts'
+import { rabbitmq, rabbitmqTls } from './rabbitmq.ts'
 import { redis } from './redis.ts'
 
 /** Every server that `npm run brokers` knows. */
@@ -13,4 +13,5 @@ export const servers: readonly Server[] = [
   postgres,
   rabbitmq('rabbitmq', 25_672, 1),
   rabbitmq('rabbitmq-cluster', 25_772, 3),
+  rabbitmqTls('rabbitmq-tls', 25_872),
 ]

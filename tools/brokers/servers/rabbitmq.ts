@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exchange } from '../exchange.ts'
+import { certificateIn, makeCertificate } from '../install/certificate.ts'
 import { debianPackages, findProgram } from '../install/debian.ts'
 import { runToEnd } from '../process.ts'
 import type { Command, Node, Server } from '../server.ts'
@@ -122,5 +123,48 @@ export function rabbitmq(name: string, port: number, nodes: 1 | 3): Server {
     },
     answers: ({ ports }) => opensConnection(ports[0] ?? 0),
     url: (all) => `amqp://guest:guest@${all.map(({ ports }) => `127.0.0.1:${ports[0]}`).join(',')}`,
+  }
+}
+
+/** One node that speaks TLS only, with a private authority, passwords of its own and the management plugin. */
+export function rabbitmqTls(name: string, port: number): Server {
+  const plain = rabbitmq(name, port, 1)
+  const host = (all: readonly Node[]): string => `localhost:${all[0]?.ports[3]}`
+  return {
+    ...plain,
+    title: 'RabbitMQ 3.10 (Debian), TLS with a private authority, users app:secret and guarded:secret (may do nothing), management',
+    ports: [...plain.ports, port + 3, port + 4],
+    async prepare(node, all) {
+      await plain.prepare(node, all)
+      await makeCertificate(node.folder)
+      const { ca, certificate, key } = certificateIn(node.folder)
+      const settings = {
+        'listeners.ssl.1': `127.0.0.1:${node.ports[3]}`,
+        'ssl_options.cacertfile': ca,
+        'ssl_options.certfile': certificate,
+        'ssl_options.keyfile': key,
+        'ssl_options.verify': 'verify_none',
+        'ssl_options.fail_if_no_peer_cert': 'false',
+        'management.tcp.ip': '127.0.0.1',
+        'management.tcp.port': String(node.ports[4]),
+      }
+      const lines = Object.entries(settings).map(([setting, value]) => `${setting} = ${value}\n`)
+      appendFileSync(join(node.folder, 'rabbitmq.conf'), lines.join(''))
+      writeFileSync(join(node.folder, 'enabled_plugins'), '[rabbitmq_management].\n')
+    },
+    async afterFirstStart(all) {
+      const [node] = all
+      if (node === undefined) return
+      for (const user of ['app', 'guarded']) await control(node, all, 'add_user', user, 'secret')
+      await control(node, all, 'set_permissions', 'app', '.*', '.*', '.*')
+      await control(node, all, 'set_permissions', 'guarded', '^$', '^$', '^$')
+      await control(node, all, 'set_user_tags', 'app', 'monitoring')
+    },
+    url: (all) => `amqps://app:secret@${host(all)}`,
+    extras: (all) => ({
+      ca: certificateIn(all[0]?.folder ?? '').ca,
+      guarded: `amqps://guarded:secret@${host(all)}`,
+      management: `http://app:secret@127.0.0.1:${all[0]?.ports[4]}`,
+    }),
   }
 }
