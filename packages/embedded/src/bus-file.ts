@@ -12,6 +12,7 @@ import { ChannelReader } from './log/reader.ts'
 import type { EmbeddedOptions } from './options.ts'
 import type { Database } from './sqlite/connection.ts'
 import { storeError } from './sqlite/errors.ts'
+import { SharedReads } from './sqlite/shared-reads.ts'
 
 /** How long rows beyond the last sync wait for their writer to ring before this process syncs them itself, ms. */
 const foreignSyncGraceMs = 3
@@ -42,6 +43,8 @@ export class BusFile {
   readonly options: EmbeddedOptions
   readonly sync: WalSync
   readonly writer: Writer
+  /** For reads that come in numbers. */
+  readonly reads: SharedReads
   readonly checkpointer: Checkpointer
   readonly #doorbell: Bell
   readonly #listeners: Set<BusListener> = new Set()
@@ -57,6 +60,7 @@ export class BusFile {
 
   private constructor({ db, path, busId, created }: OpenedFile, context: TransportContext, options: EmbeddedOptions, calls: SyncCalls, openBell: OpenBell) {
     this.db = db
+    this.reads = new SharedReads(db)
     this.path = path
     this.busId = busId
     this.context = context

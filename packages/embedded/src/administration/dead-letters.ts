@@ -56,7 +56,7 @@ export function redriveDeadLetters(db: Database, groupId: number, query: DeadLet
   const rows = matching(db, groupId, query)
   for (const row of rows) {
     db.run('DELETE FROM dead_letter WHERE id = ?', row.id)
-    const lane = laneByName(db, groupId, row.lane) ?? makeLane(db, groupId, row.lane, row.hash, 'suspended', 0)
+    const lane = laneByName(db, groupId, row.lane) ?? makeLane(db, groupId, row.lane, row.hash, { state: 'suspended', dueAtMs: 0 })
     // Before everything stored after it: several dead letters of a lane come back in their order.
     const next = db.get<{ seq: number }>('SELECT min(seq) AS seq FROM lot_entry WHERE lane_id = ? AND position > ?', lane.id, row.position)
     const seq = next === undefined || next.seq === null ? lastSeq(db, lane) + 1 : makeRoom(db, lane, next.seq)
@@ -85,8 +85,8 @@ export function discardDeadLetters(db: Database, groupId: number, query: DeadLet
     db.run('DELETE FROM dead_letter WHERE id = ?', row.id)
     const lane = row.parks === 1 ? laneByName(db, groupId, row.lane) : undefined
     if (lane === undefined) continue
+    // Also one that is empty now: its owner must hear of it, and takes it away.
     open(db, groupId, lane, row)
-    db.run("DELETE FROM lot_lane WHERE id = ? AND count = 0 AND state = 'suspended'", lane.id)
   }
   return rows.length
 }

@@ -34,7 +34,7 @@ export function groupStatus(db: Database, nowMs: number, members: MembersNow, ch
        (SELECT coalesce(sum(done_count), 0) FROM partition WHERE group_id = g.id) AS done,
        (SELECT coalesce(sum(count), 0) FROM lot_lane WHERE group_id = g.id) AS lot,
        (SELECT count(*) FROM lot_lane WHERE group_id = g.id AND state = 'parked') AS parked,
-       (SELECT count(*) FROM lot_lane WHERE group_id = g.id AND state = 'suspended') AS suspended,
+       (SELECT count(*) FROM lot_lane WHERE group_id = g.id AND state = 'suspended' AND count > 0) AS suspended,
        (SELECT count(*) FROM dead_letter WHERE group_id = g.id) AS dead
      FROM consumer_group g JOIN channel c ON c.id = g.channel_id WHERE ?1 IS NULL OR c.name = ?1 ORDER BY c.name, g.name`,
     channel ?? null,

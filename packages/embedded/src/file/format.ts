@@ -139,6 +139,7 @@ CREATE TABLE lot_lane (
   news INTEGER NOT NULL,
   UNIQUE (group_id, lane)
 );
+CREATE INDEX lot_lane_news ON lot_lane (group_id, news) WHERE news > 0;
 CREATE TABLE lot_entry (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   lane_id INTEGER NOT NULL,

@@ -6,12 +6,13 @@
 import { type AttemptRecord, type DeadLetterRecord, type Delivery, isSluiceError } from '@sluice/core/transport'
 import { deadLetterFromLog, deadLetterFromLot } from '../lot/dead-letter.ts'
 import { LotDelivery } from '../lot/lot-delivery.ts'
+import { removeLotEntry } from '../lot/lot-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { LogDelivery } from './log-delivery.ts'
 import type { Member } from './member.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 import { leaseLost } from './ownership.ts'
-import { afterWrite, removeEntry, voidLane, writePartition } from './partition-write.ts'
+import { afterWrite, voidLane, writePartition } from './partition-write.ts'
 
 export class AtomicSettlement {
   readonly #member: Member
@@ -105,7 +106,7 @@ export class AtomicSettlement {
       (db) => {
         undo()
         work(db)
-        for (const delivery of lot) removeEntry(db, delivery)
+        for (const delivery of lot) removeLotEntry(db, delivery.row)
         for (const delivery of log) {
           delivery.owner.settle(delivery)
           settled.push(delivery)

@@ -34,7 +34,7 @@ export class FileConsumer implements Consumer, BusListener {
     this.#settlement = new Settlement(this.#member)
     this.#atomic = new AtomicSettlement(this.#member)
     this.#membership = new Membership(this.#member, this.#settlement)
-    this.lot = new FileParkingLot(this.#member, this.#settlement, this.#atomic)
+    this.lot = new FileParkingLot(this.#member, this.#atomic)
     this.#left = left
     this.#member.wake = () => this.#wake()
   }

@@ -4,7 +4,8 @@
  * have, and splits free partitions when the channel asks for more of them. A wrong view costs balance, never order: a
  * partition is taken by one UPDATE that names the epoch it was seen with.
  */
-import { lanesOf } from '../lot/lot-rows.ts'
+import type { LotLane } from '@sluice/core/transport'
+import { describeLane, lanesChangedSince, lanesOf } from '../lot/lot-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { declareChannel, declareGroup, dropAbandonedGroups, type GroupRow, groupColumns } from './declare.ts'
 import type { Member } from './member.ts'
@@ -106,13 +107,22 @@ export class Membership {
     void this.rebalance()
   }
 
-  // The core compares with what it knows; lanes that are gone are told as empty.
   #showLots(): void {
     const { bus, groupId, partitions, observer } = this.#member
-    for (const partition of partitions.values()) {
-      const lanes = lanesOf(bus.db, groupId, partition.modulus, partition.residue)
-      const changed = partition.lotChanges(lanes)
-      if (changed.length > 0) observer.lotChanged(partition.name, changed)
+    if (partitions.size === 0) return
+    let toldSeq = Number.POSITIVE_INFINITY
+    for (const partition of partitions.values()) toldSeq = Math.min(toldSeq, partition.lotToldSeq)
+    const rows = lanesChangedSince(bus.db, groupId, toldSeq)
+    if (rows.length === 0) return
+    const newestSeq = Math.max(...rows.map((row) => row.news))
+    for (const partition of [...partitions.values()]) {
+      const news = rows.filter((row) => row.news > partition.lotToldSeq && row.hash % partition.modulus === partition.residue)
+      partition.lotToldSeq = Math.max(partition.lotToldSeq, newestSeq)
+      if (news.length > 0)
+        observer.lotChanged(
+          partition.name,
+          news.map((row) => describeLane(row, partition.name)),
+        )
     }
   }
 
@@ -200,17 +210,29 @@ export class Membership {
       { sync: 'committed', announce: gone.length > 0 || split.length > 0 },
     )
     if (member.closing) return
-    for (const { row, attempts } of taken) this.#own(row, new OwnedPartition(row, row.epoch, attempts))
+    if (taken.length > 0) this.#own(taken)
     if (split.length > 0 || gone.length > 0) this.#again = true
   }
 
-  #own(row: PartitionRow, partition: OwnedPartition): void {
+  #own(taken: readonly OwnedPartitionRow[]): void {
     const member = this.#member
-    const lanes = lanesOf(member.bus.db, member.groupId, row.modulus, row.residue)
-    partition.lotChanges(lanes)
-    member.partitions.set(partition.name, partition)
+    const { bus } = member
+    // Read first: what changes between the two is told twice rather than never.
+    const toldSeq = bus.committedSeq()
+    const lanes = lanesOf(bus.db, member.groupId)
+    const told: { readonly partition: OwnedPartition; readonly lanes: LotLane[] }[] = []
+    for (const { row, attempts } of taken) {
+      const partition = new OwnedPartition(row, row.epoch, attempts)
+      partition.lotToldSeq = toldSeq
+      member.partitions.set(partition.name, partition)
+      told.push({ partition, lanes: [] })
+    }
+    for (const lane of lanes) {
+      const one = told.find(({ partition }) => lane.hash % partition.modulus === partition.residue)
+      one?.lanes.push(describeLane(lane, one.partition.name))
+    }
     member.rebuildTable()
-    member.observer.assigned(partition.name, lanes)
+    for (const { partition, lanes } of told) member.observer.assigned(partition.name, lanes)
     member.wake()
   }
 

@@ -5,7 +5,6 @@
  *   owned → revoking (nothing new; the core drains) → given up
  *      └→ lost (fenced, expired): nothing of it can be settled any more
  */
-import type { LotLane } from '@sluice/core/transport'
 import type { Block } from '../log/block.ts'
 import { decodeRanges, type Progress } from './progress.ts'
 
@@ -56,11 +55,6 @@ export interface PartitionRow {
   readonly needs_type: string | null
 }
 
-/** A lane of the lot with the number of its last change from outside. */
-export interface ComparedLane extends LotLane {
-  readonly news: number
-}
-
 export class OwnedPartition {
   readonly name: string
   readonly modulus: number
@@ -87,7 +81,9 @@ export class OwnedPartition {
   /** Released deliveries, to be received again, by position. */
   readonly released: HeldDelivery[] = []
   readonly attempts: Map<number, AttemptRow>
-  /** Lot deliveries that were read and not settled, by entry id. */
+  /** The core was told of what commits up to this one changed in its lanes of the lot from outside. */
+  lotToldSeq = 0
+  /** Lot deliveries that were read and are not settled, or settled but still in the file; by entry id. */
   readonly lotReads: Map<number, HeldLotDelivery> = new Map()
   /** `readFrom` when its progress was last written. */
   writtenReadFrom: number
@@ -98,8 +94,6 @@ export class OwnedPartition {
   #writingDelta = 0
   #writingIn = 0
   finishedAttempts: number[] = []
-  // Lanes as the core was told last.
-  #lanes: Map<string, number> = new Map()
   // Deliveries in order of position; settled ones stay until the next compaction.
   #entries: HeldDelivery[] = []
   #head = 0
@@ -192,29 +186,6 @@ export class OwnedPartition {
     }
     again.afterSettled = old.afterSettled
     entries[low] = again
-  }
-
-  /** The core made a lane itself (`news` of its row), or settled its last message: it need not be told. */
-  noteLane(lane: string, news: number | undefined): void {
-    if (news === undefined) this.#lanes.delete(lane)
-    else this.#lanes.set(lane, news)
-  }
-
-  /** Whether the core was told of a lane in the lot, or made it. */
-  knowsLane(lane: string): boolean {
-    return this.#lanes.has(lane)
-  }
-
-  /**
-   * Compares the lot's lanes with what the core was told last; returns those it must hear of. By the number of the last
-   * change from outside, not by state and due time: a second redrive changes neither.
-   */
-  lotChanges(lanes: readonly ComparedLane[]): LotLane[] {
-    const known = this.#lanes
-    this.#lanes = new Map(lanes.map((lane) => [lane.lane, lane.news]))
-    const changed: LotLane[] = lanes.filter((lane) => known.get(lane.lane) !== lane.news)
-    for (const lane of known.keys()) if (!this.#lanes.has(lane)) changed.push({ lane, partition: this.name, state: 'suspended', dueAtMs: 0, count: 0 })
-    return changed
   }
 
   /** What the file is to know now. */

@@ -1,15 +1,8 @@
 /** What settling writes about one partition, inside a write transaction, and what follows once that is committed. */
-import type { LotDelivery } from '../lot/lot-delivery.ts'
-import { removeLotEntry } from '../lot/lot-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import type { Member } from './member.ts'
 import type { OwnedPartition } from './owned-partition.ts'
 import { claimAhead, writeProgress } from './ownership.ts'
-
-/** Takes a lot entry out; a lane that went with it is no news to the core. */
-export function removeEntry(db: Database, delivery: LotDelivery): void {
-  if (removeLotEntry(db, delivery.row)) delivery.owner.noteLane(delivery.lane, undefined)
-}
 
 /** Progress and finished attempts of one partition; false: fenced. Not for the loop's state: that is `afterWrite`. */
 export function writePartition(db: Database, member: Member, partition: OwnedPartition): boolean {
@@ -32,7 +25,8 @@ export function afterWrite(partition: OwnedPartition): void {
 /** What was read of a lane and not settled is void: back in the lot. */
 export function voidLane(partition: OwnedPartition, lane: string): void {
   for (const [id, delivery] of partition.lotReads) {
-    if (delivery.lane !== lane) continue
+    // A settled one stays until it is removed from the file.
+    if (delivery.lane !== lane || delivery.state === 'settled') continue
     delivery.state = 'void'
     partition.lotReads.delete(id)
   }

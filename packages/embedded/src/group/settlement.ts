@@ -5,11 +5,12 @@
 import type { Delivery, SluiceError } from '@sluice/core/transport'
 import type { WriteJob } from '../commit/write-job.ts'
 import { LotDelivery } from '../lot/lot-delivery.ts'
+import { removeLotEntry } from '../lot/lot-rows.ts'
 import { LogDelivery } from './log-delivery.ts'
 import type { Member } from './member.ts'
 import type { HeldDelivery, OwnedPartition } from './owned-partition.ts'
 import { leaseLost } from './ownership.ts'
-import { afterWrite, removeEntry, writePartition } from './partition-write.ts'
+import { afterWrite, writePartition } from './partition-write.ts'
 
 /** Settlements wait this long for others to share their transaction, ms. */
 const flushDelayMs = 2
@@ -41,8 +42,8 @@ export class Settlement {
         member.inHand--
         member.inHandBytes -= delivery.sizeBytes
       } else {
+        // It stays among the lot's reads until its row is gone, so that no read finds it again.
         delivery.state = 'settled'
-        delivery.owner.lotReads.delete(delivery.row.id)
         delivery.owner.dirty = true
         delivery.owner.blocked = false
       }
@@ -120,13 +121,14 @@ export class Settlement {
           else fenced.push(partition)
         }
         for (const delivery of taken) {
-          if (delivery instanceof LotDelivery && delivery.owner.state !== 'lost' && !fenced.includes(delivery.owner)) removeEntry(db, delivery)
+          if (delivery instanceof LotDelivery && delivery.owner.state !== 'lost' && !fenced.includes(delivery.owner)) removeLotEntry(db, delivery.row)
         }
       },
       committed: () => {
         this.#queued = false
         this.#pending = this.#pending.slice(taken.length)
         for (const partition of written) afterWrite(partition)
+        for (const delivery of taken) if (delivery instanceof LotDelivery) delivery.owner.lotReads.delete(delivery.row.id)
         for (const partition of fenced) member.lose(partition)
         const late = taken.filter((delivery) => delivery.owner.state === 'lost')
         if (late.length > 0) this.#reportLost(late, leaseLost())

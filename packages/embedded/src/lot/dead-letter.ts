@@ -21,9 +21,8 @@ function insert(db: Database, member: Member, record: DeadLetterRecord, delivery
   const parks =
     record.mode === 'park' && (member.subscription.order === 'channel' || (member.subscription.order === 'key' && envelope.partitionkey !== undefined))
   if (parks) {
-    const lane = laneByName(db, member.groupId, record.lane) ?? makeLane(db, member.groupId, record.lane, hash, 'parked', 0)
+    const lane = laneByName(db, member.groupId, record.lane) ?? makeLane(db, member.groupId, record.lane, hash, { state: 'parked', dueAtMs: 0 })
     db.run("UPDATE lot_lane SET state = 'parked', due_at_ms = 0 WHERE id = ?", lane.id)
-    delivery.owner.noteLane(record.lane, lane.news)
   }
   const { attributes, body, checksum } = encodeEnvelope(db, envelope)
   db.run(

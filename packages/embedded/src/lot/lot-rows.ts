@@ -1,7 +1,6 @@
 /** The parking lot's rows, inside a write transaction. */
-import type { AttemptRecord } from '@sluice/core/transport'
+import type { AttemptRecord, LotLane } from '@sluice/core/transport'
 import type { LogDelivery } from '../group/log-delivery.ts'
-import type { ComparedLane } from '../group/owned-partition.ts'
 import { encodeEnvelope } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
 import type { LotDelivery, LotEntryRow } from './lot-delivery.ts'
@@ -13,38 +12,55 @@ export interface LaneRow {
   readonly state: 'suspended' | 'parked'
   readonly due_at_ms: number
   readonly count: number
-  /** Number of the commit that made it, or last changed it from outside: another one than the owner was told of is news. */
+  /** Number of the commit that last changed it from outside (redrive, discard), for its owner to hear of; 0: none did. */
   readonly news: number
 }
 
 const laneColumns = 'id, lane, hash, state, due_at_ms, count, news'
-export const entryColumns =
+const entryColumns =
   'id, lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes, checksum'
 
 export function laneByName(db: Database, groupId: number, lane: string): LaneRow | undefined {
   return db.get<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND lane = ?`, groupId, lane)
 }
 
-export function makeLane(db: Database, groupId: number, lane: string, hash: number, state: 'suspended' | 'parked', dueAtMs: number): LaneRow {
+/** `news`: the commit that makes it, where the owner is to be told; 0, the default, where the owner itself makes it. */
+export function makeLane(
+  db: Database,
+  groupId: number,
+  lane: string,
+  hash: number,
+  at: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number },
+  news = 0,
+): LaneRow {
   return db.one<LaneRow>(
-    `INSERT INTO lot_lane (group_id, lane, hash, state, due_at_ms, count, news) VALUES (?, ?, ?, ?, ?, 0, (SELECT commit_seq FROM state)) RETURNING ${laneColumns}`,
+    `INSERT INTO lot_lane (group_id, lane, hash, state, due_at_ms, count, news) VALUES (?, ?, ?, ?, ?, 0, ?) RETURNING ${laneColumns}`,
     groupId,
     lane,
     hash,
-    state,
-    dueAtMs,
+    at.state,
+    at.dueAtMs,
+    news,
   )
 }
 
-/** Lanes of one partition. */
-export function lanesOf(db: Database, groupId: number, modulus: number, residue: number): ComparedLane[] {
-  return db
-    .all<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND hash % ? = ? ORDER BY id`, groupId, modulus, residue)
-    .map((row) => describeLane(row, `${residue}/${modulus}`))
+/** All lanes of a group. */
+export function lanesOf(db: Database, groupId: number): LaneRow[] {
+  return db.all<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? ORDER BY id`, groupId)
 }
 
-function describeLane(row: LaneRow, partition: string): ComparedLane {
-  return { lane: row.lane, partition, state: row.state, dueAtMs: row.due_at_ms, count: row.count, news: row.news }
+/** Lanes of a group that were changed from outside by a commit after `seq`. */
+export function lanesChangedSince(db: Database, groupId: number, seq: number): LaneRow[] {
+  return db.all<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND news > 0 AND news > ? ORDER BY id`, groupId, seq)
+}
+
+export function describeLane(row: LaneRow, partition: string): LotLane {
+  return { lane: row.lane, partition, state: row.state, dueAtMs: row.due_at_ms, count: row.count }
+}
+
+/** A lane's first messages. */
+export function entriesOf(db: Database, laneId: number, countMax: number): LotEntryRow[] {
+  return db.all<LotEntryRow>(`SELECT ${entryColumns} FROM lot_entry WHERE lane_id = ? ORDER BY seq LIMIT ?`, laneId, countMax)
 }
 
 /** Copies deliveries to the end of a lane. */
@@ -75,9 +91,14 @@ export function appendToLane(db: Database, lane: LaneRow, deliveries: readonly (
   db.run('UPDATE lot_lane SET count = count + ? WHERE id = ?', deliveries.length, lane.id)
 }
 
-/** Takes a settled entry out of its lane; a suspended lane is gone with its last one: then true. */
-export function removeLotEntry(db: Database, row: LotEntryRow): boolean {
-  if (db.run('DELETE FROM lot_entry WHERE id = ?', row.id) === 0) return false
-  db.run('UPDATE lot_lane SET count = count - 1 WHERE id = ?', row.lane_id)
-  return db.run("DELETE FROM lot_lane WHERE id = ? AND count = 0 AND state = 'suspended'", row.lane_id) === 1
+/** Takes a settled entry out of its lane; a suspended lane is gone with its last one. */
+export function removeLotEntry(db: Database, row: LotEntryRow): void {
+  if (db.run('DELETE FROM lot_entry WHERE id = ?', row.id) === 0) return
+  if (db.run("DELETE FROM lot_lane WHERE id = ? AND count = 1 AND state = 'suspended'", row.lane_id) === 0)
+    db.run('UPDATE lot_lane SET count = count - 1 WHERE id = ?', row.lane_id)
+}
+
+/** Takes away a lane that a discard opened and left empty. */
+export function removeEmptyLane(db: Database, laneId: number): void {
+  db.run("DELETE FROM lot_lane WHERE id = ? AND count = 0 AND state = 'suspended'", laneId)
 }

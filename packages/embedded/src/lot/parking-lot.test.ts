@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Delivery, LotLane } from '@sluice/core/transport'
-import { joinGroup, message, openBus, place, quietObserver, reason, subscription, take } from '../../test/bus-file.ts'
+import { bodies, joinGroup, message, openBus, place, quietObserver, reason, subscription, take } from '../../test/bus-file.ts'
 
 /** Resolves with the lane's news once it is told of it `count` times. */
 function news(): { readonly told: LotLane[]; until(count: number): Promise<void> } {
@@ -68,4 +68,67 @@ test('what the owner itself moved is no news to it', async (t) => {
   // Another member joins: everybody looks at the lots again.
   await joinGroup(bus)
   assert.deepEqual(told, [])
+})
+
+test('what was read and settled, but is not yet removed, is not read again', async (t) => {
+  const bus = await openBus(place(t))
+  t.after(() => bus.close())
+  const consumer = await joinGroup(bus)
+  await bus.send([message('first', 'k'), message('second', 'k'), message('third', 'k')])
+  const taken = await take(consumer, 3)
+  const partition = (taken[0] as Delivery).partition
+  await consumer.lot?.move('key:k', taken, { state: 'suspended', dueAtMs: 0 })
+  const [first] = (await consumer.lot?.read(partition, 'key:k', 1)) ?? []
+  consumer.accept([first as Delivery])
+  // In the same turn: the row of the first is still there.
+  const rest = await consumer.lot?.read(partition, 'key:k', 10)
+  assert.deepEqual(bodies(rest ?? []), ['second', 'third'])
+  consumer.accept(rest ?? [])
+  await consumer.flush()
+  assert.deepEqual(await consumer.lot?.read(partition, 'key:k', 10), [])
+  assert.deepEqual((await bus.admin.groups('c'))[0], { ...(await bus.admin.groups('c'))[0], backlog: 0, suspendedLanes: 0 })
+})
+
+test('a retry of a head whose predecessor is settled and not yet removed is recorded for the head', async (t) => {
+  const bus = await openBus(place(t))
+  t.after(() => bus.close())
+  const consumer = await joinGroup(bus)
+  await bus.send([message('first', 'k'), message('second', 'k')])
+  const taken = await take(consumer, 2)
+  const partition = (taken[0] as Delivery).partition
+  await consumer.lot?.move('key:k', taken, { state: 'suspended', dueAtMs: 0 })
+  const [first, second] = ((await consumer.lot?.read(partition, 'key:k', 10)) ?? []) as [Delivery, Delivery]
+  consumer.accept([first])
+  await consumer.lot?.reschedule(partition, 'key:k', 0, { delivery: second, attempt: 3, notBeforeMs: 0, firstDeliveredAtMs: 1, note: 'again' })
+  const again = (await consumer.lot?.read(partition, 'key:k', 10)) ?? []
+  assert.deepEqual(
+    again.map(({ envelope, attempt, note }) => [envelope.body, attempt, note]),
+    [['second', 3, 'again']],
+  )
+})
+
+test('a parked lane with nothing behind it that is discarded: its owner is told, and takes it away', async (t) => {
+  const bus = await openBus(place(t))
+  t.after(() => bus.close())
+  const { told, until } = news()
+  const consumer = await bus.consume(subscription(), { ...quietObserver, lotChanged: (_partition, lanes) => void told.push(...lanes) })
+  await bus.send([message('first', 'k')])
+  const [first] = (await take(consumer, 1)) as [Delivery]
+  await consumer.deadLetter([{ delivery: first, lane: 'key:k', reason, mode: 'park' }])
+  assert.equal((await bus.admin.groups('c'))[0]?.parkedLanes, 1)
+  await bus.admin.discard('c', 'g', {})
+  await until(1)
+  assert.deepEqual(
+    told.map(({ lane, state, count }) => [lane, state, count]),
+    [['key:k', 'suspended', 0]],
+  )
+  const status = (await bus.admin.groups('c'))[0]
+  assert.deepEqual([status?.parkedLanes, status?.suspendedLanes], [0, 0])
+  assert.deepEqual(await consumer.lot?.read(first.partition, 'key:k', 10), [])
+  // Nothing of it is left to be told to the next owner.
+  await consumer.flush()
+  await consumer.close()
+  const assigned: (readonly LotLane[])[] = []
+  await bus.consume(subscription(), { ...quietObserver, assigned: (_partition, lanes) => void assigned.push(lanes) })
+  assert.ok(assigned.length > 0 && assigned.every((lanes) => lanes.length === 0))
 })

@@ -77,6 +77,17 @@ export class Database {
     return this.#statement(sql).all(...this.#bound(sql, values)) as Row[]
   }
 
+  /** Runs `work`, which only reads, in one read transaction: it sees one state of the file. */
+  snapshot<T>(work: () => T): T {
+    this.run('BEGIN')
+    try {
+      return work()
+    } finally {
+      // A read that failed may have ended the transaction.
+      if (this.inTransaction) this.run('COMMIT')
+    }
+  }
+
   get inTransaction(): boolean {
     return this.connection.isTransaction ?? this.connection.inTransaction ?? false
   }

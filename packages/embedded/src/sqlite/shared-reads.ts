@@ -1,0 +1,47 @@
+import type { Database } from './connection.ts'
+
+/** What one pass of the event loop spends on waiting reads before the rest goes on, ms. */
+const sliceMs = 5
+
+/**
+ * Reads of one pass of the event loop share one read transaction. A read by itself locks, and after a commit of another
+ * process it finds an empty page cache: that cost far more than the rows (38 µs a lane of the lot, against 6 µs).
+ */
+export class SharedReads {
+  readonly #db: Database
+  #waiting: (() => void)[] = []
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Resolves with what `work` returns; it runs soon, synchronously, beside other reads, and must write nothing. */
+  read<T>(work: (db: Database) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push(() => {
+        try {
+          resolve(work(this.#db))
+        } catch (error) {
+          reject(error)
+        }
+      })
+      if (this.#waiting.length === 1) setImmediate(() => this.#run())
+    })
+  }
+
+  #run(): void {
+    const waiting = this.#waiting
+    const endMs = performance.now() + sliceMs
+    let count = 0
+    try {
+      this.#db.snapshot(() => {
+        while (count < waiting.length && (count === 0 || performance.now() < endMs)) waiting[count++]?.()
+      })
+    } catch {
+      // The file cannot be read, or is closed: each caller is told so by its own read.
+      while (count < waiting.length) waiting[count++]?.()
+    }
+    this.#waiting = count === waiting.length ? [] : waiting.slice(count)
+    if (this.#waiting.length > 0) setImmediate(() => this.#run())
+  }
+}
