@@ -113,6 +113,7 @@ export class Dispatcher {
         windowCount: options.subscription.windowCount,
         lot: facts.parkingLot !== 'none',
         attemptsOf: (route) => (route as Route)?.retry.attempts ?? 0,
+        seed: Math.floor(options.random() * 2 ** 32),
       },
       (delivery) => routes.get(delivery.envelope.type),
     )

@@ -49,7 +49,11 @@ export interface LaneMachineOptions {
    * only the one that did it, not those beside it, uses its last attempt up. Default: never.
    */
   attemptsOf?(route: unknown): number
+  /** 32 random bits, so that nobody can choose keys that are slow to find. Decides nothing. Default: a constant. */
+  readonly seed?: number
 }
+
+const defaultSeed = 0x9e3779b1
 
 const ioRetryMinMs = 100
 const ioRetryMaxMs = 30_000
@@ -823,7 +827,7 @@ export class LaneMachine<Route> {
   // ------------------------------------------------------------------ the table of lanes
 
   #newPartition(name: string): Partition<Route> {
-    const partition = new Partition<Route>(name)
+    const partition = new Partition<Route>(name, this.#options.seed ?? defaultSeed)
     partition.stopping = this.#stopping
     this.partitions.set(name, partition)
     return partition
@@ -831,7 +835,7 @@ export class LaneMachine<Route> {
 
   #newLane(kind: LaneKind, key: string, partition: Partition<Route>): Lane<Route> {
     const lane = new Lane(kind, key, partition)
-    if (kind !== 'id') partition.lanes.set(key, lane)
+    if (kind !== 'id') partition.lanes.add(lane)
     partition.link(lane)
     return lane
   }
@@ -916,7 +920,7 @@ export class LaneMachine<Route> {
     const partition = lane.partition
     if (lane.kind === 'id') {
       if (partition.lotIds.size > 0 && partition.lotIds.get(lane.key) === lane) partition.lotIds.delete(lane.key)
-    } else if (partition.lanes.get(lane.key) === lane) partition.lanes.delete(lane.key)
+    } else partition.lanes.remove(lane)
     partition.unlink(lane)
     if (partition.revoking) this.#checkRevoked(partition)
   }

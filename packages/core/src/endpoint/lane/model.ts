@@ -3,6 +3,7 @@
  * every decision is in `machine.ts`.
  */
 import type { AttemptRecord, DeadLetterReason, Delivery } from '../../transport/index.ts'
+import { LaneTable } from './lane-table.ts'
 import { type LaneKind, laneName } from './name.ts'
 
 /** State of a lane; the transitions stand in the header of `machine.ts`. */
@@ -190,9 +191,11 @@ export class Lane<Route> {
   inReady = false
   /** No longer part of the machine. */
   gone = false
-  // places in the heap of due times and in the partition's list
+  // places in the heap of due times, in the partition's table and in its list
   wakeMs = 0
   heapIndex = -1
+  keyHash = 0
+  nextInBucket: Lane<Route> | undefined = undefined
   nextLane: Lane<Route> | undefined = undefined
   previousLane: Lane<Route> | undefined = undefined
 
@@ -212,7 +215,7 @@ export class Lane<Route> {
 export class Partition<Route> {
   readonly name: string
   /** Keyed and channel lanes that hold something, by key. */
-  readonly lanes: Map<string, Lane<Route>> = new Map()
+  readonly lanes: LaneTable<Lane<Route>>
   /** Lanes of one message that are in the lot, by message id. */
   readonly lotIds: Map<string, Lane<Route>> = new Map()
   /** All lanes that hold something, linked (unkeyed lanes are in no map). */
@@ -223,8 +226,9 @@ export class Partition<Route> {
   /** A `revoked` command is owed when it is empty. */
   revoking = false
 
-  constructor(name: string) {
+  constructor(name: string, seed: number) {
     this.name = name
+    this.lanes = new LaneTable(seed)
   }
 
   link(lane: Lane<Route>): void {
@@ -239,6 +243,9 @@ export class Partition<Route> {
     if (lane.previousLane === undefined) this.first = lane.nextLane
     else lane.previousLane.nextLane = lane.nextLane
     if (lane.nextLane !== undefined) lane.nextLane.previousLane = lane.previousLane
+    // A dead lane that has grown old must not keep its younger neighbours: the collector would copy them all, one after the other.
+    lane.nextLane = undefined
+    lane.previousLane = undefined
     this.laneCount--
   }
 
