@@ -82,7 +82,7 @@ export const mutations: readonly Mutation[] = [
     replace: '      // Nobody',
   },
   { bug: 'too much is held', find: 'this.heldCount + lane.queue.size <= this.#heldMax)', replace: 'true)' },
-  { bug: 'too much is read from the lot', find: 'if (this.lotWindow > 0 && this.lotWindow + countMax > this.#lotWindowMax)', replace: 'if (false)' },
+  { bug: 'too much is read from the lot', find: 'if (!this.#lotWindowFits(countMax))', replace: 'if (false)' },
   { bug: 'lanes that wait for room in the lot window are forgotten', find: 'if (!lane.gone) this.#lotStep(lane)\n    }', replace: '}' },
   {
     bug: 'a redrive is not noticed',

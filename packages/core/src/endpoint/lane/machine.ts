@@ -57,6 +57,8 @@ const defaultSeed = 0x9e3779b1
 
 const ioRetryMinMs = 100
 const ioRetryMaxMs = 30_000
+/** Messages that a lane reads from the lot at first: most have few, and many lanes must fit into the window at once; then, while there are more. */
+const lotReadFirst = 4
 const lotReadMax = 64
 
 /** See the header of this file. */
@@ -81,7 +83,6 @@ export class LaneMachine<Route> {
   readonly #options: LaneMachineOptions
   readonly #heldMax: number
   readonly #lotWindowMax: number
-  readonly #lotReadMax: number
   readonly #ready: ReadyQueue<Lane<Route>> = new ReadyQueue()
   readonly #due: DueHeap<Lane<Route>> = new DueHeap()
   readonly #lotQueue: ReadyQueue<Lane<Route>> = new ReadyQueue()
@@ -101,7 +102,6 @@ export class LaneMachine<Route> {
     this.#routeOf = routeOf
     this.#heldMax = Math.max(1, Math.floor(options.windowCount / 4))
     this.#lotWindowMax = this.#heldMax
-    this.#lotReadMax = Math.min(lotReadMax, this.#lotWindowMax)
   }
 
   // ------------------------------------------------------------------ time
@@ -584,10 +584,9 @@ export class LaneMachine<Route> {
 
   /** Reads the lot's head if there is room for it; else the lane queues up for room. */
   #read(lane: Lane<Route>): boolean {
-    // A lane of one message holds one; two, where it was sent twice.
-    const countMax = lane.kind === 'id' ? Math.min(2, this.#lotReadMax) : this.#lotReadMax
     if (lane.waitsForLotWindow) return false
-    if (this.lotWindow > 0 && this.lotWindow + countMax > this.#lotWindowMax) {
+    const countMax = this.#lotReadCount(lane)
+    if (!this.#lotWindowFits(countMax)) {
       lane.waitsForLotWindow = true
       this.#lotQueue.push(lane)
       return false
@@ -597,6 +596,16 @@ export class LaneMachine<Route> {
     lane.phase = 'reading'
     this.#request(lane, { kind: 'read', lane, countMax })
     return true
+  }
+
+  #lotReadCount(lane: Lane<Route>): number {
+    // A lane of one message holds one; two, where it was sent twice.
+    const wanted = lane.kind === 'id' ? 2 : lane.lotRest ? lotReadMax : lotReadFirst
+    return Math.min(wanted, this.#lotWindowMax)
+  }
+
+  #lotWindowFits(countMax: number): boolean {
+    return this.lotWindow === 0 || this.lotWindow + countMax <= this.#lotWindowMax
   }
 
   #readDone(lane: Lane<Route>, countMax: number, deliveries: readonly Delivery[] | undefined): void {
@@ -901,8 +910,9 @@ export class LaneMachine<Route> {
   }
 
   #pumpLotQueue(): void {
-    while (this.#lotQueue.size > 0 && (this.lotWindow === 0 || this.lotWindow + this.#lotReadMax <= this.#lotWindowMax)) {
-      const lane = this.#lotQueue.shift() as Lane<Route>
+    for (let lane = this.#lotQueue.head; lane !== undefined; lane = this.#lotQueue.head) {
+      if (!lane.gone && !this.#lotWindowFits(this.#lotReadCount(lane))) return
+      this.#lotQueue.shift()
       lane.waitsForLotWindow = false
       if (!lane.gone) this.#lotStep(lane)
     }

@@ -8,6 +8,11 @@ export class ReadyQueue<T> {
     return this.#size
   }
 
+  /** The next one, left in its place. */
+  get head(): T | undefined {
+    return this.#ring[this.#head]
+  }
+
   push(item: T): void {
     if (this.#size === this.#ring.length) this.#grow()
     this.#ring[(this.#head + this.#size) & (this.#ring.length - 1)] = item
