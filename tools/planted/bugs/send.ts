@@ -49,8 +49,8 @@ export const sendBugs: readonly PlantedBug[] = [
   {
     bug: 'a schedule is fired by everybody who tries',
     file: 'packages/embedded/src/schedule/schedule-rows.ts',
-    find: 'UPDATE schedule SET next_at_ms = ? WHERE name = ? AND next_at_ms = ?',
-    replace: 'UPDATE schedule SET next_at_ms = ? WHERE name = ? AND ? > 0',
+    find: 'FROM schedule WHERE name = ? AND next_at_ms = ?',
+    replace: 'FROM schedule WHERE name = ? AND ? > 0',
     caughtBy: ['conformance :: schedules: of many who fire one at once'],
   },
 ]

@@ -1,21 +1,14 @@
 /** Dead letters from outside: list, redrive, discard. */
 import type { DeadLetter, DeadLetterQuery, DeadLetterReason } from '@sluice/core/transport'
-import { decodeEnvelope } from '../log/envelope-row.ts'
-import { type LaneRow, laneByName, makeLane } from '../lot/lot-rows.ts'
+import { damagedRow, decodeEnvelope, isWhole, rowChecksum } from '../log/envelope-row.ts'
+import { type DeadLetterPlace, deadLetterPlace } from '../lot/dead-letter.ts'
+import { entryPlace, type LaneRow, laneByName, makeLane } from '../lot/lot-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 
-interface DeadLetterRow {
+interface DeadLetterRow extends DeadLetterPlace {
   readonly id: number
-  readonly lane: string
-  readonly parks: number
-  readonly hash: number
-  readonly position: number
-  readonly stored_at_ms: number
-  readonly reason: string
-  readonly redrives: number
   readonly attributes: string
   readonly body: string | Uint8Array
-  readonly size_bytes: number
   readonly checksum: number
   readonly behind: number | null
 }
@@ -23,7 +16,7 @@ interface DeadLetterRow {
 function matching(db: Database, groupId: number, query: DeadLetterQuery): DeadLetterRow[] {
   const list = (values: readonly (string | number)[] | undefined): string | null => (values === undefined ? null : JSON.stringify(values))
   return db.all<DeadLetterRow>(
-    `SELECT d.id, d.lane, d.parks, d.hash, d.position, d.stored_at_ms, d.reason, d.redrives, d.attributes, d.body, d.size_bytes, d.checksum,
+    `SELECT d.id, d.group_id, d.lane, d.parks, d.hash, d.type, d.key, d.fingerprint, d.position, d.stored_at_ms, d.reason, d.redrives, d.attributes, d.body, d.size_bytes, d.checksum,
        (SELECT count FROM lot_lane l WHERE d.parks = 1 AND l.group_id = d.group_id AND l.lane = d.lane AND l.state = 'parked') AS behind
      FROM dead_letter d WHERE group_id = ?1
        AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2)))
@@ -44,7 +37,7 @@ function matching(db: Database, groupId: number, query: DeadLetterQuery): DeadLe
 export function listDeadLetters(db: Database, groupId: number, query: DeadLetterQuery, path: string): DeadLetter[] {
   return matching(db, groupId, query).map((row) => ({
     deadLetterId: String(row.id).padStart(12, '0'),
-    envelope: decodeEnvelope(db, row, path),
+    envelope: decodeEnvelope(db, deadLetterPlace(row), row, path),
     reason: JSON.parse(row.reason) as DeadLetterReason,
     parkedBehind: row.behind ?? 0,
     redrives: row.redrives,
@@ -55,6 +48,7 @@ export function listDeadLetters(db: Database, groupId: number, query: DeadLetter
 export function redriveDeadLetters(db: Database, groupId: number, query: DeadLetterQuery): number {
   const rows = matching(db, groupId, query)
   for (const row of rows) {
+    if (!isWhole(db, deadLetterPlace(row), row.attributes, row)) throw damagedRow(`the dead letter ${row.id}`)
     db.run('DELETE FROM dead_letter WHERE id = ?', row.id)
     const lane = laneByName(db, groupId, row.lane) ?? makeLane(db, groupId, row.lane, row.hash, { state: 'suspended', dueAtMs: 0 })
     // Before everything stored after it: several dead letters of a lane come back in their order.
@@ -71,7 +65,7 @@ export function redriveDeadLetters(db: Database, groupId: number, query: DeadLet
       row.attributes,
       row.body,
       row.size_bytes,
-      row.checksum,
+      rowChecksum(db, entryPlace(row.position, row.stored_at_ms, row.redrives + 1), row.attributes, row.body),
     )
     db.run('UPDATE lot_lane SET count = count + 1 WHERE id = ?', lane.id)
     open(db, groupId, lane, row)

@@ -22,6 +22,12 @@ import { discardDeadLetters, listDeadLetters, redriveDeadLetters } from './dead-
 import { purgeGroup, removeGroup, replayGroup } from './move-group.ts'
 import { channelStatus, groupStatus } from './status.ts'
 
+/** A page of a channel's messages; `next`: where the following page begins. */
+interface Browsed {
+  readonly messages: readonly Envelope[]
+  readonly next: string | undefined
+}
+
 /** Administration of a bus file. Every change is on the disk when it resolves, and every process is told. */
 export class FileAdmin implements TransportAdmin {
   readonly #bus: BusFile
@@ -109,12 +115,12 @@ export class FileAdmin implements TransportAdmin {
     return this.#change((db) => discardDeadLetters(db, this.#group(db, channel, group).id, query))
   }
 
-  async browse(
-    channel: string,
-    options: { readonly after?: string; readonly limit: number },
-  ): Promise<{ readonly messages: readonly Envelope[]; readonly next: string | undefined }> {
-    const where = this.#channel(this.#db, channel)
-    const reader = new ChannelReader(this.#db, where.id, 0)
+  async browse(channel: string, options: { readonly after?: string; readonly limit: number }): Promise<Browsed> {
+    return this.#read((db) => this.#browse(db, this.#channel(db, channel), options))
+  }
+
+  #browse(db: Database, where: ChannelRow, options: { readonly after?: string; readonly limit: number }): Browsed {
+    const reader = new ChannelReader(db, where.id, 0)
     const messages: Envelope[] = []
     let position = Math.max(where.first_position, options.after === undefined ? 1 : Number(options.after) + 1)
     while (messages.length < options.limit) {

@@ -3,21 +3,29 @@ import type { OutgoingMessage } from '@sluice/core/transport'
 import { keyHash } from '@sluice/core/transport'
 import { appendMessages } from '../log/append.ts'
 import type { BlockEntry } from '../log/encode-block.ts'
-import { decodeEnvelope, encodeEnvelope } from '../log/envelope-row.ts'
+import { decodeEnvelope, encodeEnvelope, placeOf } from '../log/envelope-row.ts'
 import { unkeyedHash } from '../log/unkeyed-hash.ts'
 import type { Database } from '../sqlite/connection.ts'
 
-interface DelayedRow {
+export interface DelayedRow {
   readonly id: number
   readonly channel_id: number
+  readonly due_at_ms: number
+  readonly message_id: string
   readonly attributes: string
   readonly body: string | Uint8Array
   readonly size_bytes: number
   readonly checksum: number
 }
 
+/** What of a delayed row its checksum covers beside the message. */
+export function delayedPlace(channelId: number, dueAtMs: number, messageId: string, sizeBytes: number): string {
+  return placeOf(channelId, dueAtMs, messageId, sizeBytes)
+}
+
 export function storeDelayed(db: Database, channelId: number, message: OutgoingMessage, dueAtMs: number): void {
-  const { attributes, body, checksum } = encodeEnvelope(db, message.envelope)
+  const place = delayedPlace(channelId, dueAtMs, message.envelope.id, message.sizeBytes)
+  const { attributes, body, checksum } = encodeEnvelope(db, place, message.envelope)
   db.run(
     'INSERT INTO delayed (channel_id, due_at_ms, message_id, attributes, body, size_bytes, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)',
     channelId,
@@ -35,13 +43,13 @@ export function storeDelayed(db: Database, channelId: number, message: OutgoingM
 /** Moves at most `countMax` due messages to the ends of their channels' logs, in order of due time. Returns how many. */
 export function moveDue(db: Database, nowMs: number, countMax: number, seq: number, path: string): number {
   const due = db.all<DelayedRow>(
-    'SELECT id, channel_id, attributes, body, size_bytes, checksum FROM delayed WHERE due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?',
+    'SELECT id, channel_id, due_at_ms, message_id, attributes, body, size_bytes, checksum FROM delayed WHERE due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?',
     nowMs,
     countMax,
   )
   const byChannel = new Map<number, BlockEntry[]>()
   for (const row of due) {
-    const envelope = decodeEnvelope(db, row, path)
+    const envelope = decodeEnvelope(db, delayedPlace(row.channel_id, row.due_at_ms, row.message_id, row.size_bytes), row, path)
     const entries = byChannel.get(row.channel_id) ?? []
     byChannel.set(row.channel_id, entries)
     entries.push({ envelope, hash: envelope.partitionkey === undefined ? unkeyedHash() : keyHash(envelope.partitionkey), sizeBytes: row.size_bytes })

@@ -21,12 +21,17 @@ export const formatVersion: number = 1
 export const stateProof: string = '(commit_seq * 3 + change_seq * 5 + coalesce(next_due_ms, -1) * 7 + checkpoints * 11 + format * 13)'
 export const channelProof: string =
   '(id * 3 + partitions * 5 + next_position * 7 + first_position * 11 + last_stored_at_ms * 13 + kept_bytes * 17 + group_count * 19 + ' +
-  'coalesce(retention_age_ms, -1) * 23 + coalesce(retention_bytes, -1) * 29 + retention_keeps * 31)'
+  'coalesce(retention_age_ms, -1) * 23 + coalesce(retention_bytes, -1) * 29 + retention_keeps * 31 + unrouted * 37 + trimmed_unread * 41)'
 export const groupProof: string =
   '(id * 3 + channel_id * 5 + coalesce(concurrency, -1) * 7 + ephemeral * 11 + paused * 13 + start_position * 17 + provisional * 19)'
 export const partitionProof: string =
   '(group_id * 3 + modulus * 5 + residue * 7 + coalesce(owner, -1) * 11 + epoch * 13 + cursor * 17 + length(done) * 19 + done_count * 23 + ' +
   'claimed * 29 + suspect_before * 31 + deaths * 37)'
+export const attemptProof: string = '(group_id * 3 + position * 5 + attempt * 7 + deliveries * 11 + not_before_ms * 13 + first_delivered_at_ms * 17)'
+export const laneProof: string =
+  "(id * 3 + group_id * 5 + lane_sum * 7 + hash * 11 + due_at_ms * 13 + count * 17 + news * 19 + CASE state WHEN 'suspended' THEN 1 WHEN 'parked' THEN 2 ELSE 3 END * 23)"
+export const entryProof: string =
+  '(id * 3 + lane_id * 5 + seq * 7 + attempt * 11 + deliveries * 13 + not_before_ms * 17 + coalesce(first_delivered_at_ms, -1) * 19 + size_bytes * 23)'
 
 export const schema: string = `
 CREATE TABLE state (
@@ -126,17 +131,20 @@ CREATE TABLE attempt (
   not_before_ms INTEGER NOT NULL,
   first_delivered_at_ms INTEGER NOT NULL,
   note TEXT,
+  proof INTEGER NOT NULL GENERATED ALWAYS AS ${attemptProof} STORED,
   PRIMARY KEY (group_id, position)
 ) WITHOUT ROWID;
 CREATE TABLE lot_lane (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   group_id INTEGER NOT NULL,
   lane TEXT NOT NULL,
+  lane_sum INTEGER NOT NULL,
   hash INTEGER NOT NULL,
   state TEXT NOT NULL,
   due_at_ms INTEGER NOT NULL,
   count INTEGER NOT NULL,
   news INTEGER NOT NULL,
+  proof INTEGER NOT NULL GENERATED ALWAYS AS ${laneProof} STORED,
   UNIQUE (group_id, lane)
 );
 CREATE INDEX lot_lane_news ON lot_lane (group_id, news) WHERE news > 0;
@@ -155,7 +163,8 @@ CREATE TABLE lot_entry (
   attributes TEXT NOT NULL,
   body NOT NULL,
   size_bytes INTEGER NOT NULL,
-  checksum INTEGER NOT NULL
+  checksum INTEGER NOT NULL,
+  proof INTEGER NOT NULL GENERATED ALWAYS AS ${entryProof} STORED
 );
 CREATE UNIQUE INDEX lot_entry_in_order ON lot_entry (lane_id, seq);
 CREATE TABLE dead_letter (

@@ -7,6 +7,7 @@
 import type { LotLane } from '@sluice/core/transport'
 import { describeLane, lanesChangedSince, lanesOf } from '../lot/lot-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
+import { storeError } from '../sqlite/errors.ts'
 import { declareChannel, declareGroup, dropAbandonedGroups, type GroupRow, groupColumns } from './declare.ts'
 import type { Member } from './member.ts'
 import { OwnedPartition, type PartitionRow } from './owned-partition.ts'
@@ -139,11 +140,12 @@ export class Membership {
         await this.#rebalanceOnce()
       } while (this.#again && !this.#member.closing)
     } catch (error) {
-      if (!this.#member.closing)
-        this.#member.bus.report(
-          'warn',
-          `group ${this.#member.subscription.group}: partitions could not be balanced: ${error instanceof Error ? error.message : String(error)}`,
-        )
+      const { bus, closing, subscription } = this.#member
+      if (closing) return
+      const failure = storeError(error, bus.path)
+      // A busy file is balanced by the next heartbeat; of a damaged one the group gets nothing before somebody mends it.
+      const level = failure.code === 'STORE_CORRUPT' ? 'error' : 'warn'
+      bus.report(level, `group ${subscription.group}: partitions could not be balanced: ${failure.message}`, failure)
     } finally {
       this.#rebalancing = false
     }

@@ -1,5 +1,7 @@
 /** Taking, writing and giving up partitions, inside a write transaction. Every write is fenced by (owner, epoch). */
 import { SluiceError } from '@sluice/core/transport'
+import { attemptProof } from '../file/format.ts'
+import { damagedRow } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
 import type { AttemptRow, OwnedPartition, PartitionRow } from './owned-partition.ts'
 import { encodeRanges } from './progress.ts'
@@ -29,11 +31,12 @@ export function takePartition(db: Database, groupId: number, row: PartitionRow, 
     row.epoch,
   )
   if (taken === undefined) return undefined
-  const attempts = db.all<AttemptRow>(
-    'SELECT position, attempt, deliveries, not_before_ms, first_delivered_at_ms, note FROM attempt WHERE group_id = ? AND position >= ?',
+  const attempts = db.all<AttemptRow & { readonly whole: number }>(
+    `SELECT position, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, proof IS ${attemptProof} AS whole FROM attempt WHERE group_id = ? AND position >= ?`,
     groupId,
     taken.cursor,
   )
+  for (const { position, whole } of attempts) if (whole !== 1) throw damagedRow(`the attempt at position ${position}`)
   return { row: taken, attempts }
 }
 

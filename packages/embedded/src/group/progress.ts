@@ -1,7 +1,10 @@
+import { crc32 } from 'node:zlib'
+import { damagedRow } from '../log/envelope-row.ts'
+
 /**
  * Progress of a group in one partition, in as few numbers as it takes: everything before `cursor` is done; beyond it,
  * `ranges` [from, to) are done, ascending and apart. Positions of other partitions count as done in any range: a
- * partition only ever asks about its own. Pure; stored as JSON in `partition.done`.
+ * partition only ever asks about its own. Pure; stored in `partition.done` as JSON behind its checksum.
  */
 export interface Progress {
   readonly cursor: number
@@ -10,11 +13,18 @@ export interface Progress {
 }
 
 export function encodeRanges(ranges: readonly number[]): string {
-  return ranges.length === 0 ? '' : JSON.stringify(ranges)
+  if (ranges.length === 0) return ''
+  const json = JSON.stringify(ranges)
+  return `${crc32(json)} ${json}`
 }
 
+/** Throws STORE_CORRUPT where the text is not what was written: a range that grew would skip messages. */
 export function decodeRanges(text: string): number[] {
-  return text === '' ? [] : (JSON.parse(text) as number[])
+  if (text === '') return []
+  const at = text.indexOf(' ')
+  const json = text.slice(at + 1)
+  if (at < 1 || text.slice(0, at) !== String(crc32(json))) throw damagedRow('what a group has done beyond its cursor')
+  return JSON.parse(json) as number[]
 }
 
 /** Whether a position is done. */

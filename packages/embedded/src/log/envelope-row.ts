@@ -5,7 +5,8 @@ import type { Database } from '../sqlite/connection.ts'
 /**
  * One message as a row: attributes as JSON, the body as TEXT or BLOB. Used wherever messages stand alone (lot, dead letters,
  * delayed). SQLite has no checksums for pages of the database file: without `checksum`, a bit that flips on the disk would
- * be delivered as data. It begins with the bus's id, so that a row of another file does not verify either.
+ * be delivered as data. It begins with the bus's id, so that a row of another file does not verify either, and with the row's
+ * place: what else of the row never changes and decides where and when the message goes.
  */
 export interface EnvelopeRow {
   readonly attributes: string
@@ -24,29 +25,34 @@ function busSeed(db: Database): number {
   return seed
 }
 
-/** Of JSON text and a body that belongs to it. */
-export function rowChecksum(db: Database, json: string, body: string | Uint8Array): number {
-  return crc32(body, crc32(json, crc32(`${json.length},${typeof body},`, busSeed(db))))
+/** A row's columns as one text: no two different rows have the same. */
+export function placeOf(...columns: readonly (string | number | null)[]): string {
+  return JSON.stringify(columns)
 }
 
-export function encodeEnvelope(db: Database, envelope: Envelope): EnvelopeRow {
+/** Of the row's place, JSON text and a body that belongs to it. */
+export function rowChecksum(db: Database, place: string, json: string, body: string | Uint8Array): number {
+  return crc32(body, crc32(json, crc32(`${place},${json.length},${typeof body},`, busSeed(db))))
+}
+
+export function encodeEnvelope(db: Database, place: string, envelope: Envelope): EnvelopeRow {
   const { body, ...rest } = envelope
   const attributes = JSON.stringify(rest)
-  return { attributes, body, checksum: rowChecksum(db, attributes, body) }
+  return { attributes, body, checksum: rowChecksum(db, place, attributes, body) }
 }
 
 /** Throws STORE_CORRUPT where the row is not what was written. */
-export function decodeEnvelope(db: Database, row: EnvelopeRow, path: string): Envelope {
-  if (!isWhole(db, row.attributes, row)) throw damagedRow('a stored message', path)
+export function decodeEnvelope(db: Database, place: string, row: EnvelopeRow, path: string): Envelope {
+  if (!isWhole(db, place, row.attributes, row)) throw damagedRow('a stored message', path)
   const attributes = JSON.parse(row.attributes) as Omit<Envelope, 'body'>
   return { ...attributes, body: row.body }
 }
 
 /** Whether a row is what was written. A flipped bit may also have made a number or NULL of a text. */
-export function isWhole(db: Database, json: unknown, row: { readonly body: unknown; readonly checksum: unknown }): boolean {
+export function isWhole(db: Database, place: string, json: unknown, row: { readonly body: unknown; readonly checksum: unknown }): boolean {
   const { body, checksum } = row
   if (typeof json !== 'string' || !(typeof body === 'string' || body instanceof Uint8Array)) return false
-  return rowChecksum(db, json, body) === checksum
+  return rowChecksum(db, place, json, body) === checksum
 }
 
 /** The error for a row that is not what was written. */

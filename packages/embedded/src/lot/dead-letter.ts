@@ -2,10 +2,31 @@
 import type { DeadLetterRecord } from '@sluice/core/transport'
 import type { LogDelivery } from '../group/log-delivery.ts'
 import type { Member } from '../group/member.ts'
-import { encodeEnvelope } from '../log/envelope-row.ts'
+import { encodeEnvelope, placeOf } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
 import type { LotDelivery } from './lot-delivery.ts'
 import { laneByName, makeLane } from './lot-rows.ts'
+
+/** The columns of a dead letter that its checksum covers beside the message: all, for none of them ever changes. */
+export interface DeadLetterPlace {
+  readonly group_id: number
+  readonly lane: string
+  readonly parks: number
+  readonly hash: number
+  readonly type: string
+  readonly key: string | null
+  readonly fingerprint: string
+  readonly position: number
+  readonly stored_at_ms: number
+  readonly reason: string
+  readonly redrives: number
+  readonly size_bytes: number
+}
+
+export function deadLetterPlace(row: DeadLetterPlace): string {
+  const { group_id: groupId, lane, parks, hash, type, key, fingerprint, position, stored_at_ms: storedAtMs, reason, redrives, size_bytes: sizeBytes } = row
+  return placeOf(groupId, lane, parks, hash, type, key, fingerprint, position, storedAtMs, reason, redrives, sizeBytes)
+}
 
 export function deadLetterFromLog(db: Database, member: Member, record: DeadLetterRecord, delivery: LogDelivery): void {
   insert(db, member, record, delivery, delivery.position, 0)
@@ -24,24 +45,38 @@ function insert(db: Database, member: Member, record: DeadLetterRecord, delivery
     const lane = laneByName(db, member.groupId, record.lane) ?? makeLane(db, member.groupId, record.lane, hash, { state: 'parked', dueAtMs: 0 })
     db.run("UPDATE lot_lane SET state = 'parked', due_at_ms = 0 WHERE id = ?", lane.id)
   }
-  const { attributes, body, checksum } = encodeEnvelope(db, envelope)
+  const row = {
+    group_id: member.groupId,
+    lane: record.lane,
+    parks: parks ? 1 : 0,
+    hash,
+    type: envelope.type,
+    key: envelope.partitionkey ?? null,
+    fingerprint: record.reason.fingerprint,
+    position,
+    stored_at_ms: delivery.storedAtMs,
+    reason: JSON.stringify(record.reason),
+    redrives,
+    size_bytes: delivery.sizeBytes,
+  }
+  const { attributes, body, checksum } = encodeEnvelope(db, deadLetterPlace(row), envelope)
   db.run(
     `INSERT INTO dead_letter (group_id, lane, parks, hash, type, key, fingerprint, position, stored_at_ms, reason, redrives, attributes, body, size_bytes, checksum)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    member.groupId,
-    record.lane,
-    parks ? 1 : 0,
-    hash,
-    envelope.type,
-    envelope.partitionkey ?? null,
-    record.reason.fingerprint,
-    position,
-    delivery.storedAtMs,
-    JSON.stringify(record.reason),
-    redrives,
+    row.group_id,
+    row.lane,
+    row.parks,
+    row.hash,
+    row.type,
+    row.key,
+    row.fingerprint,
+    row.position,
+    row.stored_at_ms,
+    row.reason,
+    row.redrives,
     attributes,
     body,
-    delivery.sizeBytes,
+    row.size_bytes,
     checksum,
   )
 }

@@ -1,7 +1,9 @@
 /** The parking lot's rows, inside a write transaction. */
+import { crc32 } from 'node:zlib'
 import type { AttemptRecord, LotLane } from '@sluice/core/transport'
+import { entryProof, laneProof } from '../file/format.ts'
 import type { LogDelivery } from '../group/log-delivery.ts'
-import { encodeEnvelope } from '../log/envelope-row.ts'
+import { damagedRow, encodeEnvelope, placeOf } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
 import type { LotDelivery, LotEntryRow } from './lot-delivery.ts'
 
@@ -14,14 +16,30 @@ export interface LaneRow {
   readonly count: number
   /** Number of the commit that last changed it from outside (redrive, discard), for its owner to hear of; 0: none did. */
   readonly news: number
+  readonly lane_sum: number
+  /** 1: its numbers are what was written. */
+  readonly whole: number
 }
 
-const laneColumns = 'id, lane, hash, state, due_at_ms, count, news'
+const laneColumns = `id, lane, hash, state, due_at_ms, count, news, lane_sum, proof IS ${laneProof} AS whole`
 const entryColumns =
-  'id, lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes, checksum'
+  'id, lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes, checksum, ' +
+  `proof IS ${entryProof} AS whole`
+
+/** What of an entry never changes, beside the message: its checksum covers that; `proof` covers the rest. */
+export function entryPlace(position: number, storedAtMs: number, redrives: number): string {
+  return placeOf(position, storedAtMs, redrives)
+}
+
+/** A lane that is not what was written would let its messages wait for ever, or overtake. Throws STORE_CORRUPT. */
+function intact(row: LaneRow): LaneRow {
+  if (row.whole !== 1 || crc32(row.lane) !== row.lane_sum) throw damagedRow(`lane ${row.id} of the parking lot`)
+  return row
+}
 
 export function laneByName(db: Database, groupId: number, lane: string): LaneRow | undefined {
-  return db.get<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND lane = ?`, groupId, lane)
+  const row = db.get<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND lane = ?`, groupId, lane)
+  return row === undefined ? undefined : intact(row)
 }
 
 /** `news`: the commit that makes it, where the owner is to be told; 0, the default, where the owner itself makes it. */
@@ -34,9 +52,10 @@ export function makeLane(
   news = 0,
 ): LaneRow {
   return db.one<LaneRow>(
-    `INSERT INTO lot_lane (group_id, lane, hash, state, due_at_ms, count, news) VALUES (?, ?, ?, ?, ?, 0, ?) RETURNING ${laneColumns}`,
+    `INSERT INTO lot_lane (group_id, lane, lane_sum, hash, state, due_at_ms, count, news) VALUES (?, ?, ?, ?, ?, ?, 0, ?) RETURNING ${laneColumns}`,
     groupId,
     lane,
+    crc32(lane),
     hash,
     at.state,
     at.dueAtMs,
@@ -46,42 +65,50 @@ export function makeLane(
 
 /** All lanes of a group. */
 export function lanesOf(db: Database, groupId: number): LaneRow[] {
-  return db.all<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? ORDER BY id`, groupId)
+  return db.all<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? ORDER BY id`, groupId).map(intact)
 }
 
 /** Lanes of a group that were changed from outside by a commit after `seq`. */
 export function lanesChangedSince(db: Database, groupId: number, seq: number): LaneRow[] {
-  return db.all<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND news > 0 AND news > ? ORDER BY id`, groupId, seq)
+  return db.all<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND news > 0 AND news > ? ORDER BY id`, groupId, seq).map(intact)
 }
 
 export function describeLane(row: LaneRow, partition: string): LotLane {
   return { lane: row.lane, partition, state: row.state, dueAtMs: row.due_at_ms, count: row.count }
 }
 
-/** A lane's first messages. */
+/** A lane's first messages. Throws STORE_CORRUPT where one's place or progress is damaged. */
 export function entriesOf(db: Database, laneId: number, countMax: number): LotEntryRow[] {
-  return db.all<LotEntryRow>(`SELECT ${entryColumns} FROM lot_entry WHERE lane_id = ? ORDER BY seq LIMIT ?`, laneId, countMax)
+  const rows = db.all<LotEntryRow & { readonly whole: number }>(
+    `SELECT ${entryColumns} FROM lot_entry WHERE lane_id = ? ORDER BY seq LIMIT ?`,
+    laneId,
+    countMax,
+  )
+  for (const { id, whole } of rows) if (whole !== 1) throw damagedRow(`message ${id} of the parking lot`)
+  return rows
 }
 
 /** Copies deliveries to the end of a lane. */
 export function appendToLane(db: Database, lane: LaneRow, deliveries: readonly (LogDelivery | LotDelivery)[], first: AttemptRecord | undefined): void {
   const { seq } = db.one<{ seq: number }>('SELECT coalesce(max(seq), 0) AS seq FROM lot_entry WHERE lane_id = ?', lane.id)
   deliveries.forEach((delivery, i) => {
-    const { attributes, body, checksum } = encodeEnvelope(db, delivery.envelope)
     const newer = i === 0 ? first : undefined
+    const position = delivery.fromLot ? delivery.row.position : delivery.position
+    const redrives = delivery.fromLot ? delivery.row.redrives : 0
+    const { attributes, body, checksum } = encodeEnvelope(db, entryPlace(position, delivery.storedAtMs, redrives), delivery.envelope)
     db.run(
       `INSERT INTO lot_entry (lane_id, seq, position, stored_at_ms, attempt, deliveries, not_before_ms, first_delivered_at_ms, note, redrives, attributes, body, size_bytes, checksum)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       lane.id,
       seq + 1 + i,
-      delivery.fromLot ? delivery.row.position : delivery.position,
+      position,
       delivery.storedAtMs,
       newer?.attempt ?? delivery.attempt,
       delivery.deliveries + 1,
       newer?.notBeforeMs ?? delivery.notBeforeMs,
       newer?.firstDeliveredAtMs ?? delivery.firstDeliveredAtMs ?? null,
       newer === undefined ? (delivery.note ?? null) : (newer.note ?? null),
-      delivery.fromLot ? delivery.row.redrives : 0,
+      redrives,
       attributes,
       body,
       delivery.sizeBytes,

@@ -7,7 +7,7 @@ import { voidLane } from '../group/partition-write.ts'
 import { decodeEnvelope } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { LotDelivery } from './lot-delivery.ts'
-import { appendToLane, entriesOf, type LaneRow, laneByName, makeLane, removeEmptyLane } from './lot-rows.ts'
+import { appendToLane, entriesOf, entryPlace, type LaneRow, laneByName, makeLane, removeEmptyLane } from './lot-rows.ts'
 
 /** A group's lanes that wait outside the log: rows of `lot_lane` and `lot_entry`, read by the owner of their partition. */
 export class FileParkingLot implements ParkingLot {
@@ -54,7 +54,13 @@ export class FileParkingLot implements ParkingLot {
     for (const entry of entriesOf(db, row.id, countMax + held)) {
       if (deliveries.length >= countMax) break
       if (partition.lotReads.has(entry.id)) continue
-      const delivery = new LotDelivery(partition, lane, row.hash, entry, decodeEnvelope(db, entry, bus.path))
+      const delivery = new LotDelivery(
+        partition,
+        lane,
+        row.hash,
+        entry,
+        decodeEnvelope(db, entryPlace(entry.position, entry.stored_at_ms, entry.redrives), entry, bus.path),
+      )
       partition.lotReads.set(entry.id, delivery)
       deliveries.push(delivery)
     }

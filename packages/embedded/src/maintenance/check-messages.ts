@@ -1,34 +1,39 @@
 /** Messages outside the log: parking lot, dead letters, delayed ones, schedules. */
+import { type DelayedRow, delayedPlace } from '../delay/delayed-rows.ts'
 import { isWhole } from '../log/envelope-row.ts'
+import { type DeadLetterPlace, deadLetterPlace } from '../lot/dead-letter.ts'
+import { entryPlace } from '../lot/lot-rows.ts'
+import { type ScheduleRow, schedulePlace } from '../schedule/schedule-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import type { Findings } from './findings.ts'
 
 interface MessageRow {
-  readonly id: number | string
-  readonly json: unknown
+  readonly id: number
+  readonly attributes: unknown
   readonly body: unknown
   readonly checksum: unknown
 }
+
+type EntryRow = MessageRow & { readonly position: number; readonly stored_at_ms: number; readonly redrives: number }
 
 const rowsPerRead = 256
 
 export function checkMessages(db: Database, commitSeq: number, findings: Findings): void {
   checkLanes(db, commitSeq, findings)
   const damaged = 'it cannot be delivered'
-  each(db, 'SELECT id, attributes AS json, body, checksum FROM lot_entry WHERE id > ? ORDER BY id LIMIT ?', (row) => {
-    if (!isWhole(db, row.json, row))
-      findings.error('MESSAGE_DAMAGED', `lot_entry ${row.id}`, 'differs from what was written', `${damaged}; its lane waits behind it`)
+  const told = (where: string, means: string, fix?: string): void => findings.error('MESSAGE_DAMAGED', where, 'differs from what was written', means, fix)
+  each<EntryRow>(db, 'SELECT id, position, stored_at_ms, redrives, attributes, body, checksum FROM lot_entry WHERE id > ? ORDER BY id LIMIT ?', (row) => {
+    if (!isWhole(db, entryPlace(row.position, row.stored_at_ms, row.redrives), row.attributes, row))
+      told(`lot_entry ${row.id}`, `${damaged}; its lane waits behind it`)
   })
-  each(db, 'SELECT id, attributes AS json, body, checksum FROM dead_letter WHERE id > ? ORDER BY id LIMIT ?', (row) => {
-    if (!isWhole(db, row.json, row))
-      findings.error('MESSAGE_DAMAGED', `dead_letter ${row.id}`, 'differs from what was written', 'it cannot be listed or redriven')
+  each<DeadLetterPlace & MessageRow>(db, 'SELECT * FROM dead_letter WHERE id > ? ORDER BY id LIMIT ?', (row) => {
+    if (!isWhole(db, deadLetterPlace(row), row.attributes, row)) told(`dead_letter ${row.id}`, 'it cannot be listed or redriven')
   })
-  each(db, 'SELECT id, attributes AS json, body, checksum FROM delayed WHERE id > ? ORDER BY id LIMIT ?', (row) => {
-    if (!isWhole(db, row.json, row)) findings.error('MESSAGE_DAMAGED', `delayed ${row.id}`, 'differs from what was written', damaged)
+  each<DelayedRow>(db, 'SELECT * FROM delayed WHERE id > ? ORDER BY id LIMIT ?', (row) => {
+    if (!isWhole(db, delayedPlace(row.channel_id, row.due_at_ms, row.message_id, row.size_bytes), row.attributes, row)) told(`delayed ${row.id}`, damaged)
   })
-  for (const row of db.all<MessageRow>('SELECT name AS id, message AS json, body, checksum FROM schedule'))
-    if (!isWhole(db, row.json, row))
-      findings.error('MESSAGE_DAMAGED', `schedule ${row.id}`, 'differs from what was written', 'it does not fire', 'Remove the schedule and state it again')
+  for (const row of db.all<ScheduleRow>('SELECT * FROM schedule'))
+    if (!isWhole(db, schedulePlace(row), row.message, row)) told(`schedule ${row.name}`, 'it does not fire', 'Remove the schedule and state it again')
   for (const { id } of db.all<{ id: number }>('SELECT id FROM dead_letter WHERE json_valid(reason) = 0 LIMIT 100'))
     findings.error('MESSAGE_DAMAGED', `dead_letter ${id}`, 'its reason cannot be read', 'it cannot be listed')
   for (const table of ['delayed', 'deduplication']) {
@@ -37,12 +42,12 @@ export function checkMessages(db: Database, commitSeq: number, findings: Finding
   }
 }
 
-function each(db: Database, sql: string, look: (row: MessageRow) => void): void {
+function each<Row extends MessageRow>(db: Database, sql: string, look: (row: Row) => void): void {
   for (let after = -1; ; ) {
-    const rows = db.all<MessageRow>(sql, after, rowsPerRead)
+    const rows = db.all<Row>(sql, after, rowsPerRead)
     for (const row of rows) look(row)
     if (rows.length < rowsPerRead) return
-    after = Number((rows[rows.length - 1] as MessageRow).id)
+    after = (rows[rows.length - 1] as Row).id
   }
 }
 

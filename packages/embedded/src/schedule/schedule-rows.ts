@@ -1,9 +1,9 @@
 /** Recurring schedules, inside a write transaction. */
 import type { Envelope, OutgoingMessage, ScheduleRecord } from '@sluice/core/transport'
-import { damagedRow, isWhole, rowChecksum } from '../log/envelope-row.ts'
+import { damagedRow, isWhole, placeOf, rowChecksum } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
 
-interface ScheduleRow {
+export interface ScheduleRow {
   readonly name: string
   readonly cron: string
   readonly time_zone: string
@@ -14,8 +14,13 @@ interface ScheduleRow {
 }
 const columns = 'name, cron, time_zone, next_at_ms, message, body, checksum'
 
+/** When a schedule fires next is as much worth as what it sends: its checksum covers both. */
+export function schedulePlace(row: Pick<ScheduleRow, 'name' | 'cron' | 'time_zone' | 'next_at_ms'>): string {
+  return placeOf(row.name, row.cron, row.time_zone, row.next_at_ms)
+}
+
 function record(db: Database, row: ScheduleRow): ScheduleRecord {
-  if (!isWhole(db, row.message, row)) throw damagedRow(`the schedule ${row.name}`)
+  if (!isWhole(db, schedulePlace(row), row.message, row)) throw damagedRow(`the schedule ${row.name}`)
   const { attributes, ...message } = JSON.parse(row.message) as Omit<OutgoingMessage, 'envelope'> & { readonly attributes: Omit<Envelope, 'body'> }
   return {
     name: row.name,
@@ -33,20 +38,18 @@ export function putSchedule(db: Database, schedule: ScheduleRecord): ScheduleRec
     ...message
   } = schedule.message
   const json = JSON.stringify({ ...message, attributes })
-  const row = db.one<ScheduleRow>(
-    `INSERT INTO schedule (${columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-     ON CONFLICT (name) DO UPDATE SET message = ?5, body = ?6, checksum = ?7,
-       next_at_ms = iif(cron = ?2 AND time_zone = ?3, next_at_ms, ?4), cron = ?2, time_zone = ?3
-     RETURNING ${columns}`,
-    schedule.name,
-    schedule.cron,
-    schedule.timeZone,
-    schedule.nextAtMs,
-    json,
-    body,
-    rowChecksum(db, json, body),
-  )
+  const known = db.get<ScheduleRow>(`SELECT ${columns} FROM schedule WHERE name = ?`, schedule.name)
+  const same =
+    known !== undefined && known.cron === schedule.cron && known.time_zone === schedule.timeZone && isWhole(db, schedulePlace(known), known.message, known)
+  const place = { name: schedule.name, cron: schedule.cron, time_zone: schedule.timeZone, next_at_ms: same ? known.next_at_ms : schedule.nextAtMs }
+  const row: ScheduleRow = { ...place, message: json, body, checksum: rowChecksum(db, schedulePlace(place), json, body) }
+  store(db, row)
   return record(db, row)
+}
+
+function store(db: Database, row: ScheduleRow): void {
+  const { name, cron, time_zone: timeZone, next_at_ms: nextAtMs, message, body, checksum } = row
+  db.run(`INSERT OR REPLACE INTO schedule (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)`, name, cron, timeZone, nextAtMs, message, body, checksum)
 }
 
 export function removeSchedule(db: Database, name: string): boolean {
@@ -59,5 +62,10 @@ export function schedules(db: Database): ScheduleRecord[] {
 
 /** Compare and set: false if somebody else has fired it. */
 export function advanceSchedule(db: Database, name: string, expectedAtMs: number, nextAtMs: number): boolean {
-  return db.run('UPDATE schedule SET next_at_ms = ? WHERE name = ? AND next_at_ms = ?', nextAtMs, name, expectedAtMs) === 1
+  const row = db.get<ScheduleRow>(`SELECT ${columns} FROM schedule WHERE name = ? AND next_at_ms = ?`, name, expectedAtMs)
+  if (row === undefined) return false
+  if (!isWhole(db, schedulePlace(row), row.message, row)) throw damagedRow(`the schedule ${name}`)
+  const next = { ...row, next_at_ms: nextAtMs }
+  store(db, { ...next, checksum: rowChecksum(db, schedulePlace(next), row.message, row.body) })
+  return true
 }

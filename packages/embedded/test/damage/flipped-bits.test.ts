@@ -118,7 +118,9 @@ async function flipAll(t: TestContext, path: string, suffixes: readonly string[]
   let without = 0
   let detected = 0
   for (let n = 0; n < flips; n++) {
-    const at = Math.floor(random() * bytes.length)
+    let at = Math.floor(random() * bytes.length)
+    // Most of a small database is room that is not used: three of four flips are in what is.
+    if (n % 4 !== 0) while (bytes[at] === 0) at = Math.floor(random() * bytes.length)
     const bit = 1 << Math.floor(random() * 8)
     copy(path, torn, suffixes)
     const changed = Buffer.from(bytes)
