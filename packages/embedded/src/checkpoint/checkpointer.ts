@@ -20,6 +20,10 @@ const frameBytes = 4096 + 24
 /** RESTART holds the write lock while it syncs: only when at most so many frames are left to move. */
 const restartFramesMax = 512
 const idleTurnMs = 20
+/** Room that is kept ahead in the WAL file once it is in use, bytes; up to where it is restarted, and what comes meanwhile. */
+const aheadBytes: number = 1024 * 1024
+const aheadFromBytes: number = 256 * 1024
+const spaceBytesMax: number = 20 * 1024 * 1024
 
 /** What the worker answers. `null`: it failed; another turn will come. */
 export interface CheckpointResult {
@@ -45,6 +49,9 @@ export class Checkpointer {
   #commits = 0
   #lookedAtMs = 0
   #worker: Worker | undefined
+  /** Used part of the WAL when it was last moved into the database file, bytes. */
+  #movedBytes = 0
+  #spaceBytesMax: number
   #running = false
   #closed = false
   #gated = false
@@ -55,6 +62,7 @@ export class Checkpointer {
     const { walBytesMax } = bus.options
     this.#passiveBytes = Math.min(passiveBytesMax, walBytesMax / 4)
     this.#restartBytes = Math.min(restartBytesMax, walBytesMax / 2)
+    this.#spaceBytesMax = Math.min(spaceBytesMax, walBytesMax)
   }
 
   /** After each commit of this process. */
@@ -63,7 +71,25 @@ export class Checkpointer {
     const nowMs = performance.now()
     if (nowMs - this.#lookedAtMs < lookMs) return
     this.#lookedAtMs = nowMs
-    if (this.#bus.sync.walBytes() >= this.#passiveBytes) void this.#run()
+    const { sizeBytes, usedBytes } = this.#bus.sync.space()
+    if (usedBytes < this.#movedBytes) this.#movedBytes = 0
+    if (usedBytes >= this.#restartBytes || usedBytes - this.#movedBytes >= this.#passiveBytes) {
+      this.#movedBytes = usedBytes
+      void this.#run()
+    } else if (usedBytes >= aheadFromBytes && sizeBytes - usedBytes < aheadBytes && sizeBytes < this.#spaceBytesMax) this.#makeRoom()
+  }
+
+  // In a transaction of its own: nobody else writes the WAL while it holds the write lock.
+  #makeRoom(): void {
+    this.#bus.writer
+      .write(
+        () => {
+          // Nothing more is asked of a disk that is full.
+          if (!this.#bus.sync.extend()) this.#spaceBytesMax = 0
+        },
+        { sync: 'soon' },
+      )
+      .catch(() => undefined)
   }
 
   async #run(): Promise<void> {

@@ -10,9 +10,11 @@
  */
 import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync, statSync } from 'node:fs'
 import { SluiceError, toError } from '@sluice/core/transport'
+import { extendWal, type WalSpace, walSpace } from './wal-space.ts'
 
 /** On the loop only while syncs take less than this: two thread hops cost 30 to 60 µs, a stall costs everybody. */
 const onLoopMsMax = 0.5
+const slowShareMax = 0.3
 
 /** The system calls, so that a test can delay or fail them. */
 export interface SyncCalls {
@@ -33,8 +35,9 @@ export class WalSync {
   #running = false
   #wanted = false
   #failed: SluiceError | undefined
-  // Time of recent syncs, ms; starts pessimistic, so that the first ones run off the loop.
-  #recentMs = 10
+  // Share of slow ones among recent syncs; starts pessimistic, so that the first ones run off the loop. A share and no mean:
+  // one sync of 20 ms among fast ones says nothing about the next.
+  #slowShare = 1
   #idle: (() => void) | undefined
 
   constructor(path: string, calls: SyncCalls, onSynced: (seq: number) => void, onFailed: (error: SluiceError) => void) {
@@ -60,7 +63,7 @@ export class WalSync {
 
   /** Opens the WAL; the connection must have read before (that creates the file). */
   open(): void {
-    this.#fd = openSync(this.#walPath, 'r')
+    this.#fd = openSync(this.#walPath, 'r+')
   }
 
   /** A commit is known to be complete, ours or one that was read. */
@@ -86,7 +89,7 @@ export class WalSync {
       this.#wanted = true
       return
     }
-    if (alone && this.#recentMs < onLoopMsMax) this.#syncOnLoop(this.#fd)
+    if (alone && this.#slowShare < slowShareMax) this.#syncOnLoop(this.#fd)
     else this.#syncOffLoop(this.#fd)
   }
 
@@ -116,7 +119,7 @@ export class WalSync {
   }
 
   #finished(fd: number, seq: number, tookMs: number, error: Error | null): void {
-    this.#recentMs += (tookMs - this.#recentMs) / 8
+    this.#slowShare += ((tookMs < onLoopMsMax ? 0 : 1) - this.#slowShare) / 8
     const failure = error ?? this.#moved(fd)
     if (failure !== null) {
       this.#failed = new SluiceError('STORE_SYNC_FAILED', `the bus file's log could not be written to the disk: ${failure.message}`, {
@@ -154,9 +157,14 @@ export class WalSync {
     this.vouched(seq)
   }
 
-  /** Bytes of the WAL file now. */
-  walBytes(): number {
-    return this.#fd === undefined ? 0 : fstatSync(this.#fd).size
+  /** Size of the WAL file and what is used of it. */
+  space(): WalSpace {
+    return this.#fd === undefined ? { sizeBytes: 0, usedBytes: 0 } : walSpace(this.#fd)
+  }
+
+  /** Makes room ahead, so that syncs need not make the file grow; inside a write transaction only. Says whether it did. */
+  extend(): boolean {
+    return this.#fd !== undefined && extendWal(this.#fd, this.#walPath)
   }
 
   /** Waits for a sync under way, then closes the descriptor. Before the connection is closed. */
