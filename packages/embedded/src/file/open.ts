@@ -3,12 +3,13 @@ import { realpathSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { newId, SluiceError } from '@sluice/core/transport'
+import { usersOf } from '../lease/users.ts'
 import { Database, type SqliteConnection, type SqliteFactory } from '../sqlite/connection.ts'
 import { sqliteFailure, storeError } from '../sqlite/errors.ts'
 import { newerFormat } from './commit-number.ts'
 import { createFile, createFolder, fileError, refuseNetworkFileSystem, restrictFile, syncFolder } from './file-system.ts'
 import { applicationId, formatVersion, schema } from './format.ts'
-import { migrate } from './migrate.ts'
+import { migrateFile, olderInUse } from './migrate.ts'
 import { verifySteeringRows } from './verify-rows.ts'
 
 /** How long opening waits for other processes that create, migrate or recover the same file. */
@@ -49,11 +50,16 @@ export async function openFile(path: string, factory: SqliteFactory): Promise<Op
     throw storeError(error, path)
   }
   const db = new Database(connection)
+  let older: number | undefined
   try {
     db.exec('PRAGMA busy_timeout = 0')
     // Any statement can meet a lock, for preparing it reads the schema: another process recovers the log, or deletes it.
     const busId = await retryWhileBusy(path, () => {
       refuseUnsoundSqlite(db)
+      const version = readFormat(db, real)
+      older = version !== 0 && version < formatVersion ? version : undefined
+      if (older !== undefined) migrateFile(db, older)
+      older = undefined
       prepareFile(db, real)
       verifySteeringRows(db, real)
       return db.one<{ bus_id: string }>('SELECT bus_id FROM state').bus_id
@@ -62,8 +68,10 @@ export async function openFile(path: string, factory: SqliteFactory): Promise<Op
     restrictFile(real)
     return { db, path: real, busId, created }
   } catch (error) {
+    const failure = storeError(error, path)
+    const told = older !== undefined && failure.code === 'STORE_BUSY' ? olderInUse(path, older, usersOf(db), failure) : failure
     db.close()
-    throw storeError(error, path)
+    throw told
   }
 }
 
@@ -82,7 +90,8 @@ export function configure(db: Database): void {
   }
 }
 
-function prepareFile(db: Database, path: string): void {
+/** The format of a bus file, 0 for an empty one; nothing is written. Throws STORE_NOT_A_BUS, STORE_NEWER_FORMAT. */
+function readFormat(db: Database, path: string): number {
   const { user_version: version } = db.one<{ user_version: number }>('PRAGMA user_version')
   const { application_id: application } = db.one<{ application_id: number }>('PRAGMA application_id')
   const { tables } = db.one<{ tables: number }>('SELECT count(*) AS tables FROM sqlite_schema')
@@ -93,9 +102,11 @@ function prepareFile(db: Database, path: string): void {
       fix: 'Point the URL at another file; this one was not touched',
     })
   }
-  if (version > formatVersion) {
-    throw newerFormat(version, path)
-  }
+  if (version > formatVersion) throw newerFormat(version, path)
+  return version
+}
+
+function prepareFile(db: Database, path: string): void {
   // Only now is anything written: switching to WAL changes the header.
   const { journal_mode: mode } = db.one<{ journal_mode: string }>('PRAGMA journal_mode = WAL')
   if (mode !== 'wal')
@@ -103,23 +114,20 @@ function prepareFile(db: Database, path: string): void {
       fix: 'Put the bus file on a local disk that the process may write',
     })
   configure(db)
-  if (version === formatVersion) {
-    // A read-only file opens well and fails at the first message; better to say so now.
-    db.exec('BEGIN IMMEDIATE')
-    db.exec('ROLLBACK')
-    return
-  }
   // The schema is made durable with FULL: whoever opens next must find all of it or nothing.
   db.exec('PRAGMA synchronous = FULL')
+  // A read-only file opens well and fails at the first message; better to say so now.
   db.exec('BEGIN IMMEDIATE')
   try {
-    const now = db.one<{ user_version: number }>('PRAGMA user_version').user_version
-    if (now === 0) {
+    const { user_version: version } = db.one<{ user_version: number }>('PRAGMA user_version')
+    // A newer build may have had it since its format was read: before the log is in use, no lock keeps others out.
+    if (version > formatVersion) throw newerFormat(version, path)
+    if (version === 0) {
       db.exec(schema)
       db.run('INSERT INTO state VALUES (1, 0, 0, NULL, 0, ?, ?, ?)', newId(), Date.now(), formatVersion)
       db.exec(`PRAGMA application_id = ${applicationId}`)
       db.exec(`PRAGMA user_version = ${formatVersion}`)
-    } else if (now < formatVersion) migrate(db, now)
+    }
     db.exec('COMMIT')
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK')

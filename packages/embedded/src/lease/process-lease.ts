@@ -11,6 +11,7 @@ import { currentProcess, isCertainlyDead, machineTime, type ProcessIdentity } fr
 
 interface ProcessRow {
   readonly id: number
+  readonly instance: string
   readonly boot_id: string
   readonly pid_namespace: string
   readonly pid: number
@@ -46,7 +47,7 @@ export class ProcessLease {
   /** Inside a write transaction: this process's row, made or made again. */
   ensure(db: Database): number {
     const deadlineMs = this.#nowMs() + this.leaseMs
-    if (this.#id !== undefined && db.run('UPDATE process SET deadline_ms = ? WHERE id = ?', deadlineMs, this.#id) === 1) {
+    if (this.#id !== undefined && this.#write(db, this.#id, deadlineMs)) {
       this.#deadlineMs = deadlineMs
       return this.#id
     }
@@ -66,6 +67,11 @@ export class ProcessLease {
     return id
   }
 
+  /** false: there is no such row. The id alone does not tell: that of an undone transaction may have become another's. */
+  #write(db: Database, id: number, deadlineMs: number): boolean {
+    return db.run('UPDATE process SET deadline_ms = ? WHERE id = ? AND instance = ?', deadlineMs, id, this.#bus.context.instanceId) === 1
+  }
+
   /** Renews the lease. `lost`: others removed this process; its members and partitions are gone. */
   renew(lost: () => void): void {
     const id = this.#id
@@ -76,7 +82,7 @@ export class ProcessLease {
     this.#bus.writer
       .write(
         (db) => {
-          found = db.run('UPDATE process SET deadline_ms = ? WHERE id = ?', deadlineMs, id) === 1
+          found = this.#write(db, id, deadlineMs)
         },
         { sync: 'committed' },
       )
@@ -85,7 +91,8 @@ export class ProcessLease {
           this.#renewing = false
           if (found) this.#deadlineMs = deadlineMs
           else {
-            this.#id = undefined
+            // Unless it has joined again meanwhile.
+            if (this.#id === id) this.#id = undefined
             lost()
           }
         },
@@ -99,8 +106,8 @@ export class ProcessLease {
   gone(): readonly number[] {
     const nowMs = this.#nowMs()
     return this.#bus.db
-      .all<ProcessRow>('SELECT id, boot_id, pid_namespace, pid, pid_started, deadline_ms FROM process')
-      .filter((row) => row.id !== this.#id && this.#isGone(row, nowMs))
+      .all<ProcessRow>('SELECT id, instance, boot_id, pid_namespace, pid, pid_started, deadline_ms FROM process')
+      .filter((row) => !(row.id === this.#id && row.instance === this.#bus.context.instanceId) && this.#isGone(row, nowMs))
       .map((row) => row.id)
   }
 
@@ -115,7 +122,7 @@ export class ProcessLease {
     const nowMs = this.#nowMs()
     const groups = new Set<number>()
     for (const id of processIds) {
-      const row = db.get<ProcessRow>('SELECT id, boot_id, pid_namespace, pid, pid_started, deadline_ms FROM process WHERE id = ?', id)
+      const row = db.get<ProcessRow>('SELECT id, instance, boot_id, pid_namespace, pid, pid_started, deadline_ms FROM process WHERE id = ?', id)
       if (row === undefined || !this.#isGone(row, nowMs)) continue
       for (const member of db.all<{ group_id: number }>('DELETE FROM member WHERE process_id = ? RETURNING group_id', id)) groups.add(member.group_id)
       db.run('DELETE FROM process WHERE id = ?', id)
@@ -126,8 +133,8 @@ export class ProcessLease {
   /** Inside a write transaction: this process leaves. */
   leave(db: Database): void {
     if (this.#id === undefined) return
-    db.run('DELETE FROM member WHERE process_id = ?', this.#id)
-    db.run('DELETE FROM process WHERE id = ?', this.#id)
+    if (db.run('DELETE FROM process WHERE id = ? AND instance = ?', this.#id, this.#bus.context.instanceId) === 1)
+      db.run('DELETE FROM member WHERE process_id = ?', this.#id)
     this.#id = undefined
   }
 }

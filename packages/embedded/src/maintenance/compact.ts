@@ -9,9 +9,10 @@
  */
 import { statSync } from 'node:fs'
 import { type CompactReport, SluiceError } from '@sluice/core/transport'
+import { usersOf } from '../lease/users.ts'
 import { sqliteFailure, storeError } from '../sqlite/errors.ts'
 import { checkFile } from './check.ts'
-import { openExisting, usersOf } from './existing-file.ts'
+import { openExisting } from './existing-file.ts'
 
 export async function compactFile(from: string): Promise<CompactReport> {
   // Writing a damaged file anew would spread the damage, and destroy what is needed to find its cause.
@@ -24,7 +25,8 @@ export async function compactFile(from: string): Promise<CompactReport> {
   const { db, path } = openExisting(from, false)
   try {
     db.exec('PRAGMA busy_timeout = 0')
-    db.exec('PRAGMA synchronous = FULL')
+    // EXTRA: a journal whose deletion the disk forgot would later undo what was written in WAL mode on top.
+    db.exec('PRAGMA synchronous = EXTRA')
     const bytesBefore = bytesOf(path)
     try {
       db.exec('PRAGMA locking_mode = EXCLUSIVE')

@@ -1,12 +1,11 @@
 /** Opening a bus file for maintenance: one that exists, of this format; nothing is created and nothing migrated. */
 import { existsSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { type FileUser, SluiceError } from '@sluice/core/transport'
+import { SluiceError } from '@sluice/core/transport'
 import { newerFormat } from '../file/commit-number.ts'
 import { refuseNetworkFileSystem } from '../file/file-system.ts'
 import { applicationId, formatVersion } from '../file/format.ts'
 import { refuseUnsoundSqlite } from '../file/open.ts'
-import { currentProcess, isCertainlyDead } from '../lease/machine.ts'
 import { Database } from '../sqlite/connection.ts'
 import { storeError } from '../sqlite/errors.ts'
 
@@ -39,15 +38,4 @@ export function openExisting(path: string, readOnly: boolean): { readonly db: Da
     db.close()
     throw storeError(error, path)
   }
-}
-
-/** Processes that consume from the file and are alive, as far as this one can tell. */
-export function usersOf(db: Database): FileUser[] {
-  const self = currentProcess()
-  return db
-    .all<{ service: string; pid: number; pid_started: string; boot_id: string; pid_namespace: string }>(
-      'SELECT service, pid, pid_started, boot_id, pid_namespace FROM process ORDER BY id',
-    )
-    .filter((row) => !isCertainlyDead({ bootId: row.boot_id, pidNamespace: row.pid_namespace, pid: row.pid, pidStarted: row.pid_started }, self))
-    .map(({ service, pid }) => ({ service, pid }))
 }
