@@ -3,8 +3,10 @@
  * swarm of crash runs with real processes. Exit 1 if any fails; its seed, command and history are printed.
  */
 import { spawnSync } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type ActorPlace, summary, type TortureProfile, torture } from '../src/crash/torture/index.ts'
+import { type ActorPlace, summary, type TorturePlan, type TortureProfile, torture } from '../src/crash/torture/index.ts'
 
 const { values } = parseArgs({
   options: {
@@ -25,10 +27,10 @@ const moduleName = modules[scheme]
 if (moduleName === undefined) throw new Error(`no transport for ${values.url}: there is ${Object.keys(modules).join(', ')}`)
 const here = import.meta.resolve('./torture-file.ts')
 const isFile = scheme === 'file'
-const place: ActorPlace = {
+const place = ({ leaseMs, walBytesMax }: TorturePlan): ActorPlace => ({
   module: { module: import.meta.resolve(moduleName), export: 'transport' },
   url: isFile ? 'file:{folder}/bus.db' : values.url,
-  options: isFile ? { embedded: { leaseMs: 1_000 } } : {},
+  options: isFile ? { embedded: { leaseMs, walBytesMax } } : {},
   ...(isFile
     ? {
         transaction: { module: here, export: 'beginTransaction' },
@@ -36,7 +38,9 @@ const place: ActorPlace = {
         otherTransaction: { module: here, export: 'beginOtherTransaction' },
       }
     : {}),
-}
+})
+// Processes are started by the hundred; what they load is the same.
+process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'sluice-torture-compile-cache')
 const seed = Number(values.seed)
 const runs = values.runs === undefined ? (values.minutes === undefined ? 20 : Number.POSITIVE_INFINITY) : Number(values.runs)
 const startMs = performance.now()

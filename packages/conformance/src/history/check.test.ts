@@ -37,6 +37,24 @@ const inH = (lines: readonly Line[]): Line[] => lines.map((line) => ({ ...line, 
 const byAnother = (lines: readonly Line[]): Line[] => lines.map((line) => ({ ...line, proc: 'c2' }))
 
 const good: Record<string, Line[]> = {
+  'accepted while a replay goes on, and again after it': [
+    ...s('a', 0),
+    { type: 'invoke', f: 'replay', group: 'g' },
+    ...done('a'),
+    { type: 'ok', f: 'replay', group: 'g' },
+    begin('a'),
+    end('a'),
+    did('accept', 'a'),
+  ],
+  'a replay of which nobody knows': [
+    ...s('a', 0),
+    { type: 'invoke', f: 'replay', group: 'g' },
+    { type: 'info', f: 'replay', group: 'g' },
+    ...done('a'),
+    begin('a'),
+    end('a'),
+    did('accept', 'a'),
+  ],
   'a frozen holder thaws and begins what it held': [...s('a', 0), fault('freeze'), ...byAnother(done('a')), begin('a'), end('a', 'info')],
   'one message': [...s('a', 0), ...done('a')],
   'two of a key': [...s('a', 0), ...s('b', 1), ...done('a'), ...done('b')],
@@ -325,6 +343,16 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
     'delivered to another member after its acceptance',
     'I8',
     [...s('a', 0), ...done('a'), fault('death'), begin('a', { proc: 'c2' }), end('a', 'ok', { proc: 'c2' })],
+  ],
+  [
+    'a replay that was over before the acceptance',
+    'I8',
+    [...s('a', 0), { type: 'invoke', f: 'replay', group: 'g' }, { type: 'ok', f: 'replay', group: 'g' }, ...done('a'), begin('a'), end('a')],
+  ],
+  [
+    'a replay that was refused',
+    'I8',
+    [...s('a', 0), { type: 'invoke', f: 'replay', group: 'g' }, ...done('a'), { type: 'fail', f: 'replay', group: 'g' }, begin('a'), end('a')],
   ],
   ['a replay of another group', 'I8', [...s('a', 0), ...done('a'), { type: 'ok', f: 'replay', group: 'h', id: 'a' }, begin('a'), end('a')]],
   ['one attempt too many', 'I9', [...s('a', 0), ...failed('a'), ...failed('a'), dead('a', { attempt: 2, attemptsMax: 1 })]],

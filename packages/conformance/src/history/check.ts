@@ -61,7 +61,7 @@ function isStillDead(fate: Fate): boolean {
 }
 
 function replayed(model: HistoryModel, fate: Fate, from: number, to: number): boolean {
-  return model.replays.some((r) => r.group === fate.group && r.i > from && r.i < to) || fate.redrives.some((r) => r > from && r < to)
+  return model.replays.some((r) => r.group === fate.group && r.endedAt > from && r.invokedAt < to) || fate.redrives.some((r) => r > from && r < to)
 }
 
 function faultBetween(model: HistoryModel, proc: string, from: number, to: number): boolean {

@@ -51,7 +51,7 @@ export interface HistoryEvent {
   readonly sinceNs?: number
 }
 
-/** What a line is about. `lease`: a member was granted a partition; `replay`: a person asked for messages again. */
+/** What a line is about. `lease`: a member was granted a partition; `replay`: a person asks for messages again. */
 export type HistoryOperation =
   | 'send'
   | 'tx'

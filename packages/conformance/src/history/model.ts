@@ -40,6 +40,13 @@ export interface Fate {
   readonly ends: number[]
 }
 
+/** A person asked for messages of a group again: somewhere between two lines, it took effect. */
+export interface Replay {
+  readonly group: string | undefined
+  readonly invokedAt: number
+  endedAt: number
+}
+
 /** The history, indexed. */
 export class HistoryModel {
   readonly events: readonly HistoryEvent[]
@@ -48,7 +55,7 @@ export class HistoryModel {
   readonly fates: Map<string, Fate> = new Map()
   readonly transactions: Map<string, { invokedAt: number; endedAt: number; outcome: 'ok' | 'fail' | 'info' }> = new Map()
   readonly faults: HistoryEvent[] = []
-  readonly replays: HistoryEvent[] = []
+  readonly replays: Replay[] = []
   readonly leases: HistoryEvent[] = []
   readonly unrouted: Set<string> = new Set()
   readonly malformed: Violation[] = []
@@ -92,8 +99,7 @@ export class HistoryModel {
         this.faults.push(event)
         return
       case 'replay':
-        if (event.type !== 'fail') this.replays.push(event)
-        return
+        return this.#readReplay(event)
       case 'lease':
         if (event.type === 'ok') this.leases.push(event)
         return
@@ -137,6 +143,15 @@ export class HistoryModel {
       known.outcome = event.type
       known.endedAt = event.i
     }
+  }
+
+  #readReplay(event: HistoryEvent): void {
+    const open = this.replays.findLastIndex(({ group, endedAt }) => group === event.group && endedAt === Number.POSITIVE_INFINITY)
+    if (event.type === 'invoke') this.replays.push({ group: event.group, invokedAt: event.i, endedAt: Number.POSITIVE_INFINITY })
+    else if (open === -1) this.replays.push({ group: event.group, invokedAt: event.i, endedAt: event.i })
+    else if (event.type === 'fail') this.replays.splice(open, 1)
+    // Nobody knows whether it happens after all: its end stays open.
+    else if (event.type === 'ok') (this.replays[open] as Replay).endedAt = event.i
   }
 
   #readFate(event: HistoryEvent): void {

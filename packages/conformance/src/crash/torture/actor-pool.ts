@@ -5,6 +5,8 @@ import type { ActorCommand, ActorOrder, ActorReport, DrainStatus, Operation } fr
 const actorPath = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './actor-process.ts' : './actor-process.js', import.meta.url))
 /** A loaded machine is slow; a process that says nothing for so long hangs. */
 const answerMs = 60_000
+/** strace 6.1 waits for ever for a thread that its tracee's death took along; and the tracee, dead, waits for strace. */
+const detachMs = 500
 
 /** One process, which can play several parts in its life. */
 export class ActorProcess {
@@ -70,7 +72,11 @@ export class ActorProcess {
     })
     tracer.on('error', () => {})
     return new Promise((resolve) => {
-      const end = (): void => void tracer.kill('SIGTERM')
+      const end = (): void => {
+        tracer.kill('SIGTERM')
+        const timer = setTimeout(() => tracer.kill('SIGKILL'), detachMs)
+        tracer.once('exit', () => clearTimeout(timer))
+      }
       // "Process … attached" is the first it says.
       tracer.stderr.once('data', () => resolve(end))
       tracer.once('exit', () => resolve(() => {}))

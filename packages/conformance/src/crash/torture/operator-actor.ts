@@ -72,9 +72,20 @@ export class OperatorActor implements Actor {
         await this.#transport?.declare({ channels: [{ name: orderChannel, kind: 'events', partitions: this.#partitions }], groups: [] })
         return undefined
       case 'replay':
-        this.#recorder.record({ type: 'info', f: 'replay', channel: orderChannel, group })
-        await admin.replay(orderChannel, group, undefined, undefined)
-        return undefined
+        return this.#replay(group)
+    }
+  }
+
+  /** Who accepted while it went on was told so before the file said otherwise. */
+  async #replay(group: string): Promise<undefined> {
+    const about = { f: 'replay', channel: orderChannel, group } as const
+    this.#recorder.record({ ...about, type: 'invoke' })
+    try {
+      await (this.#transport as Transport).admin.replay(orderChannel, group, undefined, undefined)
+      this.#recorder.record({ ...about, type: 'ok' })
+    } catch (error) {
+      // Refused (a lane waits in the lot), or nobody knows.
+      this.#recorder.record({ ...about, type: (error as { code?: unknown }).code === 'UNSUPPORTED' ? 'fail' : 'info' })
     }
   }
 

@@ -1,11 +1,12 @@
 import type { ActorPlace } from './actor-order.ts'
 import { ActorPool } from './actor-pool.ts'
-import { type PlaceAbilities, type TortureProfile, torturePlan } from './plan.ts'
+import { type PlaceAbilities, type TorturePlan, type TortureProfile, torturePlan } from './plan.ts'
 import { type RunResult, TortureRun } from './run.ts'
 
 /** What a swarm of crash runs is told. */
 export interface SwarmOptions {
-  readonly place: ActorPlace
+  /** Where a run takes place. */
+  readonly place: (plan: TorturePlan) => ActorPlace
   readonly able: PlaceAbilities
   /** Of the first run; the others follow. */
   readonly seed: number
@@ -57,7 +58,8 @@ export async function torture(options: SwarmOptions): Promise<SwarmTotals> {
     const pool = new ActorPool()
     while (next < options.seed + options.runs && performance.now() < endMs) {
       const seed = next++
-      const result = await new TortureRun(torturePlan(seed, options.able, options.profile), options.place, pool).run()
+      const plan = torturePlan(seed, options.able, options.profile)
+      const result = await new TortureRun(plan, options.place(plan), pool).run()
       add(totals, result, seed)
       if (result.kept !== undefined) explain(options, seed, result)
       else if (totals.runs % 50 === 0) options.say(summary(totals))
