@@ -16,6 +16,8 @@ import { SharedReads } from './sqlite/shared-reads.ts'
 
 /** How long rows beyond the last sync wait for their writer to ring before this process syncs them itself, ms. */
 const foreignSyncGraceMs = 3
+/** A look costs a query: after commits of this process itself, at most one in this time, ms. */
+const ownLookMs = 1
 const cacheBytesMax: number = 8 * 1024 * 1024
 
 interface StateRow {
@@ -53,6 +55,9 @@ export class BusFile {
   #changeSeq = 0
   #foreignSync: NodeJS.Timeout | undefined
   #recovery: NodeJS.Timeout | undefined
+  #ownLook: NodeJS.Timeout | undefined
+  /** A transaction of this process changed members, groups or lots since the last look. */
+  #changedHere = false
   #looking = false
   #closed = false
   /** Time of the next delayed message, ms since the epoch, as last read; null: none. */
@@ -80,8 +85,15 @@ export class BusFile {
           return
         }
         this.#doorbell.ring(seq)
-        // This process hears no doorbell of its own.
-        this.look()
+        // This process hears no doorbell of its own. What it wrote itself it knows; the rest can wait until callers were told.
+        if (this.#changedHere) this.look()
+        else {
+          this.#wake()
+          this.#ownLook ??= setTimeout(() => {
+            this.#ownLook = undefined
+            this.look()
+          }, ownLookMs).unref()
+        }
       },
       committed: () => this.checkpointer.committed(),
     })
@@ -140,6 +152,7 @@ export class BusFile {
   look(): void {
     if (this.#closed || this.#looking) return
     this.#looking = true
+    this.#changedHere = false
     try {
       this.sync.vouched(this.#doorbell.syncedSeq())
       const changed = this.#take(this.#state())
@@ -158,6 +171,7 @@ export class BusFile {
 
   /** Inside a write transaction: tells all processes, this one included, that members, groups or lots changed. */
   markChanged(db: Database): void {
+    this.#changedHere = true
     db.run('UPDATE state SET change_seq = change_seq + 1')
   }
 
@@ -246,6 +260,7 @@ export class BusFile {
     await this.writer.drain()
     this.#closed = true
     clearTimeout(this.#foreignSync)
+    clearTimeout(this.#ownLook)
     clearTimeout(this.#recovery)
     await this.checkpointer.close()
     await this.sync.close()

@@ -28,9 +28,10 @@ export interface BlockPlace {
 /** Bytes before the hashes. */
 export const headBytes = 20
 
+const numbers: DataView = new DataView(new ArrayBuffer(48))
+
 /** The first checksum. */
 export function placeChecksum(data: Uint8Array, place: BlockPlace, count: number, bytes: number): number {
-  const numbers = new DataView(new ArrayBuffer(48))
   const { channelId, first, seq, storedAtMs } = place
   numbers.setFloat64(0, channelId, true)
   numbers.setFloat64(8, first, true)

@@ -3,7 +3,8 @@
  * its commit is the send. Nothing relays: that is the outbox.
  *
  * After the commit the rows are synced here and the doorbell is rung. The commit is noticed by looking at the file's
- * commit number, first in the next turn of the loop, then at growing intervals up to 10 ms, while the transaction is open.
+ * commit number, in the next turn of the loop or a millisecond after the last look, then at growing intervals up to 10 ms, while
+ * the transaction is open.
  * (A process that dies between commit and doorbell delays delivery until somebody looks: at most a second.)
  *
  * A connection with `synchronous = FULL` has synced the WAL in its commit, so nothing is synced again: 0.45 of a plain
@@ -19,13 +20,17 @@ import { Database, type SqliteConnection } from '../sqlite/connection.ts'
 import { sqliteFailure, storeError } from '../sqlite/errors.ts'
 
 const lookMsMax = 10
+/** Looks of a stream of transactions are this far apart: a look and its doorbell cost half a transaction. */
+const lookEveryMs = 1
 /** On macOS a sync that SQLite asks for may end in the drive's cache. */
 const fullIsDurable: boolean = process.platform !== 'darwin'
 
-/** What was sent last through a connection. */
+/** What was sent through a connection and is not announced yet. */
 interface Watched {
-  readonly seq: number
-  /** `PRAGMA data_version` inside its transaction, where its commit is durable by itself. */
+  /** Numbers that its commits may have: those of the first and of the last transaction. */
+  first: number
+  readonly last: number
+  /** `PRAGMA data_version` inside the last transaction, where its commit is durable by itself. */
   readonly dataVersion: number | undefined
 }
 
@@ -34,6 +39,9 @@ export class LentTransactions {
   readonly #known: WeakMap<SqliteConnection, Database> = new WeakMap()
   readonly #watched: Map<Database, Watched> = new Map()
   #timer: NodeJS.Timeout | undefined
+  #lookedAtMs = 0
+  /** A look comes within {@link lookEveryMs}. */
+  #soon = false
   #immediate: NodeJS.Immediate | undefined
 
   constructor(bus: BusFile) {
@@ -114,25 +122,33 @@ export class LentTransactions {
   }
 
   #watch(db: Database, seq: number): void {
-    this.#watched.set(db, { seq, dataVersion: syncsItself(db) ? dataVersion(db) : undefined })
-    this.#immediate ??= setImmediate(() => {
-      this.#immediate = undefined
-      this.#look(1)
-    })
+    const dataVersionNow = syncsItself(db) ? dataVersion(db) : undefined
+    this.#watched.set(db, { first: this.#watched.get(db)?.first ?? seq, last: seq, dataVersion: dataVersionNow })
+    if (this.#soon) return
+    this.#soon = true
+    if (performance.now() - this.#lookedAtMs < lookEveryMs) {
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(() => this.#look(lookEveryMs), lookEveryMs)
+    } else this.#immediate = setImmediate(() => this.#look(lookEveryMs))
   }
 
   #look(delayMs: number): void {
+    this.#soon = false
+    this.#lookedAtMs = performance.now()
     let committed: number | undefined
     let announced = false
     let onDisk = 0
     for (const [db, sent] of this.#watched) {
-      if (isOnDisk(db, sent)) onDisk = Math.max(onDisk, sent.seq)
-      else {
-        committed ??= this.#bus.committedSeq()
-        if (sent.seq <= committed) announced = true
-        else if (stillOpen(db)) continue
+      if (isOnDisk(db, sent)) {
+        onDisk = Math.max(onDisk, sent.last)
+        this.#watched.delete(db)
+        continue
       }
-      this.#watched.delete(db)
+      committed ??= this.#bus.committedSeq()
+      if (sent.first <= committed) announced = true
+      // Later ones may be open still; what was rolled back has no number.
+      if (sent.last > committed && stillOpen(db)) sent.first = Math.max(sent.first, committed + 1)
+      else this.#watched.delete(db)
     }
     if (announced) this.#bus.announce()
     else if (onDisk > 0) this.#bus.announceSynced(onDisk)
@@ -163,8 +179,8 @@ function asConnection(transaction: unknown): SqliteConnection {
 
 /** Whether a commit of this transaction syncs the WAL. SQLite refuses to change that inside a transaction. */
 function syncsItself(db: Database): boolean {
-  // Prepared anew each time: SQLite computes this pragma when it compiles it.
-  return fullIsDurable && (db.connection.prepare('PRAGMA synchronous').get() as { readonly synchronous: number }).synchronous >= 2
+  // The pragma as a function: `PRAGMA synchronous` itself is computed when it is prepared, and then stays as it was.
+  return fullIsDurable && db.one<{ synchronous: number }>('SELECT synchronous FROM pragma_synchronous').synchronous >= 2
 }
 
 /** Changes when another connection, of any process, commits; not by this one's own commits. */
@@ -181,7 +197,7 @@ function isOnDisk(db: Database, sent: Watched): boolean {
   try {
     if (db.inTransaction) return false
     const { commit_seq: committed } = db.one<{ commit_seq: number }>('SELECT commit_seq FROM state')
-    return committed >= sent.seq && dataVersion(db) === sent.dataVersion
+    return committed >= sent.last && dataVersion(db) === sent.dataVersion
   } catch {
     // Closed or busy: the file is asked.
     return false

@@ -76,3 +76,30 @@ test('after a rollback somebody else may get its number: that commit is not take
   assert.equal(bus.sync.syncedSeq, before)
   other.close()
 })
+
+test('of several transactions in one turn the last is rolled back: those before it are announced', async (t) => {
+  const { bus, lent, app } = await scene(t, 'NORMAL')
+  const before = bus.committedSeq()
+  for (const end of ['COMMIT', 'COMMIT', 'ROLLBACK']) {
+    app.exec('BEGIN')
+    lent.send([message('x')], app, undefined)
+    app.exec(end)
+  }
+  // Before the safety look of a second.
+  await sleep(100)
+  assert.equal(bus.seenSeq, before + 2)
+})
+
+test('a transaction that stays open does not hide the one before it', async (t) => {
+  const { bus, lent, app } = await scene(t, 'NORMAL')
+  const before = bus.committedSeq()
+  app.exec('BEGIN')
+  lent.send([message('x')], app, undefined)
+  app.exec('COMMIT; BEGIN')
+  lent.send([message('y')], app, undefined)
+  await sleep(100)
+  assert.equal(bus.seenSeq, before + 1)
+  app.exec('COMMIT')
+  await sleep(100)
+  assert.equal(bus.seenSeq, before + 2)
+})
