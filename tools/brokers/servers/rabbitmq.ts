@@ -84,9 +84,9 @@ function control(node: Node, nodes: readonly Node[], ...args: string[]): Promise
 export function rabbitmq(name: string, port: number, nodes: 1 | 3): Server {
   return {
     name,
-    title: `RabbitMQ 3.10 (Debian), ${nodes === 1 ? 'one node' : `${nodes} nodes, pause_minority`}, guest:guest`,
+    title: `RabbitMQ 3.10 (Debian), ${nodes === 1 ? 'one node' : `${nodes} nodes, pause_minority`}, guest:guest, management`,
     nodes,
-    ports: [port, port + 1, port + 2],
+    ports: [port, port + 1, port + 2, port + 3],
     startSeconds: 60,
     installed,
     install: () => debianPackages(installed, ['rabbitmq-server'], 'install RabbitMQ 3.10 or newer'),
@@ -99,10 +99,12 @@ export function rabbitmq(name: string, port: number, nodes: 1 | 3): Server {
         'disk_free_limit.absolute': '200MB',
         'raft.wal_max_size_bytes': '67108864',
         cluster_partition_handling: 'pause_minority',
+        'management.tcp.ip': '127.0.0.1',
+        'management.tcp.port': String(node.ports[3]),
       }
       const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`)
       writeFileSync(join(node.folder, 'rabbitmq.conf'), lines.join(''))
-      writeFileSync(join(node.folder, 'enabled_plugins'), '[rabbitmq_consistent_hash_exchange].\n')
+      writeFileSync(join(node.folder, 'enabled_plugins'), '[rabbitmq_management].\n')
       const cookie = join(node.folder, '.erlang.cookie')
       if (existsSync(cookie)) return
       const shared = join(all[0]?.folder ?? '', '.erlang.cookie')
@@ -123,34 +125,32 @@ export function rabbitmq(name: string, port: number, nodes: 1 | 3): Server {
     },
     answers: ({ ports }) => opensConnection(ports[0] ?? 0),
     url: (all) => `amqp://guest:guest@${all.map(({ ports }) => `127.0.0.1:${ports[0]}`).join(',')}`,
+    extras: ([node]) => ({ management: `http://guest:guest@127.0.0.1:${node?.ports[3]}` }),
   }
 }
 
 /** One node that speaks TLS only, with a private authority, passwords of its own and the management plugin. */
 export function rabbitmqTls(name: string, port: number): Server {
   const plain = rabbitmq(name, port, 1)
-  const host = (all: readonly Node[]): string => `localhost:${all[0]?.ports[3]}`
+  const host = (all: readonly Node[]): string => `localhost:${all[0]?.ports[4]}`
   return {
     ...plain,
-    title: 'RabbitMQ 3.10 (Debian), TLS with a private authority, users app:secret and guarded:secret (may do nothing), management',
-    ports: [...plain.ports, port + 3, port + 4],
+    title: 'RabbitMQ 3.10 (Debian), TLS with a private authority, users app:secret and guarded:secret (may do nothing)',
+    ports: [...plain.ports, port + 4],
     async prepare(node, all) {
       await plain.prepare(node, all)
       await makeCertificate(node.folder)
       const { ca, certificate, key } = certificateIn(node.folder)
       const settings = {
-        'listeners.ssl.1': `127.0.0.1:${node.ports[3]}`,
+        'listeners.ssl.1': `127.0.0.1:${node.ports[4]}`,
         'ssl_options.cacertfile': ca,
         'ssl_options.certfile': certificate,
         'ssl_options.keyfile': key,
         'ssl_options.verify': 'verify_none',
         'ssl_options.fail_if_no_peer_cert': 'false',
-        'management.tcp.ip': '127.0.0.1',
-        'management.tcp.port': String(node.ports[4]),
       }
       const lines = Object.entries(settings).map(([setting, value]) => `${setting} = ${value}\n`)
       appendFileSync(join(node.folder, 'rabbitmq.conf'), lines.join(''))
-      writeFileSync(join(node.folder, 'enabled_plugins'), '[rabbitmq_management].\n')
     },
     async afterFirstStart(all) {
       const [node] = all
@@ -164,7 +164,7 @@ export function rabbitmqTls(name: string, port: number): Server {
     extras: (all) => ({
       ca: certificateIn(all[0]?.folder ?? '').ca,
       guarded: `amqps://guarded:secret@${host(all)}`,
-      management: `http://app:secret@127.0.0.1:${all[0]?.ports[4]}`,
+      management: `http://app:secret@127.0.0.1:${all[0]?.ports[3]}`,
     }),
   }
 }

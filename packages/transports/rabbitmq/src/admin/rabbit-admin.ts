@@ -1,0 +1,254 @@
+import {
+  type ChannelStatus,
+  type Clock,
+  type DeadLetter,
+  type DeadLetterQuery,
+  type Envelope,
+  type GroupStatus,
+  type OutgoingMessage,
+  partitionIndex,
+  partitionName,
+  type ScheduleRecord,
+  SluiceError,
+  type TransportAdmin,
+} from '@sluice/core/transport'
+import { OwnedPartition, putNote } from '../consume/partition.ts'
+import { type DeadLetters, type HeldLetter, matching, unknownGroup } from '../dead/dead-letters.ts'
+import type { Link } from '../link/link.ts'
+import type { LotNote } from '../lot/lot-state.ts'
+import type { Instance } from '../member/instance.ts'
+import { type Names, placementOf } from '../names.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { GroupEntry } from '../registry/state.ts'
+import type { Publisher } from '../send/publisher.ts'
+import type { TopologyKeeper } from '../topology.ts'
+import { Figures, type Holdings } from './figures.ts'
+
+/** What administration needs of its transport. */
+export interface AdminHome {
+  readonly link: Link
+  readonly publisher: Publisher
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly instance: Instance
+  readonly names: Names
+  readonly topology: TopologyKeeper
+  readonly deadLetters: DeadLetters
+  mustBeOpen(): void
+  send(message: OutgoingMessage): Promise<void>
+}
+
+/** Administration over RabbitMQ. Figures are sums over several questions: approximate while messages flow. */
+export class RabbitAdmin implements TransportAdmin {
+  readonly #home: AdminHome
+  readonly #figures: Figures
+
+  constructor(home: AdminHome) {
+    this.#home = home
+    this.#figures = new Figures(home.link, home.registry, home.instance, home.names, (group, partition) => this.#visitLot(group, partition))
+  }
+
+  async groups(channel?: string): Promise<readonly GroupStatus[]> {
+    this.#home.mustBeOpen()
+    await this.#home.registry.sync()
+    const rows: GroupStatus[] = []
+    for (const group of this.#home.registry.state.groups(channel)) {
+      const row = await this.#figures.group(group)
+      if (row !== undefined) rows.push(row)
+      else if (group.ephemeral) await this.#home.registry.append({ op: 'group-gone', channel: group.channel, group: group.group })
+    }
+    return rows
+  }
+
+  async channels(): Promise<readonly ChannelStatus[]> {
+    this.#home.mustBeOpen()
+    const { registry, names } = this.#home
+    await registry.sync()
+    const groups = await this.groups()
+    return Promise.all(
+      [...registry.state.channels.values()].map(async ({ name, kind }) => {
+        const unrouted = await this.#figures.count(names.unrouted(name))
+        // RabbitMQ counts nothing that is gone: what is known to have been stored is what is still kept.
+        const kept = Math.max(unrouted, ...groups.filter(({ channel }) => channel === name).map(({ backlog }) => backlog))
+        return { channel: name, kind, stored: kept, kept, unrouted, scheduled: 0 }
+      }),
+    )
+  }
+
+  async removeGroup(channel: string, group: string): Promise<void> {
+    const entry = await this.#find(channel, group)
+    const { consumers } = await this.#figures.held(entry)
+    const live = this.#home.registry.state.group(channel, group)?.members.length ?? consumers
+    if (live > 0) throw new SluiceError('INVALID_OPTION', `group "${group}" of channel "${channel}" has ${live} live consumers`, { fix: 'Stop them first' })
+    await this.#home.topology.removeGroup(entry)
+  }
+
+  async setPaused(channel: string, group: string, paused: boolean): Promise<void> {
+    await this.#find(channel, group)
+    await this.#home.registry.append({ op: 'paused', channel, group, paused })
+  }
+
+  async replay(): Promise<number> {
+    throw new SluiceError('UNSUPPORTED', 'RabbitMQ: what was accepted is gone from its queue', {
+      fix: 'Use a file: or kafka: URL for channels that must be replayed',
+    })
+  }
+
+  async purge(channel: string, group: string): Promise<number> {
+    const entry = await this.#find(channel, group)
+    const { link, names, instance } = this.#home
+    const instances = [...new Set(entry.members.map((member) => member.instance))]
+    const replies = await Promise.all(instances.map((each) => instance.ask(each, { ask: 'drop', channel, group }, 5_000)))
+    let dropped = replies.reduce((sum, reply) => sum + (typeof reply === 'object' && typeof reply.dropped === 'number' ? reply.dropped : 0), 0)
+    for (let index = 0; index < entry.partitions; index++) {
+      const partition = partitionName(index, entry.partitions)
+      dropped += (await link.ask((on) => on.purgeQueue(names.partition(channel, group, partition)))).messageCount
+      if (entry.lots.includes(partition)) await link.ask((on) => on.purgeQueue(names.lot(channel, group, partition)))
+    }
+    return dropped
+  }
+
+  async deadLetters(channel: string, group: string, query: DeadLetterQuery): Promise<readonly DeadLetter[]> {
+    const entry = await this.#find(channel, group)
+    if (!entry.hasDead) return []
+    const behind = await this.#behind(entry)
+    const { deadLetters } = this.#home
+    return deadLetters.withAll(channel, group, async (letters) =>
+      matching(letters, query).map(({ letter }) => ({ ...letter, parkedBehind: behind[letter.deadLetterId] ?? 0 })),
+    )
+  }
+
+  async redrive(channel: string, group: string, query: DeadLetterQuery): Promise<number> {
+    return this.#resolve(channel, group, query, ({ lane, letter, order }) => ({
+      kind: 'redriven',
+      lane,
+      letterId: letter.deadLetterId,
+      order,
+      redrives: letter.redrives + 1,
+    }))
+  }
+
+  async discard(channel: string, group: string, query: DeadLetterQuery): Promise<number> {
+    return this.#resolve(channel, group, query, ({ lane, letter }) =>
+      lane.startsWith('id:') ? undefined : { kind: 'discarded', lane, letterId: letter.deadLetterId },
+    )
+  }
+
+  async browse(): Promise<{ readonly messages: readonly Envelope[]; readonly next: string | undefined }> {
+    throw new SluiceError('UNSUPPORTED', 'RabbitMQ: a queue cannot be read without consuming it', { fix: "Use the management plugin's page of the queue" })
+  }
+
+  async cancel(): Promise<boolean> {
+    this.#home.mustBeOpen()
+    return false
+  }
+
+  async putSchedule(schedule: ScheduleRecord): Promise<ScheduleRecord> {
+    this.#home.mustBeOpen()
+    const { registry } = this.#home
+    const { envelope } = schedule.message
+    const body = typeof envelope.body === 'string' ? envelope.body : { base64: Buffer.from(envelope.body).toString('base64') }
+    await registry.append({ op: 'schedule', schedule: { ...schedule, message: { ...schedule.message, envelope: { ...envelope, body } } } })
+    return scheduleOf(registry.state.schedules.get(schedule.name) ?? schedule)
+  }
+
+  async removeSchedule(name: string): Promise<boolean> {
+    this.#home.mustBeOpen()
+    return (await this.#home.registry.append({ op: 'schedule-gone', name })) === 'done'
+  }
+
+  async schedules(): Promise<readonly ScheduleRecord[]> {
+    this.#home.mustBeOpen()
+    await this.#home.registry.sync()
+    return [...this.#home.registry.state.schedules.values()].map(scheduleOf)
+  }
+
+  async fireSchedule(name: string, expectedAtMs: number, message: OutgoingMessage, nextAtMs: number): Promise<boolean> {
+    this.#home.mustBeOpen()
+    if ((await this.#home.registry.append({ op: 'fire', name, expectedAtMs, nextAtMs })) === 'refused') return false
+    await this.#home.send(message)
+    return true
+  }
+
+  /** Dead letters become notes in the lot, confirmed, and only then go. */
+  async #resolve(channel: string, group: string, query: DeadLetterQuery, noteOf: (letter: HeldLetter) => LotNote | undefined): Promise<number> {
+    const entry = await this.#find(channel, group)
+    if (!entry.hasDead) return 0
+    const { deadLetters, topology, publisher, names, instance } = this.#home
+    return deadLetters.withAll(channel, group, async (letters, settle) => {
+      const chosen = matching(letters, query)
+      const partitions = new Set<string>()
+      for (const held of chosen) {
+        const note = noteOf(held)
+        if (note !== undefined) {
+          const partition = partitionName(partitionIndex(placementOf(held.letter.envelope, entry.order), entry.partitions), entry.partitions)
+          await topology.lot(channel, group, partition)
+          const { storedAtMs, sizeBytes } = held
+          await putNote(publisher, names.lot(channel, group, partition), note, { envelope: held.letter.envelope, storedAtMs, sizeBytes })
+          partitions.add(partition)
+        }
+        settle(held.tag)
+      }
+      for (const partition of partitions)
+        for (const member of new Set(entry.members.map((each) => each.instance)))
+          await instance.ask(member, { ask: 'look-at-lot', channel, group, partition }, 1_000)
+      return chosen.length
+    })
+  }
+
+  async #behind(entry: GroupEntry): Promise<Readonly<Record<string, number>>> {
+    const { holdings } = await this.#figures.held(entry)
+    const owned = new Set(holdings.flatMap(({ partitions }) => partitions))
+    const all = [...holdings]
+    for (const partition of entry.lots) if (!owned.has(partition)) all.push(await this.#visitLot(entry, partition))
+    return Object.assign({}, ...all.map(({ behind }) => behind))
+  }
+
+  /** Looks into the lot of a partition that nobody owns. */
+  async #visitLot(group: GroupEntry, name: string): Promise<Holdings> {
+    const { link, publisher, clock, names } = this.#home
+    const partition = OwnedPartition.visitor(
+      { link, publisher, clock, nowMs: () => clock.nowMs(), lotQueue: (each) => names.lot(group.channel, group.group, each), report: () => undefined },
+      name,
+    )
+    try {
+      await partition.lookAtLot()
+      const behind: Record<string, number> = {}
+      const count = { suspended: 0, parked: 0 }
+      for (const lane of partition.lot.lanes.values()) {
+        count[lane.state]++
+        if (lane.parkedBy !== undefined) behind[lane.parkedBy] = lane.entries.length
+      }
+      return { unsettled: 0, inFlight: 0, entries: partition.lot.count, ...count, behind, partitions: [name] }
+    } finally {
+      await partition.letGo()
+    }
+  }
+
+  async #find(channel: string, group: string): Promise<GroupEntry> {
+    this.#home.mustBeOpen()
+    await this.#home.registry.sync()
+    const entry = this.#home.registry.state.group(channel, group)
+    if (entry === undefined) throw unknownGroup(channel, group)
+    return entry
+  }
+}
+
+function scheduleOf({
+  name,
+  cron,
+  timeZone,
+  nextAtMs,
+  message,
+}: {
+  readonly name: string
+  readonly cron: string
+  readonly timeZone: string
+  readonly nextAtMs: number
+  readonly message: unknown
+}): ScheduleRecord {
+  const kept = message as OutgoingMessage & { readonly envelope: Envelope & { readonly body: string | { readonly base64: string } | Uint8Array } }
+  const { body } = kept.envelope
+  const bytes = typeof body === 'object' && 'base64' in body ? new Uint8Array(Buffer.from(body.base64, 'base64')) : body
+  return { name, cron, timeZone, nextAtMs, message: { ...kept, envelope: { ...kept.envelope, body: bytes } } }
+}

@@ -1,0 +1,448 @@
+/** A member of a group: owns partitions as the registry's plan says, hands out what comes, settles. */
+import type {
+  AttemptRecord,
+  Clock,
+  Consumer,
+  ConsumerObserver,
+  DeadLetterRecord,
+  Delivery,
+  ParkingLot,
+  Subscription,
+  TransportReport,
+} from '@sluice/core/transport'
+import type { DeadLetters } from '../dead/dead-letters.ts'
+import { leaseLost } from '../link/errors.ts'
+import type { Link, LinkUser } from '../link/link.ts'
+import { type LotNote, progressOf } from '../lot/lot-state.ts'
+import type { Instance } from '../member/instance.ts'
+import type { Names } from '../names.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { GroupEntry, MemberEntry } from '../registry/state.ts'
+import type { Publisher } from '../send/publisher.ts'
+import type { TopologyKeeper } from '../topology.ts'
+import type { RabbitDelivery } from './delivery.ts'
+import { OwnedPartition, type PartitionHome } from './partition.ts'
+
+/** What consumers of a transport share. */
+export interface ConsumerHome {
+  readonly link: Link
+  readonly publisher: Publisher
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly instance: Instance
+  readonly names: Names
+  readonly topology: TopologyKeeper
+  readonly deadLetters: DeadLetters
+  report(event: TransportReport): void
+  left(consumer: RabbitConsumer): void
+}
+
+interface Waiter {
+  readonly countMax: number
+  readonly bytesMax: number
+  readonly resolve: (deliveries: readonly Delivery[]) => void
+}
+
+/** Messages that a partition has fetched and not settled, at most. */
+const prefetchMax = 2_000
+
+/** See the header of this file. */
+export class RabbitConsumer implements Consumer, LinkUser {
+  readonly lot: ParkingLot
+  readonly channel: string
+  readonly group: string
+  readonly #home: ConsumerHome
+  readonly #subscription: Subscription
+  readonly #observer: ConsumerObserver
+  readonly #member: MemberEntry
+  readonly #partitions: Map<string, OwnedPartition> = new Map()
+  readonly #onChange = (): void => this.#look()
+  #waiter: Waiter | undefined
+  #windowUsed = 0
+  #windowUsedBytes = 0
+  #turn = 0
+  #paused = false
+  #joining = false
+  #closed = false
+
+  constructor(home: ConsumerHome, subscription: Subscription, observer: ConsumerObserver, id: string) {
+    this.#home = home
+    this.#subscription = subscription
+    this.#observer = observer
+    this.channel = subscription.channel
+    this.group = subscription.group
+    this.#member = { id, instance: home.instance.id, types: subscription.types }
+    this.lot = {
+      move: (lane, deliveries, state, first) => this.#move(lane, deliveries, state, first),
+      read: async (partition, lane, countMax) => this.#mustOwn(partition).read(lane, countMax),
+      reschedule: async (partition, lane, dueAtMs, head) => this.#reschedule(partition, lane, dueAtMs, head),
+    }
+  }
+
+  /** Joins; those who died before us are struck first, so that we know what they held. */
+  async join(): Promise<void> {
+    const { registry, instance, link } = this.#home
+    await registry.sync()
+    const others = new Set(this.#entry()?.members.map((member) => member.instance))
+    others.delete(instance.id)
+    if (others.size > 0) await instance.findDead([...others])
+    registry.listen(this.#onChange)
+    link.use(this)
+    await this.#announce()
+    this.#look()
+  }
+
+  up(): void {
+    this.#look()
+  }
+
+  // ------------------------------------------------------------ receiving
+
+  receive(countMax: number, bytesMax: number): Promise<readonly Delivery[]> {
+    if (this.#closed) return Promise.resolve([])
+    return new Promise((resolve) => {
+      this.#waiter = { countMax, bytesMax, resolve }
+      this.#serve()
+    })
+  }
+
+  #serve(): void {
+    const waiter = this.#waiter
+    const { windowCount, windowBytes } = this.#subscription
+    if (waiter === undefined || this.#paused || this.#windowUsed >= windowCount || (this.#windowUsed > 0 && this.#windowUsedBytes >= windowBytes)) return
+    const countMax = Math.min(waiter.countMax, windowCount - this.#windowUsed)
+    const bytesMax = this.#windowUsed === 0 ? waiter.bytesMax : Math.min(waiter.bytesMax, windowBytes - this.#windowUsedBytes)
+    const taken: RabbitDelivery[] = []
+    let bytes = 0
+    const owned = [...this.#partitions.values()].filter((partition) => partition.state === 'owned')
+    for (let i = 0; i < owned.length && taken.length < countMax; i++) {
+      const partition = owned[(i + this.#turn) % owned.length] as OwnedPartition
+      let count = 0
+      for (const delivery of partition.buffer) {
+        if (taken.length >= countMax || (taken.length > 0 && bytes + delivery.sizeBytes > bytesMax)) break
+        taken.push(delivery)
+        bytes += delivery.sizeBytes
+        partition.held.add(delivery)
+        count++
+      }
+      if (count > 0) partition.buffer.splice(0, count)
+    }
+    this.#turn++
+    if (taken.length === 0) return
+    this.#windowUsed += taken.length
+    this.#windowUsedBytes += bytes
+    this.#waiter = undefined
+    waiter.resolve(taken)
+  }
+
+  // ------------------------------------------------------------ settling
+
+  accept(deliveries: readonly Delivery[]): void {
+    this.#settle(deliveries, (delivery) => delivery.owner.accept(delivery))
+  }
+
+  release(deliveries: readonly Delivery[]): void {
+    this.#settle(deliveries, (delivery) => delivery.owner.release(delivery))
+  }
+
+  async record(records: readonly AttemptRecord[]): Promise<void> {
+    const byOwner = group(this.#mustHold(records.map(({ delivery }) => delivery)), records)
+    await Promise.all(
+      [...byOwner].map(([owner, mine]) =>
+        owner.write(mine.map((record) => ({ note: { kind: 'progress', id: record.delivery.envelope.id, progress: progressOf(record) } }))),
+      ),
+    )
+  }
+
+  async deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
+    const held = this.#mustHold(records.map(({ delivery }) => delivery))
+    const letters = await this.#home.deadLetters.put(this.channel, this.group, records)
+    const byOwner = group(
+      held,
+      records.map((record, i) => ({ record, letterId: letters[i] as string })),
+    )
+    await Promise.all([...byOwner].map(([owner, mine]) => this.#park(owner, mine)))
+    this.#settle(held, (delivery) => delivery.owner.accept(delivery))
+  }
+
+  async #park(owner: OwnedPartition, letters: readonly { readonly record: DeadLetterRecord; readonly letterId: string }[]): Promise<void> {
+    const notes: { readonly note: LotNote }[] = []
+    for (const { record, letterId } of letters) {
+      const { mode, lane, delivery } = record
+      if (mode !== 'park' || lane.startsWith('id:')) continue
+      notes.push({ note: { kind: 'lane', lane, state: 'parked', dueAtMs: 0, parkedBy: letterId, deadId: delivery.envelope.id } })
+    }
+    if (notes.length > 0) await owner.write(notes)
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all([...this.#partitions.values()].map((partition) => partition.flush()))
+  }
+
+  groupTypes(): ReadonlyMap<string, number> {
+    const entry = this.#entry()
+    const counts = new Map(Object.keys(entry?.types ?? {}).map((type) => [type, 0]))
+    for (const { types } of entry?.members ?? []) for (const type of types) counts.set(type, (counts.get(type) ?? 0) + 1)
+    return counts
+  }
+
+  yieldPartition(partition: string, type: string): void {
+    const { channel, group: name } = this
+    if (this.#entry()?.wants[partition] === type) return
+    void this.#home.registry.append({ op: 'wants', channel, group: name, partition, type }).catch(() => undefined)
+  }
+
+  // ------------------------------------------------------------ the lot
+
+  async #move(
+    lane: string,
+    deliveries: readonly Delivery[],
+    { state, dueAtMs }: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number },
+    first: AttemptRecord | undefined,
+  ): Promise<void> {
+    const held = this.#mustHold(deliveries)
+    const owner = held[0]?.owner
+    if (owner === undefined) return
+    await owner.write(
+      held.map((message, i) => {
+        const progress = first !== undefined && i === 0 ? progressOf(first) : owner.lot.progressOf(message.envelope.id)
+        const note: LotNote = {
+          kind: 'entry',
+          lane,
+          state,
+          dueAtMs,
+          deliveries: message.deliveries + 1,
+          redrives: message.entry?.redrives ?? 0,
+          ...(progress === undefined ? {} : { progress }),
+        }
+        return { note, message }
+      }),
+    )
+    this.#settle(held, (delivery) => delivery.owner.accept(delivery))
+  }
+
+  async #reschedule(partition: string, lane: string, dueAtMs: number, head: AttemptRecord | undefined): Promise<void> {
+    const owner = this.#mustOwn(partition)
+    const known = owner.lot.lanes.get(lane)
+    if (known === undefined) return
+    const { state, parkedBy, deadId } = known
+    const note: LotNote = {
+      kind: 'lane',
+      lane,
+      state,
+      dueAtMs,
+      ...(parkedBy === undefined ? {} : { parkedBy }),
+      ...(deadId === undefined ? {} : { deadId }),
+      ...(head === undefined ? {} : { head: { id: head.delivery.envelope.id, progress: progressOf(head) } }),
+    }
+    await owner.write([{ note }])
+  }
+
+  // ------------------------------------------------------------ for the transport
+
+  /** What only this member knows. */
+  holdings(): {
+    unsettled: number
+    inFlight: number
+    entries: number
+    suspended: number
+    parked: number
+    behind: Record<string, number>
+    partitions: string[]
+  } {
+    const sum = { unsettled: 0, inFlight: 0, entries: 0, suspended: 0, parked: 0, behind: {} as Record<string, number>, partitions: [] as string[] }
+    for (const partition of this.#partitions.values()) {
+      if (partition.state !== 'owned' && partition.state !== 'revoking') continue
+      sum.partitions.push(partition.name)
+      sum.unsettled += partition.unsettled
+      sum.inFlight += partition.held.size
+      sum.entries += partition.lot.count
+      for (const lane of partition.lot.lanes.values()) {
+        sum[lane.state]++
+        if (lane.parkedBy !== undefined) sum.behind[lane.parkedBy] = lane.entries.length
+      }
+    }
+    return sum
+  }
+
+  async lookAtLot(partition: string): Promise<void> {
+    await this.#partitions.get(partition)?.lookAtLot()
+  }
+
+  /** Drops the backlog that is here, and the lot; resolves to how many. */
+  async drop(): Promise<number> {
+    let dropped = 0
+    for (const partition of [...this.#partitions.values()]) {
+      if (partition.state !== 'owned') continue
+      dropped += partition.unsettled + partition.lot.count
+      await partition.dropAll()
+      this.#observer.lost(partition.name)
+      this.#forget(partition)
+    }
+    this.#look()
+    return dropped
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#waiter?.resolve([])
+    this.#waiter = undefined
+    const { registry, link } = this.#home
+    registry.unlisten(this.#onChange)
+    link.leave(this)
+    await Promise.all([...this.#partitions.values()].map((partition) => partition.letGo()))
+    this.#partitions.clear()
+    const { channel, group: name } = this
+    const entry = this.#entry()
+    await registry.append({ op: 'leave', channel, group: name, id: this.#member.id, nowMs: this.#home.clock.nowMs() }).catch(() => undefined)
+    if (this.#subscription.ephemeral && entry !== undefined) await this.#home.topology.removeGroup(entry).catch(() => undefined)
+    this.#home.left(this)
+  }
+
+  #entry(): GroupEntry | undefined {
+    return this.#home.registry.state.group(this.channel, this.group)
+  }
+
+  async #announce(): Promise<void> {
+    const { channel, group: name } = this
+    await this.#home.registry.append({ op: 'join', channel, group: name, member: this.#member, nowMs: this.#home.clock.nowMs() })
+  }
+
+  /** Looks at what has changed: pause, plan, our own membership. */
+  #look(): void {
+    const entry = this.#entry()
+    if (this.#closed || entry === undefined || !this.#home.link.isUp) return
+    if (entry.paused !== this.#paused) {
+      this.#paused = entry.paused
+      this.#observer.paused(entry.paused)
+      this.#serve()
+    }
+    if (!entry.members.some(({ id }) => id === this.#member.id)) {
+      // Taken for dead while we were away.
+      if (this.#joining) return
+      this.#joining = true
+      void this.#announce()
+        .catch(() => undefined)
+        .finally(() => {
+          this.#joining = false
+        })
+      return
+    }
+    const plan = this.#home.registry.state.plan(entry)
+    for (const partition of this.#partitions.values()) if (plan.get(partition.name)?.id !== this.#member.id) void this.#revoke(partition)
+    for (const [name, owner] of plan) if (owner.id === this.#member.id && !this.#partitions.has(name)) void this.#take(name)
+  }
+
+  async #take(name: string): Promise<void> {
+    const { channel, group: groupName } = this
+    const partition = new OwnedPartition(this.#partitionHome(), name)
+    this.#partitions.set(name, partition)
+    try {
+      const lanes = await partition.take()
+      this.#observer.assigned(name, lanes)
+      if (this.#entry()?.orphans.includes(name) === true)
+        void this.#home.registry.append({ op: 'adopted', channel, group: groupName, partition: name }).catch(() => undefined)
+      this.#look()
+      this.#serve()
+    } catch {
+      if (this.#partitions.get(name) === partition) this.#partitions.delete(name)
+      partition.lose()
+      if (!this.#closed) this.#home.clock.setTimer(100, () => this.#look())
+    }
+  }
+
+  async #revoke(partition: OwnedPartition): Promise<void> {
+    if (partition.state === 'taking') {
+      this.#partitions.delete(partition.name)
+      await partition.letGo()
+      return
+    }
+    if (partition.state !== 'owned') return
+    partition.state = 'revoking'
+    await this.#observer.revoking(partition.name).catch(() => undefined)
+    if (partition.isGone) return
+    await partition.letGo()
+    this.#forget(partition)
+    this.#look()
+  }
+
+  #forget(partition: OwnedPartition): void {
+    if (this.#partitions.get(partition.name) === partition) this.#partitions.delete(partition.name)
+    this.#recount()
+  }
+
+  #recount(): void {
+    this.#windowUsed = 0
+    this.#windowUsedBytes = 0
+    for (const { held } of this.#partitions.values())
+      for (const { fromLot, sizeBytes } of held)
+        if (!fromLot) {
+          this.#windowUsed++
+          this.#windowUsedBytes += sizeBytes
+        }
+  }
+
+  #partitionHome(): PartitionHome {
+    const { link, publisher, clock, names, topology } = this.#home
+    const { channel, group: name } = this
+    return {
+      link,
+      publisher,
+      clock,
+      nowMs: () => clock.nowMs(),
+      prefetch: Math.min(prefetchMax, this.#subscription.windowCount),
+      queue: (partition) => names.partition(channel, name, partition),
+      lotQueue: (partition) => names.lot(channel, name, partition),
+      hasLot: (partition) => this.#entry()?.lots.includes(partition) === true,
+      makeLot: (partition) => topology.lot(channel, name, partition),
+      isOrphan: (partition) => this.#entry()?.orphans.includes(partition) === true,
+      arrived: () => this.#serve(),
+      lanesChanged: (partition, lanes) => this.#observer.lotChanged(partition, lanes),
+      gone: (partition) => this.#lost(partition),
+      report: (event) => this.#home.report(event),
+    }
+  }
+
+  #lost(partition: OwnedPartition): void {
+    if (this.#partitions.get(partition.name) !== partition) return
+    this.#forget(partition)
+    this.#observer.lost(partition.name)
+    if (!this.#closed) this.#home.clock.setTimer(50, () => this.#look())
+  }
+
+  #settle(deliveries: readonly Delivery[], how: (delivery: RabbitDelivery) => void): void {
+    const late: Delivery[] = []
+    for (const delivery of deliveries as readonly RabbitDelivery[]) {
+      if (delivery.state === 'lost') late.push(delivery)
+      if (delivery.state !== 'held') continue
+      if (!delivery.fromLot) {
+        this.#windowUsed--
+        this.#windowUsedBytes -= delivery.sizeBytes
+      }
+      how(delivery)
+    }
+    if (late.length > 0 && !this.#closed) queueMicrotask(() => this.#observer.settlementLost(late, leaseLost()))
+    if (this.#waiter !== undefined) queueMicrotask(() => this.#serve())
+  }
+
+  #mustHold(deliveries: readonly Delivery[]): readonly RabbitDelivery[] {
+    const held = deliveries as readonly RabbitDelivery[]
+    if (held.some(({ state }) => state !== 'held')) throw leaseLost()
+    return held
+  }
+
+  #mustOwn(name: string): OwnedPartition {
+    const partition = this.#partitions.get(name)
+    if (partition === undefined || (partition.state !== 'owned' && partition.state !== 'revoking')) throw leaseLost()
+    return partition
+  }
+}
+
+function group<T>(held: readonly RabbitDelivery[], items: readonly T[]): Map<OwnedPartition, T[]> {
+  const byOwner = new Map<OwnedPartition, T[]>()
+  held.forEach(({ owner }, i) => {
+    byOwner.set(owner, [...(byOwner.get(owner) ?? []), items[i] as T])
+  })
+  return byOwner
+}

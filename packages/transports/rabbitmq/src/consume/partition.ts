@@ -1,0 +1,382 @@
+/**
+ * One partition of a group in this member's hands: its queue and its parking lot, each on a channel of its own. Nothing
+ * is ever cancelled or given back one by one: what is not settled when the partition goes is given back by closing the
+ * channel, which puts it to the head, in order, before the next owner's consumer becomes the active one.
+ */
+import type { Clock, LotLane, OutgoingMessage, SluiceError, TransportReport } from '@sluice/core/transport'
+import type { Channel, ConsumeMessage } from 'amqplib'
+import { leaseLost } from '../link/errors.ts'
+import { hold } from '../link/held-queue.ts'
+import type { Link } from '../link/link.ts'
+import { describe, type Lane, type LotEntry, type LotNote, LotState, type Progress } from '../lot/lot-state.ts'
+import type { Publisher } from '../send/publisher.ts'
+import { fromWire, numberOf, toWire } from '../wire.ts'
+import { AckWindow } from './ack-window.ts'
+import type { RabbitDelivery } from './delivery.ts'
+
+/** What a partition needs of its consumer. */
+export interface PartitionHome {
+  readonly link: Link
+  readonly publisher: Publisher
+  readonly nowMs: () => number
+  readonly clock: Clock
+  readonly prefetch: number
+  readonly queue: (partition: string) => string
+  readonly lotQueue: (partition: string) => string
+  readonly hasLot: (partition: string) => boolean
+  readonly makeLot: (partition: string) => Promise<void>
+  readonly isOrphan: (partition: string) => boolean
+  arrived(): void
+  lanesChanged(partition: string, lanes: readonly LotLane[]): void
+  gone(partition: OwnedPartition): void
+  report(event: TransportReport): void
+}
+
+/** See the header of this file. */
+export class OwnedPartition {
+  readonly name: string
+  readonly lot: LotState = new LotState()
+  state: 'taking' | 'owned' | 'revoking' | 'gone' = 'taking'
+  /** Read and not handed out, in order; given back ones first. */
+  readonly buffer: RabbitDelivery[] = []
+  /** Handed out and not settled. */
+  readonly held: Set<RabbitDelivery> = new Set()
+  readonly #home: PartitionHome
+  #channel: Channel | undefined
+  #acks: AckWindow | undefined
+  #lotChannel: Channel | undefined
+  #lotAcks: AckWindow | undefined
+  #openingLot: Promise<void> | undefined
+  /** Resolved when what we wrote to the lot has come back, by message id. */
+  readonly #written: Map<string, { readonly resolve: () => void; readonly reject: (error: SluiceError) => void }> = new Map()
+  #nextWrite = 0
+  #isOrphan = false
+
+  constructor(home: PartitionHome, name: string) {
+    this.#home = home
+    this.name = name
+  }
+
+  /** For looking into the lot of a partition that nobody owns. */
+  static visitor(home: Pick<PartitionHome, 'link' | 'publisher' | 'clock' | 'nowMs' | 'lotQueue' | 'report'>, name: string): OwnedPartition {
+    const partition = new OwnedPartition(
+      {
+        ...home,
+        prefetch: 0,
+        queue: () => '',
+        hasLot: () => true,
+        makeLot: async () => {},
+        isOrphan: () => false,
+        arrived: () => {},
+        lanesChanged: () => {},
+        gone: () => {},
+      },
+      name,
+    )
+    partition.state = 'owned'
+    return partition
+  }
+
+  /** Becomes the owner: waits until the one before let go, and reads the parking lot. Rejects when it is lost meanwhile. */
+  async take(): Promise<readonly LotLane[]> {
+    const { link, publisher, clock, prefetch, queue } = this.#home
+    const channel = await link.channel(() => this.lose())
+    this.#channel = channel
+    this.#acks = new AckWindow(channel)
+    this.#isOrphan = this.#home.isOrphan(this.name)
+    await channel.prefetch(prefetch)
+    const early: ConsumeMessage[] = []
+    let isOwner = false
+    const { active } = await hold({
+      channel,
+      queue: queue(this.name),
+      publisher,
+      clock,
+      take: (message) => {
+        if (isOwner) this.#arrived(message)
+        else early.push(message)
+      },
+      settle: (tag) => this.#acks?.ack(tag),
+      cancelled: () => this.lose(),
+      aborted: () => this.state === 'gone',
+    })
+    await this.#orGone(active)
+    if (this.#home.hasLot(this.name)) await this.#openLot()
+    if (this.state !== 'taking') throw leaseLost()
+    this.state = 'owned'
+    isOwner = true
+    for (const message of early) this.#arrived(message)
+    return this.lanes()
+  }
+
+  lanes(): readonly LotLane[] {
+    return [...this.lot.lanes.values()].map((lane) => describe(lane, this.name))
+  }
+
+  /** Everything unsettled of the partition's own queue. */
+  get unsettled(): number {
+    let held = 0
+    for (const { tag } of this.held) if (tag > 0) held++
+    return this.buffer.length + held
+  }
+
+  // ------------------------------------------------------------ settling
+
+  accept(delivery: RabbitDelivery): void {
+    this.#settle(delivery)
+    if (delivery.entry === undefined) {
+      this.#acks?.ack(delivery.tag)
+      for (const tag of this.lot.forget(delivery.envelope.id)) this.#lotAcks?.ack(tag)
+    } else for (const tag of this.lot.remove(delivery.entry)) this.#lotAcks?.ack(tag)
+  }
+
+  release(delivery: RabbitDelivery): void {
+    this.#settle(delivery)
+    if (delivery.entry !== undefined) {
+      delivery.entry.holder = undefined
+      return
+    }
+    const again: RabbitDelivery = {
+      ...delivery,
+      state: 'held',
+      deliveries: delivery.deliveries + 1,
+      firstDeliveredAtMs: delivery.firstDeliveredAtMs ?? this.#home.nowMs(),
+    }
+    let at = this.buffer.findIndex(({ tag }) => tag > delivery.tag)
+    if (at < 0) at = this.buffer.length
+    this.buffer.splice(at, 0, again)
+  }
+
+  async flush(): Promise<void> {
+    try {
+      await Promise.all([this.#acks?.flush(), this.#lotAcks?.flush()])
+    } catch {
+      // The channel closed: whoever held something has heard so.
+    }
+  }
+
+  // ------------------------------------------------------------ the lot
+
+  /** Writes notes, in this order; resolves when all of them have come back and were applied. */
+  async write(notes: readonly { readonly note: LotNote; readonly message?: RabbitDelivery }[]): Promise<void> {
+    await this.#openLot()
+    const { publisher, lotQueue } = this.#home
+    const queue = lotQueue(this.name)
+    await Promise.all(
+      notes.map(async ({ note, message }) => {
+        const id = `${this.#nextWrite++}`
+        const back = new Promise<void>((resolve, reject) => this.#written.set(id, { resolve, reject }))
+        back.catch(() => undefined)
+        try {
+          await putNote(publisher, queue, note, message, id)
+        } catch (error) {
+          this.#written.delete(id)
+          throw error
+        }
+        await back
+      }),
+    )
+  }
+
+  read(name: string, countMax: number): readonly RabbitDelivery[] | undefined {
+    const lane = this.lot.lanes.get(name)
+    if (lane === undefined) return []
+    if (lane.state === 'parked') return undefined
+    const found: RabbitDelivery[] = []
+    for (const entry of lane.entries) {
+      if (found.length >= countMax) break
+      if (entry.holder === undefined) found.push(this.#fromLot(entry))
+    }
+    return found
+  }
+
+  /** What was read of a lane and not settled is back in it. */
+  void(lane: Lane): void {
+    for (const entry of lane.entries)
+      if (entry.holder !== undefined) {
+        this.#settle(entry.holder, 'lost')
+        entry.holder = undefined
+      }
+  }
+
+  /** A lot was made for it by somebody else, or something was put into it. */
+  async lookAtLot(): Promise<void> {
+    if (this.state === 'owned' || this.state === 'revoking') await this.#openLot()
+  }
+
+  // ------------------------------------------------------------ the end
+
+  /** Settles all it has, handed out or not, in the lot or not, and lets go. */
+  async dropAll(): Promise<void> {
+    for (const { tag } of [...this.buffer, ...this.held]) if (tag > 0) this.#acks?.ack(tag)
+    for (const lane of this.lot.lanes.values()) for (const tag of [...lane.tags, ...lane.entries.map((entry) => entry.tag)]) this.#lotAcks?.ack(tag)
+    await this.letGo()
+  }
+
+  /** Lets go: what is not settled comes again, here or elsewhere. */
+  async letGo(): Promise<void> {
+    if (this.state === 'gone') return
+    await this.flush()
+    this.#end()
+    await Promise.all([this.#channel, this.#lotChannel].map((channel) => channel?.close().catch(() => undefined)))
+  }
+
+  /** It is gone: the connection broke, or the server closed a channel of ours. */
+  lose(): void {
+    if (this.state === 'gone') return
+    this.#end()
+    for (const channel of [this.#channel, this.#lotChannel]) void channel?.close().catch(() => undefined)
+    this.#home.gone(this)
+  }
+
+  #end(): void {
+    this.state = 'gone'
+    this.buffer.length = 0
+    for (const delivery of this.held) delivery.state = 'lost'
+    this.held.clear()
+    for (const { reject } of this.#written.values()) reject(leaseLost())
+    this.#written.clear()
+    for (const wake of this.#goneWaiters.splice(0)) wake()
+  }
+
+  readonly #goneWaiters: (() => void)[] = []
+
+  /** Resolves as the promise does, or rejects when the partition is gone. */
+  async #orGone(promise: Promise<void>): Promise<void> {
+    const gone = new Promise<'gone'>((resolve) => {
+      this.#goneWaiters.push(() => resolve('gone'))
+    })
+    if (this.isGone || (await Promise.race([promise, gone])) === 'gone') throw leaseLost()
+  }
+
+  get isGone(): boolean {
+    return this.state === 'gone'
+  }
+
+  #settle(delivery: RabbitDelivery, state: 'settled' | 'lost' = 'settled'): void {
+    delivery.state = state
+    this.held.delete(delivery)
+  }
+
+  #openLot(): Promise<void> {
+    this.#openingLot ??= this.#openLotNow()
+    this.#openingLot.catch(() => {
+      this.#openingLot = undefined
+    })
+    return this.#openingLot
+  }
+
+  async #openLotNow(): Promise<void> {
+    const { link, publisher, clock, lotQueue, makeLot } = this.#home
+    await makeLot(this.name)
+    if (this.isGone) throw leaseLost()
+    const channel = await link.channel(() => this.lose())
+    this.#lotChannel = channel
+    this.#lotAcks = new AckWindow(channel)
+    await channel.prefetch(0)
+    const { read } = await hold({
+      channel,
+      queue: lotQueue(this.name),
+      publisher,
+      clock,
+      take: (message) => this.#fromLotQueue(message),
+      settle: (tag) => this.#lotAcks?.ack(tag),
+      cancelled: () => this.lose(),
+      aborted: () => this.isGone,
+    })
+    await this.#orGone(read)
+  }
+
+  #fromLotQueue(message: ConsumeMessage): void {
+    const { headers = {} } = message.properties
+    const tag = message.fields.deliveryTag
+    const text: unknown = headers['sluice-lot']
+    if (typeof text !== 'string') {
+      this.#home.report({ level: 'warn', message: `a message in the parking lot of ${this.name} is not of Sluice, and is left there` })
+      return
+    }
+    const note: LotNote = JSON.parse(text)
+    const applied = this.lot.apply(note, note.kind === 'entry' || note.kind === 'redriven' ? fromWire(message, this.#home.nowMs()) : undefined, tag)
+    for (const each of applied.void) this.#lotAcks?.ack(each)
+    const { lane } = applied
+    if (lane !== undefined) {
+      if (note.kind === 'lane') this.void(lane)
+      if (applied.rewrite === true)
+        void this.write([{ note: { kind: 'lane', lane: lane.name, state: lane.state, dueAtMs: lane.dueAtMs } }]).catch(() => undefined)
+      // What we wrote ourselves the core knows.
+      if (note.kind === 'redriven' || note.kind === 'discarded') this.#home.lanesChanged(this.name, [describe(lane, this.name)])
+    }
+    const id: unknown = headers['sluice-write']
+    if (typeof id !== 'string') return
+    const written = this.#written.get(id)
+    this.#written.delete(id)
+    written?.resolve()
+  }
+
+  #arrived(message: ConsumeMessage): void {
+    const read = fromWire(message, this.#home.nowMs())
+    const tag = message.fields.deliveryTag
+    const before = numberOf(message.properties.headers?.['x-delivery-count']) ?? (message.fields.redelivered ? 1 : 0)
+    if (before > 0 && this.lot.knows(read.envelope.id)) {
+      this.#acks?.ack(tag)
+      return
+    }
+    const progress = this.lot.progressOf(read.envelope.id)
+    this.buffer.push({
+      ...read,
+      ...progressFields(progress, before > 0 ? read.storedAtMs : undefined),
+      owner: this,
+      partition: this.name,
+      deliveries: before,
+      suspect: before > 0 && this.#isOrphan,
+      fromLot: false,
+      tag,
+      entry: undefined,
+      state: 'held',
+    })
+    this.#home.arrived()
+  }
+
+  #fromLot(entry: LotEntry): RabbitDelivery {
+    const { envelope, storedAtMs, sizeBytes, progress } = entry
+    const delivery: RabbitDelivery = {
+      envelope,
+      storedAtMs,
+      sizeBytes,
+      ...progressFields(progress, entry.deliveries > 0 ? storedAtMs : undefined),
+      owner: this,
+      partition: this.name,
+      deliveries: entry.deliveries++,
+      suspect: false,
+      fromLot: true,
+      tag: 0,
+      entry,
+      state: 'held',
+    }
+    entry.holder = delivery
+    this.held.add(delivery)
+    return delivery
+  }
+}
+
+/** Writes a note, with the message that it is about, to a lot's queue; resolves when it is confirmed. */
+export function putNote(
+  publisher: Publisher,
+  queue: string,
+  note: LotNote,
+  message: (Pick<OutgoingMessage, 'envelope' | 'sizeBytes'> & { readonly storedAtMs: number }) | undefined,
+  writeId?: string,
+): Promise<void> {
+  const extra = { 'sluice-lot': JSON.stringify(note), ...(writeId === undefined ? {} : { 'sluice-write': writeId }) }
+  if (message === undefined) return publisher.put('', queue, Buffer.alloc(0), { persistent: true, headers: extra })
+  const { content, properties } = toWire(message.envelope, message.sizeBytes, message.storedAtMs, extra)
+  return publisher.put('', queue, content, properties)
+}
+
+function progressFields(
+  progress: Progress | undefined,
+  firstDeliveredAtMs: number | undefined,
+): Pick<RabbitDelivery, 'attempt' | 'notBeforeMs' | 'firstDeliveredAtMs' | 'note'> {
+  if (progress === undefined) return { attempt: 0, notBeforeMs: 0, firstDeliveredAtMs, note: undefined }
+  return { attempt: progress.attempt, notBeforeMs: progress.notBeforeMs, firstDeliveredAtMs: progress.firstDeliveredAtMs, note: progress.note }
+}

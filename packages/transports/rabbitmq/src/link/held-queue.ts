@@ -1,0 +1,80 @@
+/**
+ * A queue with a single active consumer, read from its beginning: resolves when we are the active one *and* have read all
+ * that was in it. Proof of both is a marker of our own that comes back: behind everything older, and to nobody else.
+ */
+import { type Clock, newId } from '@sluice/core/transport'
+import type { Channel, ConsumeMessage } from 'amqplib'
+import type { Publisher } from '../send/publisher.ts'
+
+const markerType = 'sluice.marker'
+/** Another consumer may have taken our marker while it was the active one: a new one after this, ms. */
+const markerEveryMs = 500
+
+/** What a held queue needs. */
+export interface Holding {
+  readonly channel: Channel
+  readonly queue: string
+  readonly publisher: Publisher
+  readonly clock: Clock
+  /** Messages other than markers, in order. */
+  readonly take: (message: ConsumeMessage) => void
+  /** A marker, ours or a stranger's: to be settled. */
+  readonly settle: (tag: number) => void
+  /** The queue was deleted, or the server took the consumer away. */
+  readonly cancelled: () => void
+  /** Stops waiting. */
+  readonly aborted: () => boolean
+}
+
+/** Whether a message is one of ours to find out who is active. */
+export function isMarker(message: ConsumeMessage): boolean {
+  return message.properties.type === markerType
+}
+
+/**
+ * Begins to consume. `active` resolves with the first message of any kind: we are the active consumer; `read` when all
+ * that was there at the beginning has been read.
+ */
+export async function hold(holding: Holding): Promise<{ readonly active: Promise<void>; readonly read: Promise<void> }> {
+  const { channel, queue, publisher, clock } = holding
+  const markers = new Set<string>()
+  let isActive = (): void => {}
+  let isRead = (): void => {}
+  const active = new Promise<void>((resolve) => {
+    isActive = resolve
+  })
+  const read = new Promise<void>((resolve) => {
+    isRead = resolve
+  })
+  let over = false
+  let seen = false
+  await channel.consume(queue, (message) => {
+    if (message === null) {
+      holding.cancelled()
+      return
+    }
+    seen = true
+    isActive()
+    if (!isMarker(message)) {
+      holding.take(message)
+      return
+    }
+    holding.settle(message.fields.deliveryTag)
+    if (!markers.has(String(message.properties.messageId))) return
+    over = true
+    isRead()
+  })
+  const mark = (): void => {
+    if (over || holding.aborted()) return
+    const id = newId()
+    markers.add(id)
+    publisher.put('', queue, Buffer.alloc(0), { type: markerType, messageId: id, persistent: true }).catch(() => undefined)
+    // Once we are active no one else takes them.
+    if (!seen) clock.setTimer(markerEveryMs, () => !seen && mark())
+    else if (markers.size > 1) return
+  }
+  mark()
+  // Markers sent while another was active may have gone to it: one more, when we know that we are.
+  void active.then(() => !over && mark())
+  return { active, read }
+}

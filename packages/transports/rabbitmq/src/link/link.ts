@@ -1,0 +1,215 @@
+/**
+ * One connection to the server or cluster, opened again by itself, to any of its hosts. What lives on a connection (its
+ * channels, consumers, unconfirmed messages) dies with it; its users hear `down`, and set themselves up anew at `up`.
+ */
+import { readFileSync } from 'node:fs'
+import { Socket } from 'node:net'
+import type { Timer, TransportContext } from '@sluice/core/transport'
+import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
+import type { Address, RabbitOptions } from '../options.ts'
+import { brokenError, closedError, connectError } from './errors.ts'
+
+/** Users of a link, called in the order in which they came. */
+export interface LinkUser {
+  /** A new connection is there. */
+  up?(): void | Promise<void>
+  /** The connection is gone, and with it all that was on it. */
+  down?(): void
+  /** The server takes no messages for now (memory or disk alarm). */
+  blocked?(blocked: boolean): void
+}
+
+const backOffMs = { min: 50, max: 5_000 }
+const connectTimeoutMs = 10_000
+
+/** See the header of this file. */
+export class Link {
+  readonly #address: Address
+  readonly #options: RabbitOptions
+  readonly #context: TransportContext
+  readonly #role: string
+  readonly #users: Set<LinkUser> = new Set()
+  #model: ChannelModel | undefined
+  #scratch: Promise<Channel> | undefined
+  #turn = 0
+  #tries = 0
+  #timer: Timer | undefined
+  #closed = false
+
+  constructor(address: Address, options: RabbitOptions, context: TransportContext, role: string) {
+    this.#address = address
+    this.#options = options
+    this.#context = context
+    this.#role = role
+  }
+
+  /** The first connection; rejects when no host takes it. */
+  async open(): Promise<void> {
+    let last: unknown
+    for (let n = 0; n < this.#address.hosts.length; n++) {
+      try {
+        await this.#connect()
+        return
+      } catch (error) {
+        last = error
+      }
+    }
+    throw last
+  }
+
+  get isUp(): boolean {
+    return this.#model !== undefined
+  }
+
+  /** What the server says about itself. */
+  get serverVersion(): string {
+    const { version } = this.#model?.connection.serverProperties ?? {}
+    return typeof version === 'string' ? version : 'unknown'
+  }
+
+  use(user: LinkUser): void {
+    this.#users.add(user)
+  }
+
+  leave(user: LinkUser): void {
+    this.#users.delete(user)
+  }
+
+  /** A channel of its user's own; an error of it reaches its `close` handler only. */
+  async channel(closed?: (error: Error | undefined) => void): Promise<Channel> {
+    return watch(await this.#must().createChannel(), closed)
+  }
+
+  async confirmChannel(closed?: (error: Error | undefined) => void): Promise<ConfirmChannel> {
+    return watch(await this.#must().createConfirmChannel(), closed)
+  }
+
+  /** A shared channel for declaring and asking; one that a refused request closed is replaced. */
+  async ask<T>(request: (channel: Channel) => Promise<T>): Promise<T> {
+    this.#scratch ??= this.channel(() => {
+      this.#scratch = undefined
+    })
+    const scratch = this.#scratch
+    scratch.catch(() => {
+      this.#scratch = undefined
+    })
+    return request(await scratch)
+  }
+
+  /** A channel for requests that may be refused; closed after them. */
+  async askApart<T>(request: (channel: Channel) => Promise<T>): Promise<T> {
+    let open = true
+    const channel = await this.channel(() => {
+      open = false
+    })
+    try {
+      return await request(channel)
+    } finally {
+      if (open) await channel.close().catch(() => undefined)
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#timer?.cancel()
+    const model = this.#model
+    this.#model = undefined
+    await model?.close().catch(() => undefined)
+  }
+
+  /** For tests: the socket is gone without a word, and stays so. */
+  destroy(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+    const { connection } = this.#model ?? {}
+    this.#model = undefined
+    if (connection !== undefined && 'stream' in connection && connection.stream instanceof Socket) connection.stream.destroy()
+  }
+
+  #must(): ChannelModel {
+    if (this.#closed) throw closedError()
+    if (this.#model === undefined) throw brokenError()
+    return this.#model
+  }
+
+  async #connect(): Promise<void> {
+    const { hosts, tls, user, password, vhost } = this.#address
+    const { host, port } = hosts[this.#turn++ % hosts.length] as (typeof hosts)[number]
+    const { ca, cert, key, heartbeatS } = this.#options
+    let model: ChannelModel
+    try {
+      model = await connect(
+        { protocol: tls ? 'amqps' : 'amqp', hostname: host, port, username: user, password, vhost, heartbeat: heartbeatS, frameMax: 131_072 },
+        {
+          noDelay: true,
+          timeout: connectTimeoutMs,
+          clientProperties: { connection_name: `${this.#context.service} ${this.#role} (Sluice)`, capabilities: { 'connection.blocked': true } },
+          ...(tls ? { servername: host } : {}),
+          ...(ca === undefined ? {} : { ca: [readFileSync(ca)] }),
+          ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
+          ...(key === undefined ? {} : { key: readFileSync(key) }),
+        },
+      )
+    } catch (error) {
+      throw connectError(error, `${host}:${port}`)
+    }
+    if (this.#closed) {
+      await model.close().catch(() => undefined)
+      throw closedError()
+    }
+    this.#model = model
+    this.#tries = 0
+    let cause: Error | undefined
+    model.on('error', (error: Error) => {
+      cause = error
+    })
+    model.on('close', (error?: Error) => this.#down(model, error ?? cause))
+    model.on('blocked', (reason: string) => this.#blocked(true, reason))
+    model.on('unblocked', () => this.#blocked(false, ''))
+  }
+
+  #blocked(blocked: boolean, reason: string): void {
+    this.#context.report({
+      level: blocked ? 'warn' : 'info',
+      message: blocked ? `RabbitMQ takes no messages (${reason}): publishing waits` : 'RabbitMQ takes messages again',
+    })
+    for (const user of this.#users) user.blocked?.(blocked)
+  }
+
+  #down(model: ChannelModel, cause: Error | undefined): void {
+    if (this.#model !== model) return
+    this.#model = undefined
+    this.#scratch = undefined
+    for (const user of this.#users) user.down?.()
+    if (this.#closed) return
+    this.#context.report({ level: 'warn', message: `the ${this.#role} connection to RabbitMQ broke; it is opened again`, error: brokenError(cause) })
+    this.#again()
+  }
+
+  #again(): void {
+    if (this.#closed) return
+    const delayMs = Math.min(backOffMs.max, backOffMs.min * 2 ** this.#tries++) * (0.75 + Math.random() / 2)
+    this.#timer = this.#context.clock.setTimer(delayMs, () => {
+      this.#connect().then(
+        () => this.#up(),
+        () => this.#again(),
+      )
+    })
+  }
+
+  #up(): void {
+    this.#context.report({ level: 'info', message: `the ${this.#role} connection to RabbitMQ is there again` })
+    for (const user of this.#users) Promise.resolve(user.up?.()).catch((error: unknown) => this.#context.report({ level: 'warn', message: String(error) }))
+  }
+}
+
+/** Without a listener an error of a channel would end the connection. */
+function watch<C extends Channel>(channel: C, closed?: (error: Error | undefined) => void): C {
+  let cause: Error | undefined
+  channel.on('error', (error: Error) => {
+    cause = error
+  })
+  channel.on('close', () => closed?.(cause))
+  return channel
+}

@@ -1,0 +1,229 @@
+/**
+ * What a partition's parking lot holds, as its owner sees it. The lot is a queue that the owner alone consumes and whose
+ * messages it settles only when they have become void: entries (copies of messages), and notes about lanes and attempts.
+ * Everything anybody changes is written to the queue first and takes effect when it comes back from it, so whoever reads
+ * the queue from its beginning comes to the same state. No I/O here: tags go out that may be settled.
+ */
+import type { AttemptRecord, Envelope, LotLane } from '@sluice/core/transport'
+import type { RabbitDelivery } from '../consume/delivery.ts'
+
+/** What is remembered of a message between attempts. */
+export interface Progress {
+  readonly attempt: number
+  readonly notBeforeMs: number
+  readonly firstDeliveredAtMs: number
+  readonly note?: string
+}
+
+/** What a message of the lot's queue says beside its body. */
+export type LotNote =
+  | {
+      readonly kind: 'entry'
+      readonly lane: string
+      readonly state: 'suspended' | 'parked'
+      readonly dueAtMs: number
+      readonly progress?: Progress
+      readonly deliveries: number
+      readonly redrives: number
+    }
+  | { readonly kind: 'redriven'; readonly lane: string; readonly letterId: string; readonly order: string; readonly redrives: number }
+  | {
+      readonly kind: 'lane'
+      readonly lane: string
+      readonly state: 'suspended' | 'parked'
+      readonly dueAtMs: number
+      /** Dead letter that it is parked behind, and the message that died. */
+      readonly parkedBy?: string
+      readonly deadId?: string
+      readonly head?: { readonly id: string; readonly progress: Progress }
+    }
+  | { readonly kind: 'progress'; readonly id: string; readonly progress: Progress }
+  | { readonly kind: 'discarded'; readonly lane: string; readonly letterId: string }
+
+/** A message in the lot. */
+export interface LotEntry {
+  readonly lane: Lane
+  readonly envelope: Envelope
+  readonly storedAtMs: number
+  readonly sizeBytes: number
+  readonly tag: number
+  readonly redrives: number
+  /** Of a redriven one: its place among them. */
+  readonly order: string | undefined
+  progress: Progress | undefined
+  progressTag: number | undefined
+  deliveries: number
+  holder: RabbitDelivery | undefined
+}
+
+/** A lane in the lot. */
+export interface Lane {
+  readonly name: string
+  state: 'suspended' | 'parked'
+  dueAtMs: number
+  parkedBy: string | undefined
+  deadId: string | undefined
+  readonly entries: LotEntry[]
+  /** Of the notes that its state comes from. */
+  tags: number[]
+}
+
+/** What came of a message: tags that are void now, the lane that changed, and whether its state must be written down. */
+export interface Applied {
+  readonly void: readonly number[]
+  readonly lane?: Lane
+  readonly rewrite?: boolean
+}
+
+/** The message that a note came with. */
+export interface LotMessage {
+  readonly envelope: Envelope
+  readonly storedAtMs: number
+  readonly sizeBytes: number
+}
+
+/** See the header of this file. */
+export class LotState {
+  readonly lanes: Map<string, Lane> = new Map()
+  /** Attempts of messages that are not in the lot, by message id. */
+  readonly #progress: Map<string, { readonly progress: Progress; readonly tag: number }> = new Map()
+
+  /** Entries in all lanes. */
+  get count(): number {
+    let count = 0
+    for (const lane of this.lanes.values()) count += lane.entries.length
+    return count
+  }
+
+  progressOf(id: string): Progress | undefined {
+    return this.#progress.get(id)?.progress
+  }
+
+  /** The message outside the lot is settled: its progress is void. */
+  forget(id: string): readonly number[] {
+    const known = this.#progress.get(id)
+    this.#progress.delete(id)
+    return known === undefined ? [] : [known.tag]
+  }
+
+  /** Whether a message that comes again from its partition is in the lot, or dead, already: its first owner died over the move. */
+  knows(id: string): boolean {
+    for (const lane of this.lanes.values()) if (lane.deadId === id || lane.entries.some(({ envelope }) => envelope.id === id)) return true
+    return false
+  }
+
+  apply(note: LotNote, message: LotMessage | undefined, tag: number): Applied {
+    switch (note.kind) {
+      case 'entry':
+        return message === undefined ? { void: [tag] } : this.#entry(note, message, tag)
+      case 'redriven':
+        return message === undefined ? { void: [tag] } : this.#redriven(note, message, tag)
+      case 'lane':
+        return this.#lane(note, tag)
+      case 'progress':
+        return this.#progressed(note, tag)
+      case 'discarded':
+        return this.#discarded(note, tag)
+    }
+  }
+
+  /** An entry is out of the lot: tags that are void with it. */
+  remove(entry: LotEntry): readonly number[] {
+    const { lane } = entry
+    const at = lane.entries.indexOf(entry)
+    if (at < 0) return []
+    lane.entries.splice(at, 1)
+    entry.holder = undefined
+    const tags = [entry.tag, ...(entry.progressTag === undefined ? [] : [entry.progressTag])]
+    if (lane.entries.length > 0 || lane.state === 'parked') return tags
+    this.lanes.delete(lane.name)
+    return [...tags, ...lane.tags]
+  }
+
+  #entry(note: LotNote & { kind: 'entry' }, message: LotMessage, tag: number): Applied {
+    const known = this.lanes.get(note.lane)
+    if (known?.entries.some(({ envelope }) => envelope.id === message.envelope.id) === true && note.lane.startsWith('key:')) return { void: [tag] }
+    const lane = known ?? this.#make(note.lane, note.state, note.dueAtMs)
+    const earlier = this.#progress.get(message.envelope.id)
+    this.#progress.delete(message.envelope.id)
+    const { redrives, deliveries } = note
+    const progress = note.progress ?? earlier?.progress
+    lane.entries.push({ ...message, lane, tag, redrives, deliveries, order: undefined, progress, progressTag: undefined, holder: undefined })
+    return { void: earlier === undefined ? [] : [earlier.tag], lane }
+  }
+
+  #redriven(note: LotNote & { kind: 'redriven' }, message: LotMessage, tag: number): Applied {
+    const lane = this.lanes.get(note.lane) ?? this.#make(note.lane, 'suspended', 0)
+    const opens = lane.state === 'suspended' || lane.parkedBy === note.letterId
+    const at = lane.entries.findIndex(({ order }) => order === undefined || order > note.order)
+    const { redrives, order } = note
+    const entry: LotEntry = { ...message, lane, tag, redrives, order, deliveries: 0, progress: undefined, progressTag: undefined, holder: undefined }
+    lane.entries.splice(at < 0 ? lane.entries.length : at, 0, entry)
+    if (opens) open(lane)
+    return { void: [], lane, rewrite: opens }
+  }
+
+  #lane(note: LotNote & { kind: 'lane' }, tag: number): Applied {
+    const lane = this.lanes.get(note.lane) ?? this.#make(note.lane, note.state, note.dueAtMs)
+    const tags = lane.tags
+    lane.tags = [tag]
+    lane.state = note.state
+    lane.dueAtMs = note.dueAtMs
+    lane.parkedBy = note.parkedBy
+    lane.deadId = note.deadId
+    const head = lane.entries[0]
+    if (note.head !== undefined && head?.envelope.id === note.head.id) head.progress = note.head.progress
+    if (lane.entries.length > 0 || lane.state === 'parked') return { void: tags, lane }
+    this.lanes.delete(lane.name)
+    return { void: [...tags, tag], lane }
+  }
+
+  #progressed({ id, progress }: LotNote & { kind: 'progress' }, tag: number): Applied {
+    for (const lane of this.lanes.values())
+      for (const entry of lane.entries)
+        if (entry.envelope.id === id) {
+          const old = entry.progressTag
+          entry.progress = progress
+          entry.progressTag = tag
+          return { void: old === undefined ? [] : [old] }
+        }
+    const old = this.forget(id)
+    this.#progress.set(id, { progress, tag })
+    return { void: old }
+  }
+
+  #discarded({ lane: name, letterId }: LotNote & { kind: 'discarded' }, tag: number): Applied {
+    const lane = this.lanes.get(name)
+    if (lane === undefined || lane.parkedBy !== letterId) return { void: [tag] }
+    open(lane)
+    if (lane.entries.length > 0) {
+      lane.tags.push(tag)
+      return { void: [], lane, rewrite: true }
+    }
+    this.lanes.delete(name)
+    return { void: [tag, ...lane.tags], lane }
+  }
+
+  #make(name: string, state: 'suspended' | 'parked', dueAtMs: number): Lane {
+    const lane: Lane = { name, state, dueAtMs, parkedBy: undefined, deadId: undefined, entries: [], tags: [] }
+    this.lanes.set(name, lane)
+    return lane
+  }
+}
+
+/** A lane as the core wants to know it. */
+export function describe(lane: Lane, partition: string): LotLane {
+  return { lane: lane.name, partition, state: lane.state, dueAtMs: lane.dueAtMs, count: lane.entries.length }
+}
+
+/** The part of a record that is kept. */
+export function progressOf({ attempt, notBeforeMs, firstDeliveredAtMs, note }: AttemptRecord): Progress {
+  return { attempt, notBeforeMs, firstDeliveredAtMs, ...(note === undefined ? {} : { note }) }
+}
+
+function open(lane: Lane): void {
+  lane.state = 'suspended'
+  lane.dueAtMs = 0
+  lane.parkedBy = undefined
+  lane.deadId = undefined
+}

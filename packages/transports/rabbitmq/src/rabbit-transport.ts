@@ -1,0 +1,173 @@
+import {
+  type Consumer,
+  type ConsumerObserver,
+  type OutgoingMessage,
+  type SendOptions,
+  type SendReport,
+  SluiceError,
+  type Subscription,
+  type Topology,
+  type Transport,
+  type TransportAdmin,
+  type TransportContext,
+  type TransportFacts,
+} from '@sluice/core/transport'
+import { RabbitAdmin } from './admin/rabbit-admin.ts'
+import { type ConsumerHome, RabbitConsumer } from './consume/consumer.ts'
+import { ReplyConsumer } from './consume/reply-consumer.ts'
+import { DeadLetters } from './dead/dead-letters.ts'
+import { rabbitFacts } from './facts.ts'
+import { closedError } from './link/errors.ts'
+import { Link } from './link/link.ts'
+import { type Answer, Instance, type Question } from './member/instance.ts'
+import { Names } from './names.ts'
+import { readUrl } from './options.ts'
+import { Registry } from './registry/registry.ts'
+import { Publisher } from './send/publisher.ts'
+import { Sender } from './send/sender.ts'
+import { TopologyKeeper } from './topology.ts'
+
+/** RabbitMQ as a transport: one connection that publishes, one that consumes. */
+export class RabbitTransport implements Transport {
+  readonly facts: TransportFacts
+  readonly admin: TransportAdmin
+  readonly #context: TransportContext
+  readonly #links: readonly [publishing: Link, consuming: Link]
+  readonly #publisher: Publisher
+  readonly #registry: Registry
+  readonly #instance: Instance
+  readonly #topology: TopologyKeeper
+  readonly #sender: Sender
+  readonly #names: Names
+  readonly #home: ConsumerHome
+  readonly #consumers: Set<RabbitConsumer> = new Set()
+  readonly #replies: Set<ReplyConsumer> = new Set()
+  #consumed = 0
+  #closing: Promise<void> | undefined
+
+  private constructor(context: TransportContext, url: string) {
+    const { address, options } = readUrl(url, context)
+    const { clock } = context
+    const publishing = new Link(address, options, context, 'publishing')
+    const consuming = new Link(address, options, context, 'consuming')
+    this.#context = context
+    this.#links = [publishing, consuming]
+    this.#names = new Names(options.prefix)
+    this.#publisher = new Publisher(publishing, clock, options.confirmTimeoutMs)
+    this.#registry = new Registry(consuming, this.#publisher, clock, this.#names.registry)
+    this.#instance = new Instance(
+      context.instanceId,
+      consuming,
+      clock,
+      this.#registry,
+      (id) => this.#names.instance(id),
+      (question) => this.#answer(question),
+    )
+    this.#topology = new TopologyKeeper(consuming, this.#publisher, this.#registry, this.#names, options)
+    const deadLetters = new DeadLetters(consuming, this.#publisher, clock, this.#names, this.#topology)
+    this.#sender = new Sender(this.#publisher, this.#registry, this.#names, clock)
+    this.facts = rabbitFacts('', options)
+    const shared = {
+      link: consuming,
+      publisher: this.#publisher,
+      clock,
+      registry: this.#registry,
+      instance: this.#instance,
+      names: this.#names,
+      topology: this.#topology,
+      deadLetters,
+    }
+    this.#home = { ...shared, report: (event) => context.report(event), left: (consumer) => void this.#consumers.delete(consumer) }
+    this.admin = new RabbitAdmin({
+      ...shared,
+      mustBeOpen: () => this.#mustBeOpen(),
+      send: async (message) => {
+        const [failure] = (await this.send([message])).failures
+        if (failure !== undefined) throw failure.error
+      },
+    })
+  }
+
+  static async open(url: string, context: TransportContext): Promise<RabbitTransport> {
+    const transport = new RabbitTransport(context, url)
+    try {
+      await Promise.all(transport.#links.map((link) => link.open()))
+      await transport.#registry.open()
+      await transport.#instance.open()
+    } catch (error) {
+      await transport.close()
+      throw error
+    }
+    Object.assign(transport.facts, { serverVersion: `RabbitMQ ${transport.#links[0].serverVersion}` })
+    return transport
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    this.#mustBeOpen()
+    await this.#topology.declare(topology)
+  }
+
+  async send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {
+    this.#mustBeOpen()
+    if (options.transaction !== undefined)
+      throw new SluiceError('UNSUPPORTED', 'RabbitMQ: cannot join a transaction', { fix: 'Use a store with an outbox, or leave out tx' })
+    return this.#sender.send(batch)
+  }
+
+  async consume(subscription: Subscription, observer: ConsumerObserver): Promise<Consumer> {
+    this.#mustBeOpen()
+    const [, consuming] = this.#links
+    if (subscription.kind === 'reply') {
+      const consumer = new ReplyConsumer(
+        consuming,
+        this.#context,
+        this.#names.reply(subscription.channel),
+        subscription,
+        observer,
+        (left) => void this.#replies.delete(left),
+      )
+      await consumer.open()
+      this.#replies.add(consumer)
+      return consumer
+    }
+    await this.#topology.channel({ name: subscription.channel, kind: subscription.kind })
+    await this.#topology.group(subscription)
+    const consumer = new RabbitConsumer(this.#home, subscription, observer, `${this.#context.instanceId}/${this.#consumed++}`)
+    this.#consumers.add(consumer)
+    await consumer.join()
+    return consumer
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** For tests: breaks both connections without a word, for good. */
+  crash(): void {
+    this.#closing = Promise.resolve()
+    for (const link of this.#links) link.destroy()
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled([...this.#consumers, ...this.#replies].map((consumer) => consumer.close()))
+    await this.#sender.close()
+    await this.#instance.close()
+    await this.#registry.close()
+    await this.#publisher.close()
+    await Promise.all(this.#links.map((link) => link.close()))
+  }
+
+  async #answer(question: Question): Promise<Answer> {
+    if (question.ask === 'alive') return {}
+    const mine = [...this.#consumers].filter(({ channel, group }) => channel === question.channel && group === question.group)
+    if (question.ask === 'holdings') return { all: mine.map((consumer) => consumer.holdings()) }
+    if (question.ask === 'drop') return { dropped: (await Promise.all(mine.map((consumer) => consumer.drop()))).reduce((a, b) => a + b, 0) }
+    await Promise.all(mine.map((consumer) => consumer.lookAtLot(question.partition)))
+    return {}
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing !== undefined) throw closedError()
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * The registry: a stream queue that every member appends to and reads from its beginning. What is appended counts in the
+ * order of the stream, so an append that comes back is a decision: compare and set, without a lock and without a leader.
+ * It holds what AMQP cannot list or keep: channels, groups, members, pauses, schedules. Messages never pass through it.
+ */
+import { type Clock, newId, type Timer } from '@sluice/core/transport'
+import type { Channel, ConsumeMessage } from 'amqplib'
+import { brokenError, closedError } from '../link/errors.ts'
+import type { Link, LinkUser } from '../link/link.ts'
+import type { Publisher } from '../send/publisher.ts'
+import { type RegistryOutcome, type RegistryRecord, RegistryState } from './state.ts'
+
+/** The stream drops its oldest segments beyond this; a snapshot every so many records is always in what is left. */
+const bytesMax = 64_000_000
+const segmentBytes = 4_000_000
+const snapshotEvery = 1_000
+/** A record that did not come back was lost with a connection, or is late; ms. */
+const patienceMs = 15_000
+
+interface Waiting {
+  readonly resolve: (outcome: RegistryOutcome) => void
+  readonly reject: (error: Error) => void
+  readonly timer: Timer
+}
+
+/** See the header of this file. */
+export class Registry implements LinkUser {
+  readonly state: RegistryState = new RegistryState()
+  readonly #link: Link
+  readonly #publisher: Publisher
+  readonly #clock: Clock
+  readonly #queue: string
+  readonly #waiting: Map<string, Waiting> = new Map()
+  readonly #listeners: Set<() => void> = new Set()
+  #channel: Channel | undefined
+  /** Offset of the last record that was applied. */
+  #offset = -1
+  /** Records read before the snapshot that they belong to; undefined: it is not needed, or was read. */
+  #early: { readonly offset: number; readonly record: RegistryRecord }[] | undefined
+  #marking: Promise<void> | undefined
+  #telling = false
+  #closed = false
+
+  constructor(link: Link, publisher: Publisher, clock: Clock, queue: string) {
+    this.#link = link
+    this.#publisher = publisher
+    this.#clock = clock
+    this.#queue = queue
+  }
+
+  /** Resolves when everything that is there was read. */
+  async open(): Promise<void> {
+    await this.#link.ask((channel) =>
+      channel.assertQueue(this.#queue, {
+        durable: true,
+        arguments: { 'x-queue-type': 'stream', 'x-max-length-bytes': bytesMax, 'x-stream-max-segment-size-bytes': segmentBytes },
+      }),
+    )
+    this.#link.use(this)
+    await this.#read()
+    await this.sync()
+  }
+
+  /** Called, once a turn of the event loop, after the state has changed. */
+  listen(listener: () => void): void {
+    this.#listeners.add(listener)
+  }
+
+  unlisten(listener: () => void): void {
+    this.#listeners.delete(listener)
+  }
+
+  /** Appends a record; resolves when it has come back and was applied, to what it came to. */
+  async append(record: RegistryRecord): Promise<RegistryOutcome> {
+    if (this.#closed) throw closedError()
+    const id = newId()
+    const outcome = new Promise<RegistryOutcome>((resolve, reject) => {
+      const timer = this.#clock.setTimer(patienceMs, () => this.#giveUp(id))
+      this.#waiting.set(id, { resolve, reject, timer })
+    })
+    outcome.catch(() => undefined)
+    try {
+      await this.#publisher.put('', this.#queue, Buffer.from(JSON.stringify(record)), { messageId: id, persistent: true })
+    } catch (error) {
+      this.#waiting.get(id)?.timer.cancel()
+      this.#waiting.delete(id)
+      throw error
+    }
+    return outcome
+  }
+
+  /** Resolves when everything that anybody appended before this call was applied here. */
+  sync(): Promise<void> {
+    this.#marking ??= Promise.resolve()
+      .then(() => {
+        this.#marking = undefined
+        return this.append({ op: 'mark' })
+      })
+      .then(() => undefined)
+    return this.#marking
+  }
+
+  down(): void {
+    this.#channel = undefined
+  }
+
+  async up(): Promise<void> {
+    await this.#read()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#link.leave(this)
+    for (const { reject, timer } of this.#waiting.values()) {
+      timer.cancel()
+      reject(closedError())
+    }
+    this.#waiting.clear()
+    await this.#channel?.close().catch(() => undefined)
+  }
+
+  async #read(): Promise<void> {
+    const channel = await this.#link.channel(() => {
+      if (this.#channel === channel && this.#link.isUp && !this.#closed) void this.#read().catch(() => undefined)
+    })
+    this.#channel = channel
+    await channel.prefetch(1_000)
+    await channel.consume(
+      this.#queue,
+      (message) => {
+        if (message === null || this.#channel !== channel) return
+        channel.ack(message)
+        this.#take(message)
+      },
+      { arguments: { 'x-stream-offset': this.#offset < 0 ? 'first' : this.#offset + 1 } },
+    )
+  }
+
+  #take({ content, properties }: ConsumeMessage): void {
+    const offset = Number(properties.headers?.['x-stream-offset'] ?? 0)
+    // A stream hands out whole chunks: its beginning may lie before what was asked for.
+    if (offset <= this.#offset) return
+    const record: RegistryRecord = JSON.parse(content.toString())
+    if (this.#offset < 0 && offset > 0) this.#early = []
+    this.#offset = offset
+    if (this.#early === undefined) this.#apply(String(properties.messageId), offset, record)
+    else if (record.op !== 'snapshot') this.#early.push({ offset, record })
+    else {
+      this.state.restore(record.state)
+      const early = this.#early
+      this.#early = undefined
+      for (const each of early) if (each.offset > record.upTo) this.state.apply(each.record)
+      this.#tell()
+    }
+  }
+
+  #apply(id: string, offset: number, record: RegistryRecord): void {
+    const outcome = this.state.apply(record)
+    const waiting = this.#waiting.get(id)
+    if (waiting !== undefined) {
+      this.#waiting.delete(id)
+      waiting.timer.cancel()
+      waiting.resolve(outcome)
+      // Whose record has a round number writes the snapshot: one member, and another one if it dies over it.
+      if (offset % snapshotEvery === snapshotEvery - 1) void this.append({ op: 'snapshot', upTo: offset, state: this.state.snapshot() }).catch(() => undefined)
+    }
+    if (record.op !== 'mark' && record.op !== 'snapshot') this.#tell()
+  }
+
+  #tell(): void {
+    if (this.#telling) return
+    this.#telling = true
+    queueMicrotask(() => {
+      this.#telling = false
+      for (const listener of this.#listeners) listener()
+    })
+  }
+
+  #giveUp(id: string): void {
+    const waiting = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    waiting?.reject(brokenError(new Error('a record of the registry did not come back')))
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * What all members agree on, as a state machine: records of the registry's stream go in, in the order of the stream,
+ * and every member comes to the same state and the same outcome. No I/O, no clock: times are in the records.
+ */
+import { assignPartitions, type ChannelDeclaration, type GroupOrder, partitionName } from '@sluice/core/transport'
+
+/** A channel, as it was declared first. */
+export interface ChannelEntry {
+  readonly name: string
+  readonly kind: ChannelDeclaration['kind']
+  partitions: number
+}
+
+/** A member of a group. */
+export interface MemberEntry {
+  /** Unique: instance and a number. */
+  readonly id: string
+  readonly instance: string
+  readonly types: readonly string[]
+}
+
+/** A group, its members and what they found out. */
+export interface GroupEntry {
+  readonly channel: string
+  readonly group: string
+  order: GroupOrder
+  provisional: boolean
+  readonly ephemeral: boolean
+  /** Of the queues that are bound now. */
+  partitions: number
+  paused: boolean
+  /** Type → when a member announced it last, ms. */
+  readonly types: Record<string, number>
+  readonly members: MemberEntry[]
+  /** Partition → type that its last owner could not handle. */
+  readonly wants: Record<string, string>
+  /** Partitions whose last owner died. */
+  readonly orphans: string[]
+  /** Partitions with a parking lot. */
+  readonly lots: string[]
+  hasDead: boolean
+}
+
+/** A recurring message. */
+export interface ScheduleEntry {
+  readonly name: string
+  readonly cron: string
+  readonly timeZone: string
+  readonly nextAtMs: number
+  /** The message, as this transport writes it. */
+  readonly message: unknown
+}
+
+/** One line of the registry. */
+export type RegistryRecord =
+  | { readonly op: 'mark' }
+  | { readonly op: 'channel'; readonly name: string; readonly kind: ChannelDeclaration['kind']; readonly partitions: number }
+  | { readonly op: 'channel-gone'; readonly name: string }
+  | {
+      readonly op: 'group'
+      readonly channel: string
+      readonly group: string
+      readonly order: GroupOrder
+      readonly provisional: boolean
+      readonly ephemeral: boolean
+      readonly partitions: number
+    }
+  | { readonly op: 'group-gone'; readonly channel: string; readonly group: string }
+  | { readonly op: 'join'; readonly channel: string; readonly group: string; readonly member: MemberEntry; readonly nowMs: number }
+  | { readonly op: 'leave'; readonly channel: string; readonly group: string; readonly id: string; readonly nowMs: number }
+  /** An instance is dead: so are all its members. */
+  | { readonly op: 'dead'; readonly instance: string }
+  | { readonly op: 'adopted'; readonly channel: string; readonly group: string; readonly partition: string }
+  | { readonly op: 'wants'; readonly channel: string; readonly group: string; readonly partition: string; readonly type: string }
+  | { readonly op: 'paused'; readonly channel: string; readonly group: string; readonly paused: boolean }
+  | { readonly op: 'lot'; readonly channel: string; readonly group: string; readonly partition: string }
+  | { readonly op: 'dead-letters'; readonly channel: string; readonly group: string }
+  | { readonly op: 'schedule'; readonly schedule: ScheduleEntry }
+  | { readonly op: 'schedule-gone'; readonly name: string }
+  | { readonly op: 'fire'; readonly name: string; readonly expectedAtMs: number; readonly nextAtMs: number }
+  | { readonly op: 'snapshot'; readonly upTo: number; readonly state: Snapshot }
+
+/** The whole state, for whoever comes later. */
+export interface Snapshot {
+  readonly channels: readonly ChannelEntry[]
+  readonly groups: readonly GroupEntry[]
+  readonly schedules: readonly ScheduleEntry[]
+}
+
+/** What a record came to. `refused`: it was too late, or contradicts what is there; nothing has changed. */
+export type RegistryOutcome = 'done' | 'refused'
+
+/** A type that no live member has announced for this long is forgotten. */
+const typeKeptMs = 24 * 3_600_000
+
+/** See the header of this file. */
+export class RegistryState {
+  readonly channels: Map<string, ChannelEntry> = new Map()
+  readonly schedules: Map<string, ScheduleEntry> = new Map()
+  readonly #groups: Map<string, GroupEntry> = new Map()
+
+  group(channel: string, group: string): GroupEntry | undefined {
+    return this.#groups.get(`${channel}\n${group}`)
+  }
+
+  groups(channel?: string): readonly GroupEntry[] {
+    return [...this.#groups.values()].filter((group) => channel === undefined || group.channel === channel)
+  }
+
+  /** Instances that share a group with this one. */
+  neighbours(instance: string): readonly string[] {
+    const found = new Set<string>()
+    for (const { members } of this.#groups.values())
+      if (members.some((member) => member.instance === instance)) for (const member of members) found.add(member.instance)
+    found.delete(instance)
+    return [...found].sort()
+  }
+
+  /** Who should own which partition of a group. */
+  plan(group: GroupEntry): ReadonlyMap<string, MemberEntry> {
+    return assignPartitions(partitionsOf(group), group.members, (partition, member) => {
+      const wanted = group.wants[partition]
+      return wanted === undefined || member.types.includes(wanted) || !group.members.some(({ types }) => types.includes(wanted))
+    })
+  }
+
+  /** Applies a record. */
+  apply(record: RegistryRecord): RegistryOutcome {
+    switch (record.op) {
+      case 'mark':
+        return 'done'
+      case 'channel':
+        return this.#channel(record)
+      case 'channel-gone':
+        return done(this.channels.delete(record.name))
+      case 'group':
+        return this.#group(record)
+      case 'group-gone':
+        return done(this.#groups.delete(`${record.channel}\n${record.group}`))
+      case 'dead':
+        for (const group of this.#groups.values()) orphan(this, group, (member) => member.instance === record.instance)
+        return 'done'
+      case 'schedule':
+        return this.#schedule(record.schedule)
+      case 'schedule-gone':
+        return done(this.schedules.delete(record.name))
+      case 'fire':
+        return this.#fire(record)
+      case 'snapshot':
+        return 'done'
+      default: {
+        const group = this.group(record.channel, record.group)
+        return group === undefined ? 'refused' : applyToGroup(group, record)
+      }
+    }
+  }
+
+  snapshot(): Snapshot {
+    return { channels: [...this.channels.values()], groups: [...this.#groups.values()], schedules: [...this.schedules.values()] }
+  }
+
+  restore({ channels, groups, schedules }: Snapshot): void {
+    for (const map of [this.channels, this.#groups, this.schedules]) map.clear()
+    for (const channel of channels) this.channels.set(channel.name, channel)
+    for (const group of groups) this.#groups.set(`${group.channel}\n${group.group}`, group)
+    for (const schedule of schedules) this.schedules.set(schedule.name, schedule)
+  }
+
+  #channel({ name, kind, partitions }: RegistryRecord & { op: 'channel' }): RegistryOutcome {
+    const known = this.channels.get(name)
+    if (known === undefined) this.channels.set(name, { name, kind, partitions })
+    else if (known.kind !== kind) return 'refused'
+    else if (partitions > known.partitions) known.partitions = partitions
+    return 'done'
+  }
+
+  #group(record: RegistryRecord & { op: 'group' }): RegistryOutcome {
+    const known = this.group(record.channel, record.group)
+    if (known === undefined) {
+      const { channel, group, order, provisional, ephemeral, partitions } = record
+      const fresh = { types: {}, members: [], wants: {}, orphans: [], lots: [], paused: false, hasDead: false }
+      this.#groups.set(`${channel}\n${group}`, { channel, group, order, provisional, ephemeral, partitions, ...fresh })
+      return 'done'
+    }
+    if (record.provisional) return 'done'
+    if (!known.provisional) return known.order === record.order ? 'done' : 'refused'
+    known.provisional = false
+    known.order = record.order
+    known.partitions = record.partitions
+    return 'done'
+  }
+
+  #schedule(schedule: ScheduleEntry): RegistryOutcome {
+    const known = this.schedules.get(schedule.name)
+    const same = known !== undefined && known.cron === schedule.cron && known.timeZone === schedule.timeZone
+    this.schedules.set(schedule.name, same ? { ...schedule, nextAtMs: known.nextAtMs } : schedule)
+    return 'done'
+  }
+
+  #fire({ name, expectedAtMs, nextAtMs }: RegistryRecord & { op: 'fire' }): RegistryOutcome {
+    const known = this.schedules.get(name)
+    if (known === undefined || known.nextAtMs !== expectedAtMs) return 'refused'
+    this.schedules.set(name, { ...known, nextAtMs })
+    return 'done'
+  }
+}
+
+/** Names of a group's partitions. */
+export function partitionsOf(group: GroupEntry): string[] {
+  return Array.from({ length: group.partitions }, (_, index) => partitionName(index, group.partitions))
+}
+
+type GroupRecord = Extract<RegistryRecord, { readonly group: string }> & { readonly op: Exclude<RegistryRecord['op'], 'group' | 'group-gone'> }
+
+function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
+  switch (record.op) {
+    case 'join': {
+      const { member, nowMs } = record
+      for (const type of member.types) group.types[type] = nowMs
+      for (const [type, seenMs] of Object.entries(group.types)) if (nowMs - seenMs > typeKeptMs && !isLive(group, type)) delete group.types[type]
+      remove(group.members, ({ id }) => id === member.id)
+      group.members.push(member)
+      return 'done'
+    }
+    case 'leave':
+      for (const { id, types } of group.members) if (id === record.id) for (const type of types) group.types[type] = record.nowMs
+      return done(remove(group.members, ({ id }) => id === record.id))
+    case 'adopted':
+      return done(remove(group.orphans, (partition) => partition === record.partition))
+    case 'wants':
+      group.wants[record.partition] = record.type
+      return 'done'
+    case 'paused':
+      group.paused = record.paused
+      return 'done'
+    case 'lot':
+      if (!group.lots.includes(record.partition)) group.lots.push(record.partition)
+      return 'done'
+    case 'dead-letters':
+      group.hasDead = true
+      return 'done'
+  }
+}
+
+/** Members die: what was theirs is marked, so that the heirs look twice. */
+function orphan(state: RegistryState, group: GroupEntry, isDead: (member: MemberEntry) => boolean): void {
+  if (!group.members.some(isDead)) return
+  for (const [partition, owner] of state.plan(group)) if (isDead(owner) && !group.orphans.includes(partition)) group.orphans.push(partition)
+  remove(group.members, isDead)
+}
+
+const isLive = (group: GroupEntry, type: string): boolean => group.members.some(({ types }) => types.includes(type))
+
+function remove<T>(list: T[], matches: (item: T) => boolean): boolean {
+  const kept = list.filter((item) => !matches(item))
+  const removed = kept.length < list.length
+  list.splice(0, list.length, ...kept)
+  return removed
+}
+
+function done(changed: boolean): RegistryOutcome {
+  return changed ? 'done' : 'refused'
+}

@@ -1,0 +1,212 @@
+/**
+ * Publishes with confirms and `mandatory`: a message is stored when its confirm came and it was not returned before.
+ * A NACK, a confirm that is too late or a broken connection make everything unconfirmed `unknown`, and the channel is
+ * opened anew: on a new one the queue's new leader is found, on the old one every publish would be refused.
+ */
+import { type Clock, SluiceError, type Timer } from '@sluice/core/transport'
+import type { ConfirmChannel, Message, Options } from 'amqplib'
+import { brokenError } from '../link/errors.ts'
+import type { Link, LinkUser } from '../link/link.ts'
+
+/** How one message ended: stored, or not. */
+export type Outcome = undefined | { readonly state: 'failed' | 'unknown'; readonly error: SluiceError; readonly retryable: boolean }
+
+/** Told once for each message, in any order. */
+export interface Receiver {
+  settled(index: number, outcome: Outcome): void
+}
+
+interface Unconfirmed {
+  readonly receiver: Receiver
+  readonly index: number
+  readonly sentMs: number
+  returned: boolean
+  readonly messageId: string
+}
+
+/** What is written and not confirmed yet; beyond, senders wait. */
+const unconfirmedMax = 4_096
+
+/** See the header of this file. */
+export class Publisher implements LinkUser {
+  readonly #link: Link
+  readonly #clock: Clock
+  readonly #confirmTimeoutMs: number
+  #channel: ConfirmChannel | undefined
+  #opening: Promise<ConfirmChannel> | undefined
+  /** By delivery tag; insertion order is tag order. */
+  #unconfirmed: Map<number, Unconfirmed> = new Map()
+  #nextTag = 1
+  #timer: Timer | undefined
+  #blocked = false
+  readonly #waiting: (() => void)[] = []
+  #closed = false
+
+  constructor(link: Link, clock: Clock, confirmTimeoutMs: number) {
+    this.#link = link
+    this.#clock = clock
+    this.#confirmTimeoutMs = confirmTimeoutMs
+    link.use(this)
+  }
+
+  /** Resolves when there is room for another message; undefined: there is. */
+  room(): Promise<void> | undefined {
+    if (!this.#blocked && this.#unconfirmed.size < unconfirmedMax && this.#channel !== undefined) return undefined
+    return this.#room()
+  }
+
+  /** Writes one message; call it right after {@link room} said yes. */
+  publish(exchange: string, key: string, content: Buffer, properties: Options.Publish, receiver: Receiver, index: number): void {
+    const channel = this.#channel
+    if (channel === undefined) {
+      receiver.settled(index, { state: 'failed', error: brokenError(), retryable: true })
+      return
+    }
+    const { messageId = '' } = properties
+    this.#unconfirmed.set(this.#nextTag++, { receiver, index, sentMs: this.#clock.monotonicMs(), returned: false, messageId })
+    try {
+      channel.publish(exchange, key, content, { ...properties, mandatory: true })
+    } catch (error) {
+      this.#renew(channel, brokenError(error))
+      return
+    }
+    this.#timer ??= this.#watchTime()
+  }
+
+  /** One message, to its end; rejects if it is not stored. */
+  async put(exchange: string, key: string, content: Buffer, properties: Options.Publish): Promise<void> {
+    await this.room()
+    await new Promise<void>((resolve, reject) => {
+      this.publish(exchange, key, content, properties, { settled: (_, outcome) => (outcome === undefined ? resolve() : reject(outcome.error)) }, 0)
+    })
+  }
+
+  down(): void {
+    const channel = this.#channel
+    if (channel !== undefined) this.#renew(channel, brokenError())
+    this.#blocked = false
+  }
+
+  up(): void {
+    this.#wake()
+  }
+
+  blocked(blocked: boolean): void {
+    this.#blocked = blocked
+    if (!blocked) this.#wake()
+  }
+
+  /** Waits for the confirms of what was written. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const untilMs = this.#clock.monotonicMs() + this.#confirmTimeoutMs
+    while (this.#unconfirmed.size > 0 && this.#link.isUp && this.#clock.monotonicMs() < untilMs)
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve)
+      })
+    this.#timer?.cancel()
+    this.#link.leave(this)
+    this.#wake()
+  }
+
+  async #room(): Promise<void> {
+    while (!this.#closed) {
+      if (!this.#blocked && this.#unconfirmed.size < unconfirmedMax) {
+        if (this.#channel !== undefined) return
+        try {
+          this.#channel = await this.#open()
+          continue
+        } catch {
+          // Whoever publishes now is told so.
+          if (!this.#link.isUp) return
+        }
+      }
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve)
+      })
+    }
+  }
+
+  #open(): Promise<ConfirmChannel> {
+    this.#opening ??= this.#openNow().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #openNow(): Promise<ConfirmChannel> {
+    let channel: ConfirmChannel | undefined
+    channel = await this.#link.confirmChannel((cause) => {
+      if (channel !== undefined && this.#channel === channel) this.#renew(channel, brokenError(cause))
+    })
+    this.#nextTag = 1
+    this.#unconfirmed = new Map()
+    // amqplib keeps a callback a message for these; without callbacks the events tell the same, a range at a time.
+    channel.on('ack', ({ deliveryTag, multiple }) => this.#confirmed(deliveryTag, multiple))
+    channel.on('nack', () => {
+      if (channel !== undefined)
+        this.#renew(
+          channel,
+          new SluiceError('TRANSPORT_FAILED', 'RabbitMQ refused a message (NACK): its queue has no leader, or is full', { fix: 'It is sent again' }),
+        )
+    })
+    channel.on('return', (message) => this.#returned(message))
+    return channel
+  }
+
+  #confirmed(tag: number, multiple: boolean): void {
+    if (!multiple) this.#confirm(tag)
+    else
+      for (const each of this.#unconfirmed.keys()) {
+        if (each > tag) break
+        this.#confirm(each)
+      }
+    this.#wake()
+  }
+
+  #confirm(tag: number): void {
+    const entry = this.#unconfirmed.get(tag)
+    if (entry === undefined) return
+    this.#unconfirmed.delete(tag)
+    entry.receiver.settled(entry.index, entry.returned ? unrouted() : undefined)
+  }
+
+  // The return of a message comes before its confirm.
+  #returned({ properties }: Message): void {
+    for (const entry of this.#unconfirmed.values())
+      if (!entry.returned && entry.messageId === properties.messageId) {
+        entry.returned = true
+        return
+      }
+  }
+
+  /** Everything unconfirmed is unknown from here on, in the order in which it was written. */
+  #renew(channel: ConfirmChannel, error: SluiceError): void {
+    if (this.#channel !== channel) return
+    this.#channel = undefined
+    const unknown = [...this.#unconfirmed.values()]
+    this.#unconfirmed = new Map()
+    channel.close().catch(() => undefined)
+    for (const { receiver, index } of unknown) receiver.settled(index, { state: 'unknown', error, retryable: true })
+    this.#wake()
+  }
+
+  #watchTime(): Timer {
+    return this.#clock.setTimer(Math.max(50, this.#confirmTimeoutMs / 4), () => {
+      this.#timer = undefined
+      const [oldest] = this.#unconfirmed.values()
+      if (oldest === undefined || this.#closed) return
+      if (this.#channel !== undefined && !this.#blocked && this.#clock.monotonicMs() - oldest.sentMs > this.#confirmTimeoutMs)
+        this.#renew(this.#channel, new SluiceError('TRANSPORT_FAILED', `RabbitMQ confirmed nothing for ${this.#confirmTimeoutMs} ms`))
+      this.#timer ??= this.#watchTime()
+    })
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
+
+function unrouted(): Outcome {
+  return { state: 'failed', error: new SluiceError('UNROUTED', 'no queue takes this message'), retryable: false }
+}

@@ -1,0 +1,170 @@
+/** Exchanges and queues: made where they are missing, checked where they are there, never deleted behind anybody's back. */
+import { type ChannelDeclaration, type GroupDeclaration, type GroupOrder, partitionName, SluiceError, type Topology } from '@sluice/core/transport'
+import type { Channel, Options } from 'amqplib'
+import { operationError } from './link/errors.ts'
+import type { Link } from './link/link.ts'
+import { bindingKey, type Names, powerOfTwo } from './names.ts'
+import type { RabbitOptions } from './options.ts'
+import type { Registry } from './registry/registry.ts'
+import type { GroupEntry } from './registry/state.ts'
+import type { Publisher } from './send/publisher.ts'
+
+/** Events that no group asked for are kept up to this; then the oldest go. */
+const unroutedMax = { 'x-max-length': 100_000, 'x-max-length-bytes': 256 * 1024 * 1024 }
+
+/** See the header of this file. */
+export class TopologyKeeper {
+  readonly #link: Link
+  readonly #publisher: Publisher
+  readonly #registry: Registry
+  readonly #names: Names
+  readonly #options: RabbitOptions
+
+  constructor(link: Link, publisher: Publisher, registry: Registry, names: Names, options: RabbitOptions) {
+    this.#link = link
+    this.#publisher = publisher
+    this.#registry = registry
+    this.#names = names
+    this.#options = options
+  }
+
+  async declare({ channels, groups }: Topology): Promise<void> {
+    await Promise.all(channels.map((channel) => this.channel(channel)))
+    await Promise.all(groups.map((group) => this.group(group)))
+  }
+
+  /** A channel's exchange, and the queue of what nobody asked for. */
+  async channel({ name, kind, partitions }: ChannelDeclaration): Promise<void> {
+    if (kind === 'reply') return
+    const wanted = powerOfTwo(partitions ?? this.#options.partitions)
+    const known = this.#registry.state.channels.get(name)
+    if (known !== undefined && known.kind === kind && known.partitions >= wanted) return
+    if (known === undefined)
+      await this.#ask(`declare channel "${name}"`, async (channel) => {
+        const unrouted = this.#names.unrouted(name)
+        await channel.assertExchange(unrouted, 'fanout', { durable: true })
+        await channel.assertExchange(this.#names.exchange(name), 'topic', { durable: true, alternateExchange: unrouted })
+        await channel.assertQueue(unrouted, this.#queue({ arguments: { ...unroutedMax, 'x-overflow': 'drop-head' } }))
+        await channel.bindQueue(unrouted, unrouted, '')
+      })
+    if ((await this.#registry.append({ op: 'channel', name, kind, partitions: wanted })) === 'refused')
+      throw kindConflict(name, this.#registry.state.channels.get(name)?.kind, kind)
+  }
+
+  /** A group's queues, bound; what waits unrouted goes to the first group of a channel that wants it. */
+  async group(declaration: GroupDeclaration): Promise<GroupEntry> {
+    const { channel, group, order, ephemeral, from } = declaration
+    const provisional = declaration.provisional === true
+    const place = this.#registry.state.channels.get(channel)
+    if (place === undefined) throw new SluiceError('INVALID_OPTION', `group "${group}" belongs to channel "${channel}", which was not declared`)
+    const known = this.#registry.state.group(channel, group)
+    if (known !== undefined && (provisional || (!known.provisional && known.order === order))) return known
+    const partitions = order === 'channel' ? 1 : place.partitions
+    if (known === undefined) {
+      const isFirst = this.#registry.state.groups(channel).length === 0
+      await this.#makeQueues(declaration, order, partitions)
+      if (isFirst && from !== 'end') await this.#adoptUnrouted(channel, group, order, partitions)
+    }
+    if ((await this.#registry.append({ op: 'group', channel, group, order, provisional, ephemeral, partitions })) === 'refused') {
+      const is = this.#registry.state.group(channel, group)?.order
+      throw new SluiceError('CONTRACT_CONFLICT', `group "${group}" of channel "${channel}" is ordered by ${is}, and is declared with order ${order}`, {
+        fix: 'Use the same order in all members, or remove the group first',
+      })
+    }
+    return this.#registry.state.group(channel, group) as GroupEntry
+  }
+
+  /** A partition's parking lot, made when it is first needed. */
+  async lot(channel: string, group: string, partition: string): Promise<void> {
+    if (this.#registry.state.group(channel, group)?.lots.includes(partition) === true) return
+    await this.#ask('declare a parking lot', (on) => on.assertQueue(this.#names.lot(channel, group, partition), this.#exclusiveQueue()))
+    await this.#registry.append({ op: 'lot', channel, group, partition })
+  }
+
+  /** A group's dead letters, made when there is one. */
+  async dead(channel: string, group: string): Promise<void> {
+    if (this.#registry.state.group(channel, group)?.hasDead === true) return
+    await this.#ask('declare a queue of dead letters', (on) => on.assertQueue(this.#names.dead(channel, group), this.#exclusiveQueue()))
+    await this.#registry.append({ op: 'dead-letters', channel, group })
+  }
+
+  /** Takes a group away with all it holds. */
+  async removeGroup(entry: GroupEntry): Promise<void> {
+    const { channel, group } = entry
+    await this.#registry.append({ op: 'group-gone', channel, group })
+    await this.#ask('remove a group', async (on) => {
+      for (let index = 0; index < entry.partitions; index++) {
+        const partition = partitionName(index, entry.partitions)
+        await on.deleteQueue(this.#names.partition(channel, group, partition))
+        await on.deleteQueue(this.#names.lot(channel, group, partition))
+      }
+      await on.deleteQueue(this.#names.dead(channel, group))
+    })
+  }
+
+  async #makeQueues({ channel, group, ephemeral }: GroupDeclaration, order: GroupOrder, partitions: number): Promise<void> {
+    const { queues } = this.#options
+    const quickly = ephemeral ? { exclusive: false, durable: true, expires: 30_000 } : {}
+    await Promise.all(
+      Array.from({ length: partitions }, (_, index) => partitionName(index, partitions)).map((partition, index) =>
+        this.#ask(`declare group "${group}"`, async (on) => {
+          const queue = this.#names.partition(channel, group, partition)
+          await on.assertQueue(queue, { ...this.#exclusiveQueue(ephemeral ? 'classic' : queues), ...quickly })
+          await on.bindQueue(queue, this.#names.exchange(channel), bindingKey(order, index, partitions))
+        }),
+      ),
+    )
+  }
+
+  async #adoptUnrouted(channel: string, group: string, order: GroupOrder, partitions: number): Promise<void> {
+    const exchange = this.#names.exchange(channel)
+    const queues = new Map<string, string>()
+    for (let index = 0; index < partitions; index++)
+      queues.set(
+        bindingKey(order, index, partitions).replace(/^#/, '').replaceAll('.*', ''),
+        this.#names.partition(channel, group, partitionName(index, partitions)),
+      )
+    void exchange
+    await this.#link.askApart(async (on) => {
+      for (;;) {
+        const message = await on.get(this.#names.unrouted(channel))
+        if (message === false) return
+        const words = message.fields.routingKey.split('.')
+        const count = Math.log2(partitions)
+        const at = order === 'none' ? words.slice(-12, -6) : words.slice(-6)
+        const suffix = count === 0 ? '' : `.${at.slice(-count).join('.')}`
+        const { headers, contentType, messageId } = message.properties
+        await this.#publisher.put('', queues.get(suffix) ?? '', message.content, {
+          contentType: String(contentType),
+          messageId: String(messageId),
+          persistent: true,
+          headers,
+        })
+        on.ack(message)
+      }
+    })
+  }
+
+  /** A queue with one active consumer: what the broker's own lock is here. */
+  #exclusiveQueue(type: 'quorum' | 'classic' = this.#options.queues): Options.AssertQueue {
+    return { durable: true, arguments: { 'x-queue-type': type, 'x-single-active-consumer': true } }
+  }
+
+  #queue({ arguments: more }: { readonly arguments: Readonly<Record<string, unknown>> }): Options.AssertQueue {
+    return { durable: true, arguments: { 'x-queue-type': this.#options.queues, ...more } }
+  }
+
+  async #ask<T>(what: string, request: (channel: Channel) => Promise<T>): Promise<T> {
+    try {
+      return await this.#link.askApart(request)
+    } catch (error) {
+      throw operationError(error, what)
+    }
+  }
+}
+
+function kindConflict(name: string, is: string | undefined, wanted: string): SluiceError {
+  return new SluiceError('CONTRACT_CONFLICT', `channel "${name}" carries ${is}, and is declared to carry ${wanted}`, {
+    fix: 'Give one of the contracts another channel',
+  })
+}
