@@ -117,7 +117,9 @@ export class BusFile {
     calls: SyncCalls = systemSyncCalls,
     openBell: OpenBell = openDoorbell,
   ): Promise<BusFile> {
-    const opened = await openFile(path, options.sqlite ?? openWithNode)
+    const opened = await openFile(path, options.sqlite ?? openWithNode, options.networkFileSystem)
+    if (opened.network !== undefined)
+      context.report({ level: 'warn', message: `${path} is on a network file system (${opened.network}): a second machine that opens it would damage it` })
     try {
       return new BusFile(opened, context, options, calls, openBell)
     } catch (error) {

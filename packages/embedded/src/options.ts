@@ -17,12 +17,19 @@ export interface EmbeddedOptions {
   readonly partitions: number
   /** Size of the write-ahead log at which publishing waits for the checkpoint, bytes. Default 256 MiB. */
   readonly walBytesMax: number
+  /**
+   * What becomes of a bus file on a network file system. Default `refuse` (STORE_NETWORK_FILESYSTEM): locks and shared memory do
+   * not hold between machines, and the file would be damaged. `allow`: it is used, and each start warns; only where one
+   * machine alone ever opens it.
+   */
+  readonly networkFileSystem: 'refuse' | 'allow'
 }
 
 interface GivenOptions {
   readonly leaseMs?: unknown
   readonly partitions?: unknown
   readonly walBytesMax?: unknown
+  readonly networkFileSystem?: unknown
 }
 
 function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
@@ -41,21 +48,25 @@ export function embeddedOptions(context: TransportContext): EmbeddedOptions {
   if (embedded !== undefined && (typeof embedded !== 'object' || embedded === null))
     throw new SluiceError('INVALID_OPTION', 'embedded must be an object of options')
   const given: GivenOptions = embedded ?? {}
-  const names = ['leaseMs', 'partitions', 'walBytesMax']
+  const names = ['leaseMs', 'partitions', 'walBytesMax', 'networkFileSystem']
   for (const name of Object.keys(given)) if (!names.includes(name)) throw unknownOption(`embedded.${name}`)
   // Options of other transports are objects under their names; anything else was meant for this one.
   for (const [name, value] of Object.entries(context.options))
     if (name !== 'sqlite' && name !== 'embedded' && typeof value !== 'object') throw unknownOption(name)
+  const { networkFileSystem = 'refuse' } = given
+  if (networkFileSystem !== 'refuse' && networkFileSystem !== 'allow')
+    throw new SluiceError('INVALID_OPTION', "embedded.networkFileSystem must be 'refuse' or 'allow'", { details: { value: networkFileSystem } })
   return {
     ...(sqlite === undefined ? {} : { sqlite: sqlite as SqliteFactory }),
     leaseMs: integer('leaseMs', given.leaseMs, leaseMsDefault, 100, 600_000),
     partitions: integer('partitions', given.partitions, 8, 1, 4096),
     walBytesMax: integer('walBytesMax', given.walBytesMax, 256 * 1024 * 1024, 1024 * 1024, Number.MAX_SAFE_INTEGER),
+    networkFileSystem,
   }
 }
 
 function unknownOption(name: string): SluiceError {
   return new SluiceError('INVALID_OPTION', `the bus file has no option ${name}`, {
-    fix: 'Write connect({ transportOptions: { embedded: { leaseMs, partitions, walBytesMax } } })',
+    fix: 'Write connect({ transportOptions: { embedded: { leaseMs, partitions, walBytesMax, networkFileSystem } } })',
   })
 }

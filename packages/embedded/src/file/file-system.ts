@@ -1,40 +1,7 @@
-/** Folder and file as the engine needs them: private, on a local disk, and really there after a power cut. */
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statfsSync, statSync } from 'node:fs'
+/** Folder and file as the engine needs them: private, and really there after a power cut. */
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SluiceError } from '@sluice/core/transport'
-
-// Linux statfs f_type, include/uapi/linux/magic.h: file systems where POSIX locks, shared memory or fsync cannot be
-// relied on between machines. On other systems the numbers mean something else, so nothing is refused there.
-const networkFileSystems: ReadonlyMap<number, string> = new Map([
-  [0x6969, 'NFS'],
-  [0x517b, 'SMB'],
-  [0xfe534d42, 'SMB2'],
-  [0xff534d42, 'CIFS'],
-  [0x00c36400, 'Ceph'],
-  [0x5346414f, 'AFS'],
-  [0x73757245, 'Coda'],
-  [0x01021997, '9P'],
-  [0x0bd00bd0, 'Lustre'],
-  [0x47504653, 'GPFS'],
-  [0x19830326, 'FhGFS'],
-  [0x7461636f, 'OCFS2'],
-  [0x01161970, 'GFS2'],
-])
-
-/** Name of the network file system that `f_type` stands for on Linux; undefined: local, or not known. */
-export function networkFileSystemName(type: number): string | undefined {
-  return networkFileSystems.get(type >>> 0)
-}
-
-/** Rejects a folder on a network file system: SQLite's shared memory cannot work between two machines. */
-export function refuseNetworkFileSystem(folder: string, platform: string = process.platform): void {
-  if (platform !== 'linux') return
-  const name = networkFileSystemName(statfsSync(folder).type)
-  if (name === undefined) return
-  throw new SluiceError('STORE_NETWORK_FILESYSTEM', `${folder} is on a network file system (${name})`, {
-    fix: 'Put the bus file on a local disk, or choose a broker when services run on several machines',
-  })
-}
 
 /** Makes the entries of a folder durable. Not every platform lets a folder be opened; then there is nothing to do. */
 export function syncFolder(folder: string): void {

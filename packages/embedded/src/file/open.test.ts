@@ -7,7 +7,6 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isSluiceError } from '@sluice/core/transport'
 import { bodies, joinGroup, message, openBus, place, take } from '../../test/bus-file.ts'
-import { networkFileSystemName } from './file-system.ts'
 import { formatVersion } from './format.ts'
 import { isSoundSqlite } from './open.ts'
 import { pathOfUrl } from './url.ts'
@@ -138,12 +137,6 @@ test('a log that is torn at any byte loses at most what was not synced, and neve
 test('SQLite with the WAL-reset bug is refused', () => {
   for (const version of ['3.44.5', '3.45.0', '3.49.2', '3.50.6', '3.51.2', '3.40.1']) assert.ok(!isSoundSqlite(version), version)
   for (const version of ['3.44.6', '3.50.7', '3.51.3', '3.52.0', '3.53.4', '4.0.0']) assert.ok(isSoundSqlite(version), version)
-})
-
-test('network file systems are known by their magic numbers', () => {
-  assert.equal(networkFileSystemName(0x6969), 'NFS')
-  assert.equal(networkFileSystemName(0xff534d42 | 0), 'CIFS')
-  assert.equal(networkFileSystemName(0xef53), undefined)
 })
 
 test('a folder that cannot be made is an error, not a wait', { skip: process.platform === 'linux' ? false : 'only Linux has /proc' }, async () => {

@@ -2,14 +2,15 @@
 import { realpathSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
-import { newId, SluiceError } from '@sluice/core/transport'
+import { isSluiceError, newId, SluiceError } from '@sluice/core/transport'
 import { usersOf } from '../lease/users.ts'
 import { Database, type SqliteConnection, type SqliteFactory } from '../sqlite/connection.ts'
 import { sqliteFailure, storeError } from '../sqlite/errors.ts'
 import { newerFormat } from './commit-number.ts'
-import { createFile, createFolder, fileError, refuseNetworkFileSystem, restrictFile, syncFolder } from './file-system.ts'
+import { createFile, createFolder, fileError, restrictFile, syncFolder } from './file-system.ts'
 import { applicationId, formatVersion, schema } from './format.ts'
 import { migrateFile, olderInUse } from './migrate.ts'
+import { networkFileSystemOf, onNetworkFileSystem } from './network-file-system.ts'
 import { verifySteeringRows } from './verify-rows.ts'
 
 /** How long opening waits for other processes that create, migrate or recover the same file. */
@@ -23,6 +24,8 @@ export interface OpenedFile {
   readonly busId: string
   /** There was no file. */
   readonly created: boolean
+  /** The network file system that it is on. */
+  readonly network: string | undefined
 }
 
 /** Opens through node:sqlite, which Node bundles. Loaded when needed, since an application may lend another library. */
@@ -31,15 +34,20 @@ export function openWithNode(path: string): SqliteConnection {
   return new DatabaseSync(path)
 }
 
-/** Opens or creates the bus file. Rejects with a STORE_* or SQLITE_UNSOUND error; what is not ours is left as it is. */
-export async function openFile(path: string, factory: SqliteFactory): Promise<OpenedFile> {
+/**
+ * Opens or creates the bus file. `networkFileSystem`: whether a file that lies on one is used in spite of that, default
+ * `refuse`. Rejects with a STORE_* or SQLITE_UNSOUND error; what is not ours is left as it is.
+ */
+export async function openFile(path: string, factory: SqliteFactory, networkFileSystem: 'refuse' | 'allow' = 'refuse'): Promise<OpenedFile> {
   const folder = dirname(path)
+  let network: string | undefined
   try {
+    network = networkFileSystemOf(folder)
+    if (network !== undefined && networkFileSystem === 'refuse') throw onNetworkFileSystem(folder, network)
     createFolder(folder)
   } catch (error) {
-    throw fileError(error, folder)
+    throw isSluiceError(error) ? error : fileError(error, folder)
   }
-  refuseNetworkFileSystem(folder)
   const created = createFile(path)
   const real = join(realpathSync(folder), basename(realpathSync(path)))
   if (!created && !statSync(real).isFile()) throw storeError(Object.assign(new Error('not a file'), { errcode: 26 }), path)
@@ -66,7 +74,7 @@ export async function openFile(path: string, factory: SqliteFactory): Promise<Op
     })
     if (created) syncFolder(folder)
     restrictFile(real)
-    return { db, path: real, busId, created }
+    return { db, path: real, busId, created, network }
   } catch (error) {
     const failure = storeError(error, path)
     const told = older !== undefined && failure.code === 'STORE_BUSY' ? olderInUse(path, older, usersOf(db), failure) : failure

@@ -1,10 +1,11 @@
 /** Opening a bus file for maintenance: one that exists, of this format; nothing is created and nothing migrated. */
 import { existsSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
 import { SluiceError } from '@sluice/core/transport'
 import { newerFormat } from '../file/commit-number.ts'
-import { refuseNetworkFileSystem } from '../file/file-system.ts'
 import { applicationId, formatVersion } from '../file/format.ts'
+import { networkFileSystemOf, onNetworkFileSystem } from '../file/network-file-system.ts'
 import { refuseUnsoundSqlite } from '../file/open.ts'
 import { Database } from '../sqlite/connection.ts'
 import { storeError } from '../sqlite/errors.ts'
@@ -16,7 +17,8 @@ export function openExisting(path: string, readOnly: boolean): { readonly db: Da
   if (!existsSync(path))
     throw new SluiceError('STORE_NOT_A_BUS', `there is no file ${path}`, { details: { path }, fix: 'Name the bus file that the services use' })
   const real = realpathSync(path)
-  refuseNetworkFileSystem(real)
+  const network = networkFileSystemOf(dirname(real))
+  if (network !== undefined) throw onNetworkFileSystem(dirname(real), network)
   const { DatabaseSync } = createRequire(import.meta.url)('node:sqlite') as typeof import('node:sqlite')
   let db: Database
   try {
