@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SendReport, TransportReport } from '@sluice/core/transport'
-import { context, message, place } from '../../test/bus-file.ts'
+import { context, message, openBus, place } from '../../test/bus-file.ts'
 import { BusFile } from '../bus-file.ts'
 import { declareTopology } from '../group/declare.ts'
 import { embeddedOptions } from '../options.ts'
@@ -104,6 +104,35 @@ test('a failed sync is final: what waited is unknown, nothing is accepted until 
   assert.deepEqual((await sender.send([message('3')])).failures, [])
   assert.equal(reports.filter(({ error }) => error?.code === 'STORE_SYNC_FAILED').length, 1)
   await bus.close()
+})
+
+test('what was committed before its sync failed is stored once, however often it is sent again', async (t) => {
+  const disk = new Disk()
+  const { bus, sender } = await open(t, disk)
+  await sender.send([message('before', 'k')])
+  const messages = [message('1', 'k'), message('2', 'k'), { ...message('later'), notBeforeMs: Date.now() + 60_000 }]
+  disk.failing = true
+  const lost = await sender.send(messages)
+  assert.deepEqual(
+    lost.failures.map(({ state }) => state),
+    ['unknown', 'unknown', 'unknown'],
+  )
+  disk.failing = false
+  for (let i = 0; bus.sync.failure !== undefined && i < 100; i++) await sleep(20)
+  const more = [message('3', 'k')]
+  assert.deepEqual((await sender.send([...messages, ...more])).failures, [])
+  // Confirmed: from now on an id that comes again is another message of its caller.
+  assert.deepEqual((await sender.send([message('4', 'k')])).failures, [])
+  await bus.close()
+  const reader = await openBus(bus.path)
+  const [channel] = await reader.admin.channels()
+  assert.deepEqual([channel?.stored, channel?.scheduled], [5, 1])
+  const browsed = await reader.admin.browse('c', { limit: 100 })
+  assert.deepEqual(
+    browsed.messages.map(({ body }) => body),
+    ['before', '1', '2', '3', '4'],
+  )
+  await reader.close()
 })
 
 test('a disk that takes 300 ms a sync does not stall the event loop, and throughput follows group commit', async (t) => {

@@ -3,6 +3,7 @@ import { type OutgoingMessage, type SendFailure, type SendReport, SluiceError } 
 import type { BusFile } from '../bus-file.ts'
 import { sqliteFailure } from '../sqlite/errors.ts'
 import { OutgoingStore, type Stored } from './store-outgoing.ts'
+import { UnknownSends } from './unknown-sends.ts'
 
 /** Messages waiting for their commit, at most. */
 const queuedMax = 200_000
@@ -30,6 +31,7 @@ export class Sender {
   #waiting: Batch[] = []
   #jobQueued = false
   readonly #blocked: Map<string, number> = new Map()
+  readonly #unknown: UnknownSends = new UnknownSends()
 
   constructor(bus: BusFile) {
     this.#bus = bus
@@ -56,6 +58,7 @@ export class Sender {
   #enqueue(): void {
     this.#jobQueued = true
     let taken: readonly Batch[] = []
+    let commit = 0
     this.#bus.writer.enqueue({
       weight: weightMax,
       sync: 'now',
@@ -64,16 +67,20 @@ export class Sender {
       run: (db, seq) => {
         for (const batch of taken) this.#unblock(batch)
         taken = this.#take()
-        const store = new OutgoingStore(db, this.#bus.clock.nowMs())
+        const store = new OutgoingStore(db, this.#bus.clock.nowMs(), this.#unknown)
         for (const batch of taken) {
           batch.stored = store.store(batch.messages, this.#blocked)
           if (batch.stored.failures.length > 0) this.#block(batch, batch.stored.failures)
         }
         store.append(seq)
       },
-      committed: () => this.#took(taken),
+      committed: (seq) => {
+        commit = seq
+        this.#took(taken)
+      },
       synced: () => {
         for (const batch of taken) {
+          if (this.#unknown.size > 0) this.#unknown.forget(batch.messages)
           const { failures, duplicates } = batch.stored
           this.#finish(batch, duplicates === undefined ? { failures } : { failures, duplicates })
         }
@@ -82,6 +89,7 @@ export class Sender {
         // Certainly not stored: nor may be what waits behind, or it would overtake.
         const lost = state === 'failed' ? this.#waiting : taken
         if (state === 'failed') this.#took(lost)
+        else for (const batch of taken) this.#unknown.remember(batch.messages, commit)
         for (const batch of lost) this.#fail(batch, error, state)
       },
     })

@@ -5,6 +5,7 @@ import { appendMessages } from '../log/append.ts'
 import type { BlockEntry } from '../log/encode-block.ts'
 import { unkeyedHash } from '../log/unkeyed-hash.ts'
 import type { Database } from '../sqlite/connection.ts'
+import type { UnknownSends } from './unknown-sends.ts'
 
 /** Largest message, attributes and body: SQLite could hold more, a reader keeps whole blocks in memory. */
 export const messageBytesMax: number = 64 * 1024 * 1024
@@ -18,6 +19,8 @@ interface Target {
   readonly id: number
   readonly group_count: number
   readonly entries: BlockEntry[]
+  /** Ids that it holds already, though nobody was told. */
+  readonly held: ReadonlySet<string> | undefined
 }
 
 /**
@@ -27,11 +30,14 @@ interface Target {
 export class OutgoingStore {
   readonly #db: Database
   readonly #nowMs: number
+  readonly #unknown: UnknownSends | undefined
   readonly #targets: Map<string, Target | undefined> = new Map()
 
-  constructor(db: Database, nowMs: number) {
+  /** `unknown`: sends of this process that are stored once, however often they come. */
+  constructor(db: Database, nowMs: number, unknown?: UnknownSends) {
     this.#db = db
     this.#nowMs = nowMs
+    this.#unknown = unknown === undefined || unknown.size === 0 ? undefined : unknown
   }
 
   /**
@@ -59,7 +65,8 @@ export class OutgoingStore {
         if (key !== undefined) failedHere.add(`${channel}\n${key}`)
         continue
       }
-      const { id, entries } = target as Target
+      const { id, entries, held } = target as Target
+      if (held?.has(message.envelope.id) === true) continue
       if (message.deduplicate !== undefined) {
         const first = deduplicate(this.#db, id, message, message.deduplicate, this.#nowMs)
         if (first !== undefined) {
@@ -77,7 +84,7 @@ export class OutgoingStore {
   #target(channel: string): Target | undefined {
     if (this.#targets.has(channel)) return this.#targets.get(channel)
     const row = this.#db.get<{ id: number; group_count: number }>('SELECT id, group_count FROM channel WHERE name = ?', channel)
-    const target = row === undefined ? undefined : { id: row.id, group_count: row.group_count, entries: [] }
+    const target = row === undefined ? undefined : { id: row.id, group_count: row.group_count, entries: [], held: this.#unknown?.held(this.#db, row.id) }
     this.#targets.set(channel, target)
     return target
   }
