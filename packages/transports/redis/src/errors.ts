@@ -1,0 +1,78 @@
+import { type ErrorCode, isSluiceError, SluiceError } from '@sluice/core/transport'
+import { ConnectionEnded } from './resp/connection.ts'
+import { RedisError } from './resp/reply.ts'
+
+const connectFixes: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'Start the server, or correct host and port',
+  ENOTFOUND: 'Correct the host name',
+  SELF_SIGNED_CERT_IN_CHAIN: 'Give the certificate authority: transportOptions: { redis: { tls: { ca } } }',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'Give the certificate authority: transportOptions: { redis: { tls: { ca } } }',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'Give the certificate authority: transportOptions: { redis: { tls: { ca } } }',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'Connect by a name that the certificate holds, or give transportOptions: { redis: { tls: { servername } } }',
+}
+
+/** Kinds of error by which the server says that it took nothing, but may later. */
+const passing = new Set(['OOM', 'LOADING', 'MASTERDOWN', 'READONLY', 'BUSY', 'NOREPLICAS', 'CLUSTERDOWN', 'TRYAGAIN', 'MISCONF', 'EXECABORT', 'NOSCRIPT'])
+
+/** What an answer of the server means: which code, and whether the same can succeed later without a person. */
+export function serverError(error: RedisError): { readonly error: SluiceError; readonly retryable: boolean } {
+  const [code, fix] = meaning(error)
+  return {
+    error: new SluiceError(code, `Redis refused: ${withoutValues(error.message)}`, { ...(fix === undefined ? {} : { fix }) }),
+    retryable: passing.has(error.kind),
+  }
+}
+
+function meaning(error: RedisError): readonly [ErrorCode, string | undefined] {
+  switch (error.kind) {
+    case 'OOM':
+      return ['BACKPRESSURE', 'The server is at its maxmemory: let consumers catch up, shorten the retention, or give it more']
+    case 'NOPERM':
+      return ['TRANSPORT_FAILED', 'Give the ACL user the commands and keys that docs/internals/transports/redis.md lists']
+    case 'WRONGPASS':
+    case 'NOAUTH':
+      return ['TRANSPORT_FAILED', 'Correct user name and password: in the URL, or by transportOptions: { redis: { passwordFile } }']
+    case 'MISCONF':
+      return ['STORE_FULL', 'The server cannot write its files: look at its log and its disk']
+    case 'READONLY':
+      return ['TRANSPORT_FAILED', 'This server is a replica: connect to the primary']
+    default:
+      return ['TRANSPORT_FAILED', undefined]
+  }
+}
+
+// The server quotes what it was sent in some errors.
+function withoutValues(text: string): string {
+  return text
+    .replace(/(with args beginning with: |script: )[\s\S]*/, '$1…')
+    .replace(/'[^']*'/g, "'…'")
+    .slice(0, 200)
+}
+
+/** Whatever went wrong on the way to the server, as an error of Sluice. */
+export function toSluice(cause: unknown, where: string): SluiceError {
+  if (isSluiceError(cause)) return cause
+  if (cause instanceof RedisError) return serverError(cause).error
+  if (cause instanceof ConnectionEnded) return new SluiceError('TRANSPORT_FAILED', `${where}: ${cause.message}`, { cause })
+  return new SluiceError('TRANSPORT_FAILED', `${where} failed`, { cause })
+}
+
+/** The error of a connection that could not be opened. */
+export function connectError(cause: unknown, shown: string): SluiceError {
+  if (isSluiceError(cause)) return cause
+  if (cause instanceof RedisError) return serverError(cause).error
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  const fix = connectFixes[code] ?? 'Is the server there, and does it speak Redis?'
+  return new SluiceError('TRANSPORT_FAILED', `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`, { cause, fix })
+}
+
+/** The error of everything that is settled after its partition went to another owner. */
+export function leaseLost(): SluiceError {
+  return new SluiceError('LEASE_LOST', "another consumer owns this message's partition now", {
+    fix: 'Nothing to do: it is delivered again there. If it happens often, handlers block the event loop for longer than the lease',
+  })
+}
+
+export function closed(): SluiceError {
+  return new SluiceError('TRANSPORT_CLOSED', 'the connection to Redis was closed')
+}

@@ -1,0 +1,146 @@
+import type { Delivery, Envelope } from '@sluice/core/transport'
+import type { LogEntry, StoredMessage } from '../wire/fields.ts'
+import { msOf, type Position } from '../wire/position.ts'
+import type { OwnedPartition } from './partition.ts'
+
+/** What is remembered about a message that failed, in the order of the JSON that is stored. */
+export interface Remembered {
+  readonly attempt: number
+  readonly deliveries: number
+  readonly notBeforeMs: number
+  readonly firstDeliveredAtMs: number
+  readonly note?: string
+}
+
+/** A message of the log in a consumer's hands. */
+export class LogDelivery implements Delivery {
+  readonly fromLot = false as const
+  readonly owner: OwnedPartition
+  readonly entry: LogEntry
+  readonly deliveries: number
+  readonly suspect: boolean
+  readonly deliveredAtMs: number
+  readonly #firstDeliveredAtMs: number | undefined
+  remembered: Remembered | undefined
+  /** `released`: waits in its partition for the next receive. */
+  state: 'delivered' | 'settled' | 'released' = 'delivered'
+  /** Whether something between the previous unsettled delivery of the partition and this one is settled. */
+  afterSettled = false
+
+  constructor(
+    owner: OwnedPartition,
+    entry: LogEntry,
+    deliveries: number,
+    remembered: Remembered | undefined,
+    deliveredAtMs: number,
+    firstDeliveredAtMs: number | undefined,
+  ) {
+    this.owner = owner
+    this.entry = entry
+    this.deliveries = deliveries
+    this.suspect = entry.position < owner.suspectBefore
+    this.remembered = remembered
+    this.deliveredAtMs = deliveredAtMs
+    this.#firstDeliveredAtMs = firstDeliveredAtMs
+  }
+
+  get position(): Position {
+    return this.entry.position
+  }
+
+  get envelope(): Envelope {
+    return this.entry.envelope
+  }
+
+  get partition(): string {
+    return this.owner.name
+  }
+
+  get storedAtMs(): number {
+    return msOf(this.entry.position)
+  }
+
+  get sizeBytes(): number {
+    return this.entry.sizeBytes
+  }
+
+  get attempt(): number {
+    return this.remembered?.attempt ?? 0
+  }
+
+  get firstDeliveredAtMs(): number | undefined {
+    const first = this.remembered?.firstDeliveredAtMs ?? 0
+    return first === 0 ? this.#firstDeliveredAtMs : first
+  }
+
+  get notBeforeMs(): number {
+    return this.remembered?.notBeforeMs ?? 0
+  }
+
+  get note(): string | undefined {
+    return this.remembered?.note
+  }
+}
+
+/** What a lot entry carries beside its message, as JSON. */
+export interface LotNote extends Partial<Remembered> {
+  readonly redrives?: number
+}
+
+/** A message of the parking lot in a consumer's hands. */
+export class LotDelivery implements Delivery {
+  readonly fromLot = true as const
+  readonly owner: OwnedPartition
+  readonly lane: string
+  readonly position: Position
+  readonly message: StoredMessage
+  readonly lotNote: LotNote
+  readonly suspect = false as const
+  state: 'delivered' | 'settled' | 'void' = 'delivered'
+
+  constructor(owner: OwnedPartition, lane: string, position: Position, message: StoredMessage, lotNote: LotNote) {
+    this.owner = owner
+    this.lane = lane
+    this.position = position
+    this.message = message
+    this.lotNote = lotNote
+  }
+
+  get envelope(): Envelope {
+    return this.message.envelope
+  }
+
+  get partition(): string {
+    return this.owner.name
+  }
+
+  get storedAtMs(): number {
+    return msOf(this.position)
+  }
+
+  get sizeBytes(): number {
+    return this.message.sizeBytes
+  }
+
+  get attempt(): number {
+    return this.lotNote.attempt ?? 0
+  }
+
+  get deliveries(): number {
+    return this.lotNote.deliveries ?? 0
+  }
+
+  get firstDeliveredAtMs(): number | undefined {
+    return this.lotNote.firstDeliveredAtMs || undefined
+  }
+
+  get notBeforeMs(): number {
+    return this.lotNote.notBeforeMs ?? 0
+  }
+
+  get note(): string | undefined {
+    return this.lotNote.note
+  }
+}
+
+export type RedisDelivery = LogDelivery | LotDelivery

@@ -1,0 +1,56 @@
+import type { Clock, SluiceError, TransportContext } from '@sluice/core/transport'
+import { channelKey } from './keys.ts'
+import { LogReader } from './log/reader.ts'
+import type { Watch } from './log/watch.ts'
+import type { RedisOptions } from './options.ts'
+import type { Link } from './resp/link.ts'
+
+/** What the parts of one open transport share. */
+export class RedisBus {
+  readonly context: TransportContext
+  readonly options: RedisOptions
+  /** Where everything goes but blocked reads. */
+  readonly link: Link
+  readonly watch: Watch
+  readonly #readers: Map<string, LogReader> = new Map()
+
+  constructor(context: TransportContext, options: RedisOptions, link: Link, watch: Watch) {
+    this.context = context
+    this.options = options
+    this.link = link
+    this.watch = watch
+  }
+
+  get clock(): Clock {
+    return this.context.clock
+  }
+
+  key(channel: string): string {
+    return channelKey(this.options.prefix, channel)
+  }
+
+  /** The one reader of a channel in this transport. */
+  reader(channel: string): LogReader {
+    const key = this.key(channel)
+    let reader = this.#readers.get(key)
+    if (reader === undefined) {
+      reader = new LogReader(key, this.link, this.watch)
+      this.#readers.set(key, reader)
+    }
+    return reader
+  }
+
+  forgetReader(reader: LogReader): void {
+    this.#readers.delete(reader.key)
+    this.watch.remove(reader.key)
+  }
+
+  /** The connection is back: what was being read is asked for again. */
+  resetReaders(): void {
+    for (const reader of this.#readers.values()) reader.reset()
+  }
+
+  report(level: 'info' | 'warn' | 'error', message: string, error?: SluiceError): void {
+    this.context.report({ level, message, ...(error === undefined ? {} : { error }) })
+  }
+}

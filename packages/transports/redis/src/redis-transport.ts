@@ -1,0 +1,179 @@
+import {
+  type Consumer,
+  type ConsumerObserver,
+  type OutgoingMessage,
+  type SendOptions,
+  type SendReport,
+  SluiceError,
+  type Subscription,
+  type Timer,
+  type Topology,
+  type Transport,
+  type TransportAdmin,
+  type TransportContext,
+  type TransportFacts,
+} from '@sluice/core/transport'
+import { RedisAdmin } from './administration/admin.ts'
+import { closed, connectError, toSluice } from './errors.ts'
+import { RedisConsumer } from './group/consumer.ts'
+import { declareTopology } from './group/declare.ts'
+import { Watch } from './log/watch.ts'
+import { type RedisTarget, redisOptions, redisTarget } from './options.ts'
+import { RedisBus } from './redis-bus.ts'
+import { Link } from './resp/link.ts'
+import { DueMover } from './send/due-mover.ts'
+import { Sender } from './send/sender.ts'
+import { readServer } from './server.ts'
+
+/** How long accepted messages stay in a channel that says nothing: a day, 256 MiB. Redis keeps them in memory. */
+const retentionAgeMs = 24 * 3_600_000
+const retentionBytes = 256 * 1024 * 1024
+/** Every so many heartbeats the channels that are consumed here are trimmed. */
+const trimEvery = 2
+
+/** Redis Streams as a transport. */
+export class RedisTransport implements Transport {
+  readonly facts: TransportFacts
+  readonly admin: TransportAdmin
+  readonly #bus: RedisBus
+  readonly #reading: Link
+  readonly #sender: Sender
+  readonly #mover: DueMover
+  readonly #consumers: Set<RedisConsumer> = new Set()
+  #heartbeat: Timer | undefined
+  #beats = 0
+  #closing: Promise<void> | undefined
+
+  private constructor(bus: RedisBus, reading: Link, facts: TransportFacts) {
+    this.#bus = bus
+    this.#reading = reading
+    this.facts = facts
+    this.#mover = new DueMover(bus)
+    this.#sender = new Sender(bus, (channel, dueMs) => this.#mover.sent(channel, dueMs))
+    const inHand = (): ReadonlyMap<string, number> => new Map([...this.#consumers].map(({ inHand: { memberId, count } }) => [memberId, count]))
+    this.admin = new RedisAdmin(bus, inHand, () => this.#closing !== undefined)
+  }
+
+  static async open(url: string, context: TransportContext): Promise<RedisTransport> {
+    const options = redisOptions(url, context)
+    const target = redisTarget(url, context, options)
+    let transport: RedisTransport | undefined
+    const links: Link[] = []
+    try {
+      const link = await openLink(target, context, '', () => transport?.restored())
+      links.push(link)
+      const facts = await readServer(link, options)
+      const reading = await openLink(target, context, '-reader', () => transport?.restored())
+      links.push(reading)
+      const bus = new RedisBus(context, options, link, new Watch(reading, link, context.clock))
+      transport = new RedisTransport(bus, reading, facts)
+      return transport
+    } catch (error) {
+      for (const link of links) link.close()
+      throw connectError(error, target.shown)
+    }
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    this.#mustBeOpen()
+    await sluiced('declaring', declareTopology(this.#bus, topology))
+  }
+
+  send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {
+    if (this.#closing !== undefined) return Promise.reject(closed())
+    if (options.transaction !== undefined)
+      return Promise.reject(new SluiceError('UNSUPPORTED', 'Redis cannot join a transaction of the application', { fix: 'Use an outbox, or leave out tx' }))
+    return batch.length === 0 ? Promise.resolve({ failures: [] }) : this.#sender.send(batch, options)
+  }
+
+  async consume(subscription: Subscription, observer: ConsumerObserver): Promise<Consumer> {
+    this.#mustBeOpen()
+    const consumer = new RedisConsumer(this.#bus, subscription, observer, (left) => void this.#consumers.delete(left))
+    this.#consumers.add(consumer)
+    try {
+      await sluiced('joining a group', consumer.join())
+    } catch (error) {
+      this.#consumers.delete(consumer)
+      throw error
+    }
+    this.#heartbeat ??= this.#beat()
+    const { channel } = subscription
+    this.#mover.watch(channel, () => [...this.#consumers].some((one) => one.channel === channel))
+    return consumer
+  }
+
+  /** A connection is back after it was lost. */
+  restored(): void {
+    if (this.#closing !== undefined) return
+    this.#bus.report('info', 'connected to Redis again')
+    this.#bus.resetReaders()
+    for (const consumer of this.#consumers) consumer.tick()
+    this.#bus.watch.look()
+  }
+
+  #beat(): Timer {
+    return this.#bus.clock.setTimer(this.#bus.options.leaseMs / 4, () => {
+      if (this.#closing !== undefined) return
+      this.#heartbeat = this.#beat()
+      for (const consumer of this.#consumers) consumer.tick()
+      if (++this.#beats % trimEvery === 0) for (const channel of new Set([...this.#consumers].map((one) => one.channel))) void this.#trim(channel)
+    })
+  }
+
+  async #trim(channel: string): Promise<void> {
+    // A narrow ACL user may not trim or ask for memory: then somebody else has to. The next beat tries again.
+    await this.#bus.link.run('trim', this.#bus.key(channel), retentionAgeMs, retentionBytes).catch(() => undefined)
+  }
+
+  /** For tests: dies as a killed process would. What it held is taken over after its lease. */
+  crash(): void {
+    this.#closing = Promise.resolve()
+    this.#heartbeat?.cancel()
+    this.#mover.close()
+    for (const consumer of this.#consumers) consumer.crash()
+    this.#bus.watch.close()
+    this.#reading.close()
+    this.#bus.link.close()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#heartbeat?.cancel()
+    this.#mover.close()
+    await this.#sender.drained()
+    await Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()))
+    this.#bus.watch.close()
+    this.#reading.close()
+    this.#bus.link.close()
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing !== undefined) throw closed()
+  }
+}
+
+function openLink(target: RedisTarget, context: TransportContext, suffix: string, restored: () => void): Promise<Link> {
+  return Link.open(target, context.clock, `sluice:${context.service}${suffix}`, {
+    lost: (why) => {
+      const error = why === undefined ? undefined : connectError(why, target.shown)
+      context.report({
+        level: 'warn',
+        message: `the connection to Redis at ${target.shown} is lost; it is opened again`,
+        ...(error === undefined ? {} : { error }),
+      })
+    },
+    restored,
+  })
+}
+
+async function sluiced<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw toSluice(error, what)
+  }
+}

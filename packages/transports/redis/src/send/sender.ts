@@ -1,0 +1,311 @@
+/**
+ * Sending. Each channel has one call under way at a time and gathers what comes meanwhile for the next: messages of a key
+ * are stored in the order of calls whatever fails (out of memory, a fail-over, a broken connection), without asking the
+ * server to compare anything. Plain messages go as XADDs in one MULTI, all or none; what needs a decision of the server
+ * (delay, deduplication, resend, "only if somebody asks") goes by a script.
+ */
+import { type OutgoingMessage, type SendFailure, type SendOptions, type SendReport, SluiceError } from '@sluice/core/transport'
+import { serverError, toSluice } from '../errors.ts'
+import type { RedisBus } from '../redis-bus.ts'
+import { Commands, encodeWord, type Word } from '../resp/command.ts'
+import { ConnectionEnded } from '../resp/connection.ts'
+import { isError, RedisError, readArray, readReply, type Source, skipNull } from '../resp/reply.ts'
+import { messageBytesMax } from '../server.ts'
+import { fieldWords, writeFields } from '../wire/fields.ts'
+import { pack } from '../wire/pack.ts'
+
+/** Messages and bytes of one call to the server, about. */
+const callCountMax = 2_000
+const callBytesMax = 1024 * 1024
+/** How long a call waits for a lost connection to come back before its messages fail, ms. */
+const reconnectMs = 5_000
+
+interface Item {
+  readonly message: OutgoingMessage
+  readonly index: number
+  readonly batch: Batch
+  readonly resend: boolean
+}
+
+/** One call of `send`. */
+class Batch {
+  readonly failures: SendFailure[] = []
+  duplicates: Map<number, string> | undefined
+  readonly #resolve: (report: SendReport) => void
+  #left: number
+
+  constructor(size: number, resolve: (report: SendReport) => void) {
+    this.#left = size
+    this.#resolve = resolve
+  }
+
+  settle(count: number): void {
+    this.#left -= count
+    if (this.#left > 0) return
+    this.failures.sort((a, b) => a.index - b.index)
+    this.#resolve(this.duplicates === undefined ? { failures: this.failures } : { failures: this.failures, duplicates: this.duplicates })
+  }
+
+  fail(index: number, state: SendFailure['state'], error: SluiceError, retryable: boolean): void {
+    this.failures.push({ index, state, error, retryable })
+  }
+}
+
+export class Sender {
+  readonly #bus: RedisBus
+  readonly #lines: Map<string, ChannelLine> = new Map()
+  #waitingBytes = 0
+  #onDelayed: (channel: string, dueMs: number) => void
+
+  constructor(bus: RedisBus, onDelayed: (channel: string, dueMs: number) => void) {
+    this.#bus = bus
+    this.#onDelayed = onDelayed
+  }
+
+  send(messages: readonly OutgoingMessage[], options: SendOptions): Promise<SendReport> {
+    return new Promise((resolve) => {
+      const batch = new Batch(messages.length, resolve)
+      messages.forEach((message, index) => {
+        if (this.#waitingBytes > this.#bus.options.sendBytesMax) {
+          const error = new SluiceError('BACKPRESSURE', `${this.#waitingBytes} bytes wait for the server`, {
+            fix: 'Publish no faster than it confirms, or raise redis.sendBytesMax',
+          })
+          this.#line(message.channel).refuse({ message, index, batch, resend: false }, error)
+          return
+        }
+        this.#waitingBytes += message.sizeBytes
+        this.#line(message.channel).push({ message, index, batch, resend: options.resend === true })
+      })
+    })
+  }
+
+  /** Resolves when nothing is under way. */
+  async drained(): Promise<void> {
+    for (const line of this.#lines.values()) await line.drained()
+  }
+
+  #line(channel: string): ChannelLine {
+    let line = this.#lines.get(channel)
+    if (line === undefined) {
+      const done = (item: Item): void => {
+        this.#waitingBytes -= item.message.sizeBytes
+        if (item.message.notBeforeMs !== undefined) this.#onDelayed(channel, item.message.notBeforeMs)
+      }
+      line = new ChannelLine(this.#bus, channel, done)
+      this.#lines.set(channel, line)
+    }
+    return line
+  }
+}
+
+/** What waits for one channel, in the order of calls. */
+class ChannelLine {
+  readonly #bus: RedisBus
+  readonly #key: string
+  readonly #head: string
+  readonly #done: (item: Item) => void
+  #queue: Item[] = []
+  #running: Promise<void> | undefined
+  // Keys of which something failed in this turn of the line: what waits behind it must not overtake it.
+  readonly #failedKeys: Set<string> = new Set()
+
+  constructor(bus: RedisBus, channel: string, done: (item: Item) => void) {
+    this.#bus = bus
+    this.#key = bus.key(channel)
+    this.#head = `${encodeWord('XADD')}${encodeWord(this.#key)}${encodeWord('NOMKSTREAM')}${encodeWord('*')}`
+    this.#done = done
+  }
+
+  push(item: Item): void {
+    this.#queue.push(item)
+    this.#running ??= this.#run()
+  }
+
+  /** Fails what is not even queued; its successors wait behind nothing of it. */
+  refuse(item: Item, error: SluiceError): void {
+    item.batch.fail(item.index, 'failed', error, true)
+    this.#markFailed(item)
+    item.batch.settle(1)
+  }
+
+  async drained(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+  }
+
+  async #run(): Promise<void> {
+    // What is sent in one turn of the loop shares a call.
+    await Promise.resolve()
+    while (this.#queue.length > 0) {
+      const items = this.#next()
+      if (items.length === 0) continue
+      await this.#store(items)
+      // Calls that overlap a failed one are told; one that comes after may go again.
+      if (this.#failedKeys.size > 0 && this.#queue.length === 0) await new Promise<void>((resolve) => setImmediate(resolve))
+      if (this.#queue.length === 0) this.#failedKeys.clear()
+    }
+    this.#running = undefined
+  }
+
+  /** The next items for one call, all plain or all not. Those that cannot be sent are told. */
+  #next(): Item[] {
+    const items: Item[] = []
+    let bytes = 0
+    let taken = 0
+    for (const item of this.#queue) {
+      if (items.length >= callCountMax || bytes >= callBytesMax) break
+      if (items.length > 0 && isPlain(item) !== isPlain(items[0] as Item)) break
+      taken++
+      if (this.#refused(item)) continue
+      items.push(item)
+      bytes += item.message.sizeBytes
+    }
+    this.#queue = taken === this.#queue.length ? [] : this.#queue.slice(taken)
+    return items
+  }
+
+  #refused(item: Item): boolean {
+    const { partitionkey } = item.message.envelope
+    if (partitionkey !== undefined && this.#failedKeys.has(partitionkey)) {
+      this.#fail(item, 'failed', new SluiceError('NOT_SENT', 'an earlier message of the same key failed'), true)
+      return true
+    }
+    if (item.message.sizeBytes <= messageBytesMax) return false
+    this.#fail(
+      item,
+      'failed',
+      new SluiceError('MESSAGE_TOO_LARGE', `the message has ${item.message.sizeBytes} bytes, and ${messageBytesMax} are allowed`),
+      false,
+    )
+    return true
+  }
+
+  async #store(items: readonly Item[]): Promise<void> {
+    const plain = isPlain(items[0] as Item)
+    try {
+      const connection = await this.#bus.link.ready(reconnectMs)
+      try {
+        if (plain) this.#storedPlain(items, await connection.call(this.#multi(items), readExec))
+        else this.#storedByScript(items, await this.#script(items))
+      } catch (error) {
+        if (error instanceof RedisError) {
+          const { error: why, retryable } = serverError(error)
+          for (const item of items) this.#fail(item, 'failed', why, retryable)
+        } else {
+          const why = new SluiceError('PUBLISH_UNKNOWN', 'the connection to Redis ended before the confirm came', { cause: error })
+          for (const item of items) this.#fail(item, 'unknown', why, true)
+        }
+      }
+    } catch (error) {
+      const why = toSluice(error, 'sending')
+      for (const item of items) this.#fail(item, 'failed', why, error instanceof ConnectionEnded)
+    }
+  }
+
+  #multi(items: readonly Item[]): Commands {
+    const commands = new Commands()
+    commands.add('MULTI')
+    for (const { message } of items) {
+      commands.begin(4 + fieldWords(message.envelope))
+      commands.raw(this.#head)
+      writeFields(commands, message.envelope, message.sizeBytes)
+    }
+    commands.add('EXEC')
+    if (this.#bus.options.replicas > 0) commands.add('WAIT', this.#bus.options.replicas, 10_000)
+    return commands
+  }
+
+  #storedPlain(items: readonly Item[], { stored, replicas }: Executed): void {
+    const wanted = this.#bus.options.replicas
+    items.forEach((item, i) => {
+      if (stored[i] !== true) this.#fail(item, 'failed', unrouted(), false)
+      else if (wanted > 0 && (replicas ?? 0) < wanted) {
+        const why = new SluiceError('PUBLISH_UNKNOWN', `${replicas ?? 0} of ${wanted} replicas have the message`)
+        this.#fail(item, 'unknown', why, true)
+      } else this.#confirm(item)
+    })
+  }
+
+  async #script(items: readonly Item[]): Promise<readonly string[]> {
+    const list = items.map(({ message: { envelope, notBeforeMs, deduplicate, rejectUnrouted }, resend }) => ({
+      id: envelope.id,
+      ...(notBeforeMs === undefined ? {} : { due: notBeforeMs }),
+      ...(deduplicate === undefined ? {} : { key: deduplicate.key, window: Math.max(1, Math.ceil(deduplicate.windowMs)) }),
+      ...(rejectUnrouted === true ? { ask: true } : {}),
+      ...(resend ? { again: true } : {}),
+    }))
+    const bodies: Word[] = items.map(({ message }) => pack(message.envelope, message.sizeBytes))
+    return (await this.#bus.link.run('send', this.#key, JSON.stringify(list), ...bodies)) as readonly string[]
+  }
+
+  #storedByScript(items: readonly Item[], answers: readonly string[]): void {
+    items.forEach((item, i) => {
+      const answer = answers[i] ?? ''
+      if (answer === 'unrouted') this.#fail(item, 'failed', unrouted(), false)
+      else if (answer === 'nogroup') this.#fail(item, 'failed', new SluiceError('UNROUTED', 'no group asks for the events of this channel'), false)
+      else {
+        if (answer.startsWith('=')) {
+          item.batch.duplicates ??= new Map()
+          item.batch.duplicates.set(item.index, answer.slice(1))
+        }
+        this.#confirm(item)
+      }
+    })
+  }
+
+  #confirm(item: Item): void {
+    this.#done(item)
+    item.batch.settle(1)
+  }
+
+  #fail(item: Item, state: SendFailure['state'], error: SluiceError, retryable: boolean): void {
+    item.batch.fail(item.index, state, error, retryable)
+    this.#markFailed(item)
+    this.#done(item)
+    item.batch.settle(1)
+  }
+
+  #markFailed(item: Item): void {
+    const { partitionkey } = item.message.envelope
+    if (partitionkey !== undefined) this.#failedKeys.add(partitionkey)
+  }
+}
+
+function isPlain({ message, resend }: Item): boolean {
+  return !resend && message.notBeforeMs === undefined && message.deduplicate === undefined && message.rejectUnrouted !== true
+}
+
+function unrouted(): SluiceError {
+  return new SluiceError('UNROUTED', 'there is no such channel on the server')
+}
+
+interface Executed {
+  /** Whether each message was stored; one that was not has no channel. */
+  readonly stored: readonly boolean[]
+  readonly replicas: number | undefined
+}
+
+/** Reads +OK, +QUEUED …, and EXEC's list. */
+function readExec(source: Source): Executed {
+  let refused: RedisError | undefined
+  const { bytes } = source
+  // Answers before EXEC's are single lines; its own is an array, or an error when one of them was.
+  while (bytes[source.at] !== 42 && source.at < bytes.length) {
+    if (isError(source)) refused ??= readReply(source) as RedisError
+    else source.at = bytes.indexOf(10, source.at) + 1
+    if (refused !== undefined) break
+  }
+  if (refused !== undefined) throw refused
+  if (skipNull(source)) throw new RedisError('EXECABORT the transaction was not executed')
+  const count = readArray(source)
+  const stored: boolean[] = new Array(count)
+  for (let i = 0; i < count; i++) {
+    if (isError(source)) throw readReply(source) as RedisError
+    if (skipNull(source)) stored[i] = false
+    else {
+      readReply(source)
+      stored[i] = true
+    }
+  }
+  const replicas = source.at < bytes.length ? readReply(source) : undefined
+  return { stored, replicas: typeof replicas === 'number' ? replicas : undefined }
+}
