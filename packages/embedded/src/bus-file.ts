@@ -26,7 +26,7 @@ interface StateRow {
   readonly next_due_ms: number | null
 }
 
-const openDoorbell: OpenBell = (path, committedSeq, created, onRing) => new Doorbell(path, committedSeq, created, onRing)
+const openDoorbell: OpenBell = (...given) => new Doorbell(...given)
 
 /** Told when something may have changed. */
 export interface BusListener {
@@ -103,6 +103,7 @@ export class BusFile {
       () => this.#state().commit_seq,
       created,
       () => this.look(),
+      busId,
     )
     this.sync.open()
     this.#take(state)

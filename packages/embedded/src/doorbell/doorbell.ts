@@ -1,12 +1,12 @@
 /**
- * Wakes other processes: a file of 8 bytes beside the bus, written after each sync and watched by everybody (p50 0.19 ms
+ * Wakes other processes: a small file beside the bus, written after each sync and watched by everybody (p50 0.19 ms
  * across processes; watching the WAL itself fires before a commit is visible, p50 2.3 ms). It carries the number of the
  * highest commit that some process has synced, so that readers deliver without a sync of their own. A number that is too
- * low costs one sync. One above the file's own commits says that synced commits are gone (a damaged or foreign `-wal`, a disk that
+ * low costs one sync (`bell-file.ts` has the layout). One above the file's own commits says that synced commits are gone (a damaged or foreign `-wal`, a disk that
  * lied, an older copy put in the file's place): opening refuses.
  */
 import { chmodSync, closeSync, type FSWatcher, openSync, readSync, watch, writeSync } from 'node:fs'
-import { SluiceError } from '@sluice/core/transport'
+import { type BellContent, bellBytes, bellIdAt, decodeBell, encodeBell, verifyBell } from './bell-file.ts'
 
 /** Bounds of the fallback poll where files cannot be watched, and the safety net where they can, ms. */
 const pollMs = 20
@@ -22,7 +22,7 @@ export interface Bell {
 }
 
 /** Opens the bell of a bus file; see the constructor of {@link Doorbell}. */
-export type OpenBell = (path: string, committedSeq: () => number, created: boolean, onRing: () => void) => Bell
+export type OpenBell = (path: string, committedSeq: () => number, created: boolean, onRing: () => void, busId: string) => Bell
 
 export class Doorbell implements Bell {
   readonly #fd: number
@@ -36,19 +36,27 @@ export class Doorbell implements Bell {
    * `created`: there was no bus file; what an earlier one left in the doorbell means nothing. `committedSeq` is asked
    * after the bell was read: others commit and ring meanwhile, and a bell that is read last may lawfully be ahead.
    */
-  constructor(path: string, committedSeq: () => number, created: boolean, onRing: () => void) {
+  constructor(path: string, committedSeq: () => number, created: boolean, onRing: () => void, busId: string) {
     const bell = `${path}-bell`
     // Read and write without truncation; created by whoever comes first.
     this.#fd = openExisting(bell)
     this.#onRing = onRing
-    if (created) this.#write(0)
-    const synced = this.syncedSeq()
-    const committed = committedSeq()
-    if (synced > committed) {
+    try {
+      const claims = created ? { syncedSeq: 0, busId: undefined } : this.#read()
+      verifyBell(path, claims, busId, committedSeq())
+      // Named once, beside what others ring meanwhile.
+      const from = created ? 0 : bellIdAt
+      if (claims.busId === undefined) writeSync(this.#fd, encodeBell(0, busId), from, bellBytes - from, from)
+    } catch (error) {
       closeSync(this.#fd)
-      throw commitsMissing(path, committed, synced)
+      throw error
     }
     this.#watch(bell)
+  }
+
+  #read(): BellContent {
+    const bytes = Buffer.alloc(bellBytes)
+    return decodeBell(bytes.subarray(0, readSync(this.#fd, bytes, 0, bellBytes, 0)))
   }
 
   #watch(bell: string): void {
@@ -104,17 +112,6 @@ export class Doorbell implements Bell {
     this.#watcher?.close()
     closeSync(this.#fd)
   }
-}
-
-function commitsMissing(path: string, committedSeq: number, syncedSeq: number): SluiceError {
-  return new SluiceError(
-    'STORE_CORRUPT',
-    `${path} ends at commit ${committedSeq}, but commits up to ${syncedSeq} were synced: its -wal file is damaged or gone, or an older copy stands in its place`,
-    {
-      details: { path, committedSeq, syncedSeq },
-      fix: `If you restored a backup, delete ${path}-bell and start again. Otherwise keep the files for analysis and restore a backup: messages that were confirmed are missing`,
-    },
-  )
 }
 
 function openExisting(path: string): number {

@@ -11,6 +11,7 @@ import { createFile, createFolder, fileError, restrictFile, syncFolder } from '.
 import { applicationId, formatVersion, schema } from './format.ts'
 import { migrateFile, olderInUse } from './migrate.ts'
 import { networkFileSystemOf, onNetworkFileSystem } from './network-file-system.ts'
+import { verifyBeforeUse } from './verify-before-use.ts'
 import { verifySteeringRows } from './verify-rows.ts'
 
 /** How long opening waits for other processes that create, migrate or recover the same file. */
@@ -51,6 +52,7 @@ export async function openFile(path: string, factory: SqliteFactory, networkFile
   const created = createFile(path)
   const real = join(realpathSync(folder), basename(realpathSync(path)))
   if (!created && !statSync(real).isFile()) throw storeError(Object.assign(new Error('not a file'), { errcode: 26 }), path)
+  if (factory === openWithNode && !created) await retryWhileBusy(path, () => verifyBeforeUse(real))
   let connection: SqliteConnection
   try {
     connection = factory(real)

@@ -2,8 +2,9 @@
  * Checks a bus file, in use or not, and changes nothing. Everything is read in one transaction, so that what is compared
  * belongs to one commit; as long as it takes, the write-ahead log is not reset.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { type CheckReport, toError } from '@sluice/core/transport'
+import { type BellContent, readBell } from '../doorbell/bell-file.ts'
 import { definitions, proofs, wrongDefinitions } from '../file/verify-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { sqliteFailure, storeError } from '../sqlite/errors.ts'
@@ -62,13 +63,13 @@ function checkSqlite(db: Database, findings: Findings): boolean {
   return wrong.length === 0
 }
 
-function checkRows(db: Database, path: string, bell: number, findings: Findings): { messages: number; blocks: number; channels: number; groups: number } {
+function checkRows(db: Database, path: string, bell: BellContent, findings: Findings): { messages: number; blocks: number; channels: number; groups: number } {
   for (const [table, proof] of Object.entries(proofs)) {
     const { wrong } = db.one<{ wrong: number }>(`SELECT count(*) AS wrong FROM ${table} WHERE proof IS NOT ${proof}`)
     if (wrong > 0) findings.error('ROW_DAMAGED', table, `${wrong} rows differ from what was written`, 'Sluice refuses to open the file')
   }
-  const states = db.all<{ commit_seq: number; next_due_ms: number | null; due: number | null }>(
-    'SELECT commit_seq, next_due_ms, (SELECT min(due_at_ms) FROM delayed) AS due FROM state',
+  const states = db.all<{ bus_id: string; commit_seq: number; next_due_ms: number | null; due: number | null }>(
+    'SELECT bus_id, commit_seq, next_due_ms, (SELECT min(due_at_ms) FROM delayed) AS due FROM state',
   )
   const [state] = states
   if (states.length !== 1 || state === undefined) {
@@ -83,11 +84,19 @@ function checkRows(db: Database, path: string, bell: number, findings: Findings)
       'delayed messages come late',
       'Send one delayed message: it sets the time right',
     )
-  if (bell > state.commit_seq)
+  if (bell.busId !== undefined && bell.busId !== state.bus_id)
+    findings.error(
+      'FOREIGN',
+      'state',
+      `is that of the bus ${state.bus_id}, its doorbell that of ${bell.busId}`,
+      'a -wal or a doorbell of another bus stands beside the file; Sluice refuses to open it',
+      `Put the file's own -wal back; if the doorbell is foreign, delete ${path}-bell`,
+    )
+  if (bell.syncedSeq > state.commit_seq)
     findings.error(
       'COMMITS_MISSING',
       'state',
-      `ends at commit ${state.commit_seq}, commits up to ${bell} were synced`,
+      `ends at commit ${state.commit_seq}, commits up to ${bell.syncedSeq} were synced`,
       'messages that were confirmed are missing; Sluice refuses to open the file',
       `If you restored a backup, delete ${path}-bell; otherwise restore one`,
     )
@@ -95,13 +104,4 @@ function checkRows(db: Database, path: string, bell: number, findings: Findings)
   const groups = checkGroups(db, findings)
   checkMessages(db, state.commit_seq, findings)
   return { ...log, groups }
-}
-
-function readBell(path: string): number {
-  try {
-    const bytes = readFileSync(`${path}-bell`)
-    return bytes.length < 8 ? 0 : bytes.readDoubleLE(0)
-  } catch {
-    return 0
-  }
 }
