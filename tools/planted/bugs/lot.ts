@@ -22,7 +22,7 @@ export const lotBugs: readonly PlantedBug[] = [
   {
     bug: 'a dead letter without the settlement of its original in the lot',
     file: 'packages/embedded/src/group/atomic-settlement.ts',
-    find: 'for (const delivery of lot) removeEntry(db, delivery)',
+    find: 'for (const delivery of lot) removeLotEntry(db, delivery.row)',
     replace: '',
     caughtBy: ['conformance :: dead again after a redrive'],
   },

@@ -13,7 +13,7 @@ import { leaseLost } from './ownership.ts'
 import { afterWrite, writePartition } from './partition-write.ts'
 
 /** Settlements wait this long for others to share their transaction, ms. */
-const flushDelayMs = 2
+const flushDelayMs = 10
 const retryDelayMs = 100
 
 export class Settlement {

@@ -18,6 +18,8 @@ export interface LotEntryRow {
   readonly body: string | Uint8Array
   readonly size_bytes: number
   readonly checksum: number
+  /** 1: its numbers are what was written. */
+  readonly whole: number
 }
 
 /** A message of the parking lot in a consumer's hands. */

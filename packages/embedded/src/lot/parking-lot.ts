@@ -2,17 +2,43 @@ import type { AttemptRecord, Delivery, ParkingLot } from '@sluice/core/transport
 import type { AtomicSettlement } from '../group/atomic-settlement.ts'
 import { LogDelivery } from '../group/log-delivery.ts'
 import type { Member } from '../group/member.ts'
+import type { OwnedPartition } from '../group/owned-partition.ts'
 import { leaseLost } from '../group/ownership.ts'
 import { voidLane } from '../group/partition-write.ts'
 import { decodeEnvelope } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
-import { LotDelivery } from './lot-delivery.ts'
-import { appendToLane, entriesOf, entryPlace, type LaneRow, laneByName, makeLane, removeEmptyLane } from './lot-rows.ts'
+import { LotDelivery, type LotEntryRow } from './lot-delivery.ts'
+import {
+  appendToLane,
+  entriesOf,
+  entriesOfLanes,
+  entryPlace,
+  intact,
+  intactEntry,
+  type LaneRow,
+  laneByName,
+  lanesByName,
+  makeLane,
+  removeEmptyLane,
+} from './lot-rows.ts'
+
+/** A lane with at most so many messages is read whole, together with others. */
+const fewMax = 16
+
+interface Asked {
+  readonly partition: string
+  readonly lane: string
+  readonly countMax: number
+  resolve(deliveries: LotDelivery[] | undefined): void
+  reject(error: unknown): void
+}
 
 /** A group's lanes that wait outside the log: rows of `lot_lane` and `lot_entry`, read by the owner of their partition. */
 export class FileParkingLot implements ParkingLot {
   readonly #member: Member
   readonly #atomic: AtomicSettlement
+  // Since the last pass of the loop.
+  #asked: Asked[] = []
 
   constructor(member: Member, atomic: AtomicSettlement) {
     this.#member = member
@@ -35,35 +61,64 @@ export class FileParkingLot implements ParkingLot {
     })
   }
 
-  read(partitionName: string, lane: string, countMax: number): Promise<readonly Delivery[] | undefined> {
-    return this.#member.bus.reads.read((db) => this.#readNow(db, partitionName, lane, countMax))
+  read(partition: string, lane: string, countMax: number): Promise<readonly Delivery[] | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ partition, lane, countMax, resolve, reject })
+      if (this.#asked.length === 1) this.#member.bus.reads.read((db) => this.#readAll(db)).catch((error: unknown) => this.#rejectAll(error))
+    })
   }
 
-  #readNow(db: Database, partitionName: string, lane: string, countMax: number): readonly Delivery[] | undefined {
-    const { bus, groupId, partitions, subscription } = this.#member
+  /** All lanes that were asked for, in two statements; but those with many messages, whose first ones only are wanted. */
+  #readAll(db: Database): void {
+    const asked = this.#asked
+    const rows = lanesByName(
+      db,
+      this.#member.groupId,
+      asked.map(({ lane }) => lane),
+    )
+    const few: number[] = []
+    for (const { lane } of asked) {
+      const row = rows.get(lane)
+      if (row !== undefined && row.whole === 1 && row.count <= fewMax) few.push(row.id)
+    }
+    const entries = entriesOfLanes(db, few)
+    this.#asked = []
+    for (const { partition, lane, countMax, resolve, reject } of asked) {
+      try {
+        resolve(this.#take(db, partition, rows.get(lane), countMax, (row) => entries.get(row.id)))
+      } catch (error) {
+        reject(error)
+      }
+    }
+  }
+
+  #rejectAll(error: unknown): void {
+    for (const { reject } of this.#asked.splice(0)) reject(error)
+  }
+
+  #take(
+    db: Database,
+    partitionName: string,
+    row: LaneRow | undefined,
+    countMax: number,
+    loaded: (row: LaneRow) => LotEntryRow[] | undefined,
+  ): LotDelivery[] | undefined {
+    const { bus, partitions, subscription } = this.#member
     const partition = partitions.get(partitionName)
     if (partition === undefined || partition.state === 'lost') throw leaseLost()
-    const row = laneByName(db, groupId, lane)
     if (row === undefined) return []
-    if (row.state === 'parked') return undefined
+    if (intact(row).state === 'parked') return undefined
     if (row.count === 0) this.#takeAway(row)
-    // With the core, or settled and not removed yet: neither must come again.
-    let held = 0
-    for (const read of partition.lotReads.values()) if (read.lane === lane) held++
+    const { id, lane, hash } = row
     const deliveries: LotDelivery[] = []
-    for (const entry of entriesOf(db, row.id, countMax + held)) {
+    for (const entry of loaded(row) ?? entriesOf(db, id, countMax + heldOf(partition, lane))) {
       if (deliveries.length >= countMax) break
-      if (partition.lotReads.has(entry.id)) continue
-      const delivery = new LotDelivery(
-        partition,
-        lane,
-        row.hash,
-        entry,
-        decodeEnvelope(db, entryPlace(entry.position, entry.stored_at_ms, entry.redrives), entry, bus.path),
-      )
-      partition.lotReads.set(entry.id, delivery)
+      if (partition.lotReads.has(intactEntry(entry).id)) continue
+      const place = entryPlace(entry.position, entry.stored_at_ms, entry.redrives)
+      const delivery = new LotDelivery(partition, lane, hash, entry, decodeEnvelope(db, place, entry, bus.path))
       deliveries.push(delivery)
     }
+    for (const delivery of deliveries) partition.lotReads.set(delivery.row.id, delivery)
     if (subscription.groupConcurrency !== undefined && deliveries.length > 0) partition.blocked = true
     return deliveries
   }
@@ -105,4 +160,11 @@ export class FileParkingLot implements ParkingLot {
     voidLane(partition, lane)
     partition.blocked = false
   }
+}
+
+/** Messages of a lane that are with the core, or settled and not removed yet: neither must come again. */
+function heldOf(partition: OwnedPartition, lane: string): number {
+  let held = 0
+  for (const read of partition.lotReads.values()) if (read.lane === lane) held++
+  return held
 }
