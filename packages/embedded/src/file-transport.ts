@@ -24,6 +24,7 @@ import { ProcessLease } from './lease/process-lease.ts'
 import { embeddedOptions } from './options.ts'
 import { RetentionKeeper } from './retention/retention.ts'
 import { Sender } from './send/sender.ts'
+import { storeError } from './sqlite/errors.ts'
 import { LentTransactions } from './transaction/lent-transaction.ts'
 
 /** How often members look for dead ones; a look costs a few short reads, ms. */
@@ -109,8 +110,18 @@ export class FileTransport implements Transport {
         })
         for (const consumer of this.#consumers) consumer.tick()
       }
-      if (this.#lease.gone().length > 0) for (const consumer of this.#consumers) consumer.rebalance()
+      if (this.#someAreGone()) for (const consumer of this.#consumers) consumer.rebalance()
     })
+  }
+
+  // The disk may fail for a moment: the next look comes soon.
+  #someAreGone(): boolean {
+    try {
+      return this.#lease.gone().length > 0
+    } catch (error) {
+      this.#bus.report('warn', 'the members of the bus file could not be read', storeError(error, this.#bus.path))
+      return false
+    }
   }
 
   close(): Promise<void> {

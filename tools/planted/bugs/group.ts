@@ -16,7 +16,7 @@ export const groupBugs: readonly PlantedBug[] = [
   {
     bug: 'a partition is taken from an owner that lives',
     file: 'packages/embedded/src/group/ownership.ts',
-    find: 'AND residue = ?4 AND epoch = ?5 AND (owner IS NULL OR owner NOT IN (SELECT id FROM member))',
+    find: 'AND residue = ?4 AND epoch = ?5 AND (owner IS NULL OR owner = ?1 OR owner NOT IN (SELECT id FROM member))',
     replace: 'AND residue = ?4 AND epoch = ?5',
     caughtBy: [ownership],
   },

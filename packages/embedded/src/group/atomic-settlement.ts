@@ -14,6 +14,9 @@ import type { OwnedPartition } from './owned-partition.ts'
 import { leaseLost } from './ownership.ts'
 import { afterWrite, voidLane, writePartition } from './partition-write.ts'
 
+/** How long after a failed sync the next one is tried, ms. */
+const syncAgainMs = 100
+
 export class AtomicSettlement {
   readonly #member: Member
 
@@ -158,12 +161,28 @@ export class AtomicSettlement {
         },
         synced: resolve,
         failed: (error) => {
-          if (!isCommitted) undo?.()
+          if (isCommitted) {
+            this.#syncLate(resolve, reject)
+            return
+          }
+          undo?.()
           if (isSluiceError(error, 'LEASE_LOST')) for (const partition of partitions) this.#checkFence(partition)
           reject(error)
         },
       })
     })
+  }
+
+  // Its sync failed. It is committed all the same, others see it, and the caller could not do it a second time: it waits
+  // until the disk takes it, by a checkpoint and the next sync.
+  #syncLate(resolve: () => void, reject: (error: unknown) => void): void {
+    const { bus, closing } = this.#member
+    bus.writer
+      .write(() => {})
+      .then(resolve, (error: unknown) => {
+        if (closing) reject(error)
+        else bus.clock.setTimer(syncAgainMs, () => this.#syncLate(resolve, reject))
+      })
   }
 
   #checkFence(partition: OwnedPartition): void {

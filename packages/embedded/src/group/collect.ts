@@ -125,6 +125,8 @@ function scan(member: Member, deliveries: LogDelivery[], left: Left, nowMs: numb
       position++
     }
   }
-  for (const partition of taking) if (!partition.blocked && !partition.stopped && position > partition.readFrom) partition.readFrom = position
+  // Asking whether a block is synced can find out that it is, tell everybody, and hand a partition over in the middle of this.
+  for (const partition of taking)
+    if (partition.state === 'owned' && !partition.blocked && !partition.stopped && position > partition.readFrom) partition.readFrom = position
   return { more, stopped: fault === undefined ? undefined : { partitions: stopped, fault } }
 }

@@ -18,6 +18,8 @@ import type { Settlement } from './settlement.ts'
 
 /** A type that no live member has announced for this long is forgotten. */
 const typeKeptMs = 24 * 3_600_000
+/** How long after a failure partitions are balanced, or given up, again, ms. */
+const againMs = 200
 
 export class Membership {
   readonly #member: Member
@@ -34,10 +36,11 @@ export class Membership {
     this.#settlement = settlement
   }
 
-  /** Creates what is missing, announces this member and takes its first partitions. Resolves when that is durable. */
+  /** Creates what is missing, announces this member and takes its first partitions. Resolves when that is committed. */
   async join(): Promise<void> {
     const member = this.#member
     const { bus, subscription } = member
+    let memberId = 0
     await bus.writer.write(
       (db) => {
         const known = db.get<{ kind: 'events' | 'commands' | 'reply' }>('SELECT kind FROM channel WHERE name = ?', subscription.channel)
@@ -47,16 +50,20 @@ export class Membership {
         member.channelId = channel.id
         member.groupId = group.id
         member.paused = group.paused === 1
-        this.#insertMember(db)
+        memberId = this.#insertMember(db)
       },
-      { announce: true },
+      // Not later: a member whose sync failed would own partitions and consume nothing. Whatever is stored for the group
+      // comes after it in the log, and is durable only together with it.
+      { announce: true, sync: 'committed' },
     )
+    member.memberId = memberId
     if (member.paused) member.observer.paused(true)
     this.#refreshTypes()
     await this.rebalance()
   }
 
-  #insertMember(db: Database): void {
+  /** Its id counts once that is committed: that of an undone transaction may become another's. */
+  #insertMember(db: Database): number {
     const member = this.#member
     const processId = member.lease.ensure(db)
     const { id } = db.one<{ id: number }>(
@@ -65,9 +72,9 @@ export class Membership {
       member.groupId,
       JSON.stringify(member.subscription.types),
     )
-    member.memberId = id
     this.#announceTypes(db)
     member.bus.markChanged(db)
+    return id
   }
 
   #announceTypes(db: Database): void {
@@ -143,7 +150,8 @@ export class Membership {
       const { bus, closing, subscription } = this.#member
       if (closing) return
       const failure = storeError(error, bus.path)
-      // A busy file is balanced by the next heartbeat; of a damaged one the group gets nothing before somebody mends it.
+      // A busy or failing disk passes; of a damaged file the group gets nothing before somebody mends it.
+      bus.clock.setTimer(againMs, () => void this.rebalance())
       const level = failure.code === 'STORE_CORRUPT' ? 'error' : 'warn'
       bus.report(level, `group ${subscription.group}: partitions could not be balanced: ${failure.message}`, failure)
     } finally {
@@ -167,7 +175,8 @@ export class Membership {
     const growing = rows.some((row) => row.modulus < wanted)
     const plan = planOwners(rows, live)
     const ids = new Set(live.map((row) => row.id))
-    const free = rows.filter((row) => row.owner === null || !ids.has(row.owner))
+    // Its own that it does not have: it took them, and could not read what it must know of them.
+    const free = rows.filter((row) => row.owner === null || !ids.has(row.owner) || (row.owner === member.memberId && !member.partitions.has(nameOf(row))))
     const take = free.filter((row) => row.modulus >= wanted && plan.get(nameOf(row)) === member.memberId)
     const split = free.filter((row) => row.modulus < wanted)
     if (gone.length > 0 || take.length > 0 || split.length > 0) await this.#apply(gone, take, split)
@@ -242,8 +251,14 @@ export class Membership {
   async #revoke(partition: OwnedPartition): Promise<void> {
     partition.state = 'revoking'
     await this.#member.observer.revoking(partition.name).catch(() => undefined)
-    if (partition.state !== 'revoking' || this.#member.closing) return
-    await this.#free([partition]).catch(() => undefined)
+    await this.#freeRevoked(partition)
+  }
+
+  // Full or failing disk: until it is given up nobody consumes it, for this member takes nothing more of it.
+  async #freeRevoked(partition: OwnedPartition): Promise<void> {
+    const member = this.#member
+    if (partition.state !== 'revoking' || member.closing) return
+    await this.#free([partition]).catch(() => void member.bus.clock.setTimer(againMs, () => void this.#freeRevoked(partition)))
   }
 
   async #free(partitions: readonly OwnedPartition[], leave?: (db: Database) => void): Promise<void> {
@@ -279,7 +294,14 @@ export class Membership {
       'warn',
       `group ${member.subscription.group} of ${member.subscription.channel}: this process was silent for longer than its lease and lost its partitions; it joins again`,
     )
-    await bus.writer.write((db) => this.#insertMember(db), { announce: true, sync: 'committed' })
+    let memberId = 0
+    await bus.writer.write(
+      (db) => {
+        memberId = this.#insertMember(db)
+      },
+      { announce: true, sync: 'committed' },
+    )
+    member.memberId = memberId
     this.#again = true
   }
 

@@ -16,13 +16,13 @@ export function partitionRows(db: Database, groupId: number): PartitionRow[] {
   )
 }
 
-/** Takes a partition that is free or whose owner is no member any more. undefined: somebody was faster. */
+/** Takes a partition that is free, whose owner is no member any more, or which it lost sight of. undefined: somebody was faster. */
 export function takePartition(db: Database, groupId: number, row: PartitionRow, memberId: number): OwnedPartitionRow | undefined {
   const taken = db.get<PartitionRow>(
     `UPDATE partition SET owner = ?1, epoch = epoch + 1,
        deaths = iif(owner IS NULL, iif(cursor >= suspect_before, 0, deaths), deaths + 1),
        suspect_before = iif(owner IS NULL, suspect_before, max(suspect_before, claimed))
-     WHERE group_id = ?2 AND modulus = ?3 AND residue = ?4 AND epoch = ?5 AND (owner IS NULL OR owner NOT IN (SELECT id FROM member))
+     WHERE group_id = ?2 AND modulus = ?3 AND residue = ?4 AND epoch = ?5 AND (owner IS NULL OR owner = ?1 OR owner NOT IN (SELECT id FROM member))
      RETURNING modulus, residue, owner, epoch, cursor, done, done_count, claimed, suspect_before, deaths, needs_type`,
     memberId,
     groupId,
