@@ -25,6 +25,9 @@ export function collect(member: Member, countMax: number, bytesMax: number): Col
   const left = { count: room, bytes: roomBytes }
   for (const partition of member.partitions.values()) takeReleased(member, partition, deliveries, left, nowMs)
   const { more, stopped } = scan(member, deliveries, left, nowMs)
+  let place = Infinity
+  for (const partition of member.partitions.values()) place = Math.min(place, partition.readFrom)
+  member.bus.reader(member.channelId).passed(member, place)
   for (const delivery of deliveries) {
     member.inHand++
     member.inHandBytes += delivery.sizeBytes

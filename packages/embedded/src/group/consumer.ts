@@ -172,6 +172,7 @@ export class FileConsumer implements Consumer, BusListener {
   async #close(): Promise<void> {
     this.#member.closing = true
     this.#member.bus.unlisten(this)
+    this.#member.bus.reader(this.#member.channelId).passed(this.#member, Infinity)
     this.#lookAgain?.cancel()
     this.#wake()
     this.#settlement.close()

@@ -1,6 +1,6 @@
 /**
- * Reads a channel's blocks in order, for all groups of this process at once: recent blocks are kept decoded, so that
- * four groups that keep up cost one read, and a group that waits at the end costs no query at all.
+ * Reads a channel's blocks in order, for all groups of this process at once: a block stays decoded until all of them
+ * have passed it, so that four groups that keep up cost one read, and a group that waits at the end costs no query at all.
  */
 import type { Database } from '../sqlite/connection.ts'
 import { sqliteFailure } from '../sqlite/errors.ts'
@@ -8,17 +8,20 @@ import { Block, type BlockRow, missingBlock } from './block.ts'
 
 const place = 'id & 17592186044415 AS first, count, seq, stored_at_ms, bytes'
 const readBlocksMax = 8
+/** Blocks kept at most, however small. */
+const cacheBlocksMax = 256
 
 export class ChannelReader {
   readonly channelId: number
   readonly #db: Database
   readonly #cacheBytesMax: number
-  // By first position; the oldest read is dropped first.
-  readonly #cache: Map<number, Block> = new Map()
+  // In the order in which they were read. Not a Map: former tables of one that is filled and emptied without end keep
+  // what was in them, and the collector finds out late.
+  #cache: Block[] = []
   #cacheBytes = 0
-  #order: number[] = []
-  #oldest = 0
-  // Which block holds a position that is not a block's first.
+  // How far each group's member has come.
+  readonly #places: Map<object, number> = new Map()
+  // The one that is asked for most.
   #last: Block | undefined
   // Everything below is known to be stored, and nothing at or after it was there at commit #tailSeq.
   #tail = 0
@@ -37,7 +40,7 @@ export class ChannelReader {
   next(position: number, seq: number): Block | undefined {
     const last = this.#last
     if (last !== undefined && position >= last.first && position < last.end) return last
-    const cached = this.#cache.get(position)
+    const cached = this.#cached(position)
     if (cached !== undefined) {
       this.#last = cached
       return cached
@@ -81,11 +84,9 @@ export class ChannelReader {
     for (const row of rows) {
       const block = new Block(row, this.channelId)
       first ??= block
-      if (!this.#cache.has(block.first)) {
-        this.#cache.set(block.first, block)
-        this.#order.push(block.first)
-        this.#cacheBytes += block.bytes
-      }
+      if (this.#cached(block.first) !== undefined) continue
+      this.#cache.push(block)
+      this.#cacheBytes += block.bytes
     }
     if (all) {
       const end = rows.length === 0 ? position : (rows[rows.length - 1] as BlockRow).first + (rows[rows.length - 1] as BlockRow).count
@@ -104,23 +105,37 @@ export class ChannelReader {
     return missing < to ? missingBlock(missing, to) : undefined
   }
 
+  /** Who reads has no use for what is before `position` any more; Infinity: reads no more. */
+  passed(who: object, position: number): void {
+    if (position < Infinity) this.#places.set(who, position)
+    else if (this.#places.delete(who) && this.#places.size === 0) this.forget()
+    this.#trim()
+  }
+
+  // Text that stays for long is copied by the collector, twice.
   #trim(): void {
-    while (this.#cacheBytes > this.#cacheBytesMax && this.#oldest < this.#order.length) {
-      const position = this.#order[this.#oldest++] as number
-      this.#cacheBytes -= this.#cache.get(position)?.bytes ?? 0
-      this.#cache.delete(position)
+    let passed = this.#places.size === 0 ? 0 : Infinity
+    for (const place of this.#places.values()) passed = Math.min(passed, place)
+    let from = 0
+    for (const block of this.#cache) {
+      if (this.#cacheBytes <= this.#cacheBytesMax && this.#cache.length - from <= cacheBlocksMax && block.end > passed) break
+      from++
+      this.#cacheBytes -= block.bytes
+      if (this.#last === block) this.#last = undefined
     }
-    if (this.#oldest > 1024 && this.#oldest * 2 > this.#order.length) {
-      this.#order = this.#order.slice(this.#oldest)
-      this.#oldest = 0
-    }
+    if (from > 0) this.#cache = this.#cache.slice(from)
+  }
+
+  #cached(position: number): Block | undefined {
+    // What says of itself how much it holds may be damaged.
+    for (const block of this.#cache)
+      if (position === block.first || (position > block.first && position < block.end && block.placeFault === undefined)) return block
+    return undefined
   }
 
   /** Forgets what was read: blocks were trimmed or purged. */
   forget(): void {
-    this.#cache.clear()
-    this.#order = []
-    this.#oldest = 0
+    this.#cache = []
     this.#cacheBytes = 0
     this.#last = undefined
     this.#tail = 0
