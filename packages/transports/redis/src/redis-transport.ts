@@ -51,7 +51,10 @@ export class RedisTransport implements Transport {
     this.#mover = new DueMover(bus)
     this.#sender = new Sender(bus, (channel, dueMs) => this.#mover.sent(channel, dueMs))
     const inHand = (): ReadonlyMap<string, number> => new Map([...this.#consumers].map(({ inHand: { memberId, count } }) => [memberId, count]))
-    this.admin = new RedisAdmin(bus, inHand, () => this.#closing !== undefined)
+    const changed = async (channel: string): Promise<void> => {
+      await Promise.all([...this.#consumers].filter((one) => one.channel === channel).map((one) => one.look()))
+    }
+    this.admin = new RedisAdmin(bus, inHand, changed, () => this.#closing !== undefined)
   }
 
   static async open(url: string, context: TransportContext): Promise<RedisTransport> {

@@ -28,11 +28,14 @@ const changedAtOnce = 200
 export class RedisAdmin implements TransportAdmin {
   readonly #bus: RedisBus
   readonly #inHand: () => ReadonlyMap<string, number>
+  readonly #changed: (channel: string) => Promise<void>
   readonly #isClosed: () => boolean
 
-  constructor(bus: RedisBus, inHand: () => ReadonlyMap<string, number>, isClosed: () => boolean) {
+  /** `changed`: shows a change of a channel's groups to this process's members, which would hear of it by the bell only. */
+  constructor(bus: RedisBus, inHand: () => ReadonlyMap<string, number>, changed: (channel: string) => Promise<void>, isClosed: () => boolean) {
     this.#bus = bus
     this.#inHand = inHand
+    this.#changed = changed
     this.#isClosed = isClosed
   }
 
@@ -75,12 +78,17 @@ export class RedisAdmin implements TransportAdmin {
     return this.#do(async () => {
       const count = await replayGroup(this.#bus, channel, group, ...spanOf(fromMs, toMs))
       if (count === undefined) throw unknownGroup(channel, group)
+      await this.#changed(channel)
       return count
     })
   }
 
   purge(channel: string, group: string): Promise<number> {
-    return this.#do(async () => this.#counted(channel, group, await this.#bus.link.run('purge', this.#bus.key(channel), group)))
+    return this.#do(async () => {
+      const count = this.#counted(channel, group, await this.#bus.link.run('purge', this.#bus.key(channel), group))
+      await this.#changed(channel)
+      return count
+    })
   }
 
   deadLetters(channel: string, group: string, query: DeadLetterQuery): Promise<readonly DeadLetter[]> {

@@ -31,19 +31,20 @@ export class RedisConsumer implements Consumer, LogListener {
     this.#membership = new Membership(this.#member, this.#settlement)
     this.lot = new RedisParkingLot(this.#member, this.#settlement)
     this.#left = left
+    // At once: a reader that nobody listens to is forgotten.
+    this.#member.reader.listen(this)
     this.#member.wake = () => this.#wake()
   }
 
   async join(): Promise<void> {
     const { reader, bus } = this.#member
-    reader.listen(this)
     try {
       await this.#membership.join()
+      bus.watch.add(reader)
     } catch (error) {
       if (reader.unlisten(this) === 0) bus.forgetReader(reader)
       throw error
     }
-    bus.watch.add(reader)
   }
 
   async receive(countMax: number, bytesMax: number): Promise<readonly Delivery[]> {
@@ -112,6 +113,11 @@ export class RedisConsumer implements Consumer, LogListener {
   tick(): void {
     this.#settlement.touch()
     void this.#membership.look('renew')
+  }
+
+  /** Somebody of this process changed the group: resolves when this member has seen it. */
+  look(): Promise<void> {
+    return this.#membership.look('look')
   }
 
   woken(): void {

@@ -18,7 +18,7 @@ const announceEveryMs = 3_600_000
 export class Membership {
   readonly #member: Member
   readonly #settlement: Settlement
-  #looking = false
+  #looking: Promise<void> | undefined
   #again: 'look' | 'renew' | undefined
   #types: ReadonlyMap<string, number> = new Map()
   #announcedAtMs = Number.NEGATIVE_INFINITY
@@ -38,24 +38,37 @@ export class Membership {
   /** Creates what is missing, announces this member and takes its first partitions. */
   async join(): Promise<void> {
     const { bus, subscription } = this.#member
-    await declareChannel(bus, { name: subscription.channel, kind: subscription.kind })
-    await declareGroup(bus, subscription)
-    const view = await this.#tick('join')
-    if (typeof view === 'string') throw toSluice(new Error('the group was removed while a member joined'), 'joining')
-    this.#member.reader.bellId = view.bellId
-    this.#news = view.news
-    await this.#act(view)
+    // Rings that come meanwhile are looked at afterwards: before it has joined, a member would take itself for removed.
+    await this.#begin(async () => {
+      await declareChannel(bus, { name: subscription.channel, kind: subscription.kind })
+      await declareGroup(bus, subscription)
+      const view = await this.#tick('join')
+      if (typeof view === 'string') throw toSluice(new Error('the group was removed while a member joined'), 'joining')
+      this.#news = view.news
+      await this.#act(view)
+    })
+    if (this.#again !== undefined) void this.look(this.#again)
   }
 
-  /** Looks at the group, or renews the lease with it; does what is this member's to do. */
-  async look(mode: 'look' | 'renew'): Promise<void> {
-    const member = this.#member
-    if (member.closing) return
-    if (this.#looking) {
-      if (this.#again !== 'renew') this.#again = mode
-      return
+  /** Looks at the group, or renews the lease with it; does what is this member's to do. Resolves after a look that began later than this call. */
+  look(mode: 'look' | 'renew'): Promise<void> {
+    if (this.#looking === undefined) return this.#begin(() => this.#lookUntilDone(mode))
+    if (this.#again !== 'renew') this.#again = mode
+    return this.#looking
+  }
+
+  async #begin(work: () => Promise<void>): Promise<void> {
+    const looking = work()
+    this.#looking = looking
+    try {
+      await looking
+    } finally {
+      this.#looking = undefined
     }
-    this.#looking = true
+  }
+
+  async #lookUntilDone(mode: 'look' | 'renew'): Promise<void> {
+    const member = this.#member
     let next: 'look' | 'renew' | undefined = mode
     try {
       while (next !== undefined && !member.closing) {
@@ -69,8 +82,6 @@ export class Membership {
       const known = isSluiceError(error) ? error : toSluice(error, 'looking at the group')
       // Without a connection the link says so; it is looked at again when there is one.
       if (!member.closing && member.bus.link.connected) member.bus.report('warn', `${member.title}: partitions could not be balanced: ${known.message}`, known)
-    } finally {
-      this.#looking = false
     }
   }
 
@@ -120,9 +131,10 @@ export class Membership {
     const wanted = view.order === 'channel' || view.concurrency > 0 ? 1 : view.partitionsWanted
     const growing = view.partitions.some(({ modulus }) => modulus < wanted)
     const plan = planOwners(view)
-    const free = view.partitions.filter(({ owner }) => owner === '')
-    const take = free.filter(({ name, modulus }) => modulus >= wanted && plan.get(name) === member.id)
-    const split = free.filter(({ modulus }) => modulus < wanted)
+    // Ours by the server and not in hand: the answer to an earlier take was lost.
+    const free = view.partitions.filter(({ name, owner }) => owner === '' || (owner === member.id && !member.partitions.has(name)))
+    const take = free.filter(({ name, modulus, owner }) => owner !== '' || (modulus >= wanted && plan.get(name) === member.id))
+    const split = free.filter(({ modulus, owner }) => modulus < wanted && owner === '')
     if (take.length > 0 || split.length > 0) await this.#take(take, split)
     if (split.length > 0) this.#again ??= 'look'
     for (const partition of [...member.partitions.values()]) {

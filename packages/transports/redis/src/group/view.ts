@@ -26,7 +26,6 @@ export interface GroupView {
   readonly types: readonly string[]
   /** Partitions that the channel asks for. */
   readonly partitionsWanted: number
-  readonly bellId: string
 }
 
 /** A flat list of names and values, as HGETALL answers. */
@@ -39,7 +38,7 @@ export function toMap(reply: unknown): Map<string, string> {
 
 /** Answer of `tick`, or what it says instead: there is no such group, or no such member. */
 export function readView(reply: Reply): GroupView | 'none' | 'gone' {
-  const [kind, , group, parts, members, info, types, wanted, bellId] = reply as readonly unknown[]
+  const [kind, , group, parts, members, info, types, wanted] = reply as readonly unknown[]
   if (kind !== 'ok') return kind === 'none' ? 'none' : 'gone'
   const settings = toMap(group)
   const infos = toMap(info)
@@ -52,7 +51,6 @@ export function readView(reply: Reply): GroupView | 'none' | 'gone' {
     members: new Map((members as readonly string[]).map((id) => [id, JSON.parse(infos.get(id) ?? '[]') as string[]])),
     types: types as readonly string[],
     partitionsWanted: Number(wanted),
-    bellId: String(bellId),
   }
 }
 

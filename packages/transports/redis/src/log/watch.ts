@@ -85,11 +85,10 @@ export class Watch {
   async #unblock(): Promise<void> {
     this.#unblocking = true
     const { clientId } = this.#link
-    // It may arrive before the read does: then it says 0, and is sent again.
-    while (!this.#closed && this.#asked !== '' && clientId !== 0) {
-      const done = await this.#control.command('CLIENT', 'UNBLOCK', clientId).catch(() => 1)
-      if (done === 1) break
-      await new Promise<void>((resolve) => void this.#clock.setTimer(1, resolve))
+    // It may arrive before the read does: then it says 0, and is sent again. And what is wished may have changed since.
+    while (!this.#closed && this.#asked !== '' && this.#wish() !== this.#asked && clientId !== 0) {
+      const done = await this.#control.command('CLIENT', 'UNBLOCK', clientId).catch(() => undefined)
+      if (done !== 1) await new Promise<void>((resolve) => void this.#clock.setTimer(1, resolve))
     }
     this.#unblocking = false
   }

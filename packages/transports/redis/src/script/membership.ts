@@ -2,7 +2,7 @@
 
 /**
  * ARGV: group, member, lease ms, mode ('join', 'renew', 'look'), types as JSON, deliveries in hand, '1' to announce types.
- * Returns {'ok', now, group, parts, members, info, types, partitions of the channel, last bell} or {'none'} (no such group) or {'gone'}.
+ * Returns {'ok', now, group, parts, members, info, types, partitions of the channel} or {'none'} (no such group) or {'gone'}.
  */
 export const tickScript = `
 local g, m, mode = ARGV[1], ARGV[2], ARGV[4]
@@ -26,9 +26,8 @@ if ARGV[7] == '1' then
   end
 end
 reap(g, m)
-local bell = call('XREVRANGE', K .. ':bell', '+', '-', 'COUNT', 1)
 return {'ok', t, call('HGETALL', S), call('HGETALL', S .. ':parts'), call('ZRANGE', S .. ':members', 0, -1), call('HGETALL', S .. ':info'),
-  call('HKEYS', S .. ':types'), call('HGET', K .. ':meta', 'partitions') or '1', bell[1] and bell[1][1] or '0-0'}
+  call('HKEYS', S .. ':types'), call('HGET', K .. ':meta', 'partitions') or '1'}
 `
 
 /** ARGV: group, member, [[name, epoch]] to take, [[r, m, epoch]] to split, both as JSON. Returns {[name, epoch, cursor, done, claimed, suspect, deaths]…}, attempts, lanes. */
@@ -55,7 +54,7 @@ local taken = {}
 for _, w in ipairs(cjson.decode(ARGV[3])) do
   local name = w[1]
   local v = call('HMGET', P, name .. ':o', name .. ':e', name .. ':c', name .. ':d', name .. ':k', name .. ':s', name .. ':n')
-  if v[1] == '' and tonumber(v[2]) == w[2] then
+  if (v[1] == '' or v[1] == m) and tonumber(v[2]) == w[2] then
     call('HSET', P, name .. ':o', m, name .. ':e', v[2] + 1)
     taken[#taken + 1] = {name, v[2] + 1, v[3], v[4], v[5], v[6], tonumber(v[7])}
   end

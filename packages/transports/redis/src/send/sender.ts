@@ -25,6 +25,8 @@ interface Item {
   readonly index: number
   readonly batch: Batch
   readonly resend: boolean
+  /** Number in the order in which the channel's messages came. */
+  number: number
 }
 
 /** One call of `send`. */
@@ -70,11 +72,11 @@ export class Sender {
           const error = new SluiceError('BACKPRESSURE', `${this.#waitingBytes} bytes wait for the server`, {
             fix: 'Publish no faster than it confirms, or raise redis.sendBytesMax',
           })
-          this.#line(message.channel).refuse({ message, index, batch, resend: false }, error)
+          this.#line(message.channel).refuse({ message, index, batch, resend: false, number: 0 }, error)
           return
         }
         this.#waitingBytes += message.sizeBytes
-        this.#line(message.channel).push({ message, index, batch, resend: options.resend === true })
+        this.#line(message.channel).push({ message, index, batch, resend: options.resend === true, number: 0 })
       })
     })
   }
@@ -106,8 +108,9 @@ class ChannelLine {
   readonly #done: (item: Item) => void
   #queue: Item[] = []
   #running: Promise<void> | undefined
-  // Keys of which something failed in this turn of the line: what waits behind it must not overtake it.
-  readonly #failedKeys: Set<string> = new Set()
+  #numbers = 0
+  // Keys of which something failed: what came before this number must not overtake it. Whoever sends after he was told may.
+  readonly #failedKeys: Map<string, number> = new Map()
 
   constructor(bus: RedisBus, channel: string, done: (item: Item) => void) {
     this.#bus = bus
@@ -117,6 +120,7 @@ class ChannelLine {
   }
 
   push(item: Item): void {
+    item.number = this.#numbers++
     this.#queue.push(item)
     this.#running ??= this.#run()
   }
@@ -139,10 +143,8 @@ class ChannelLine {
       const items = this.#next()
       if (items.length === 0) continue
       await this.#store(items)
-      // Calls that overlap a failed one are told; one that comes after may go again.
-      if (this.#failedKeys.size > 0 && this.#queue.length === 0) await new Promise<void>((resolve) => setImmediate(resolve))
-      if (this.#queue.length === 0) this.#failedKeys.clear()
     }
+    for (const [key, number] of this.#failedKeys) if (number < Number.POSITIVE_INFINITY) this.#failedKeys.delete(key)
     this.#running = undefined
   }
 
@@ -165,7 +167,7 @@ class ChannelLine {
 
   #refused(item: Item): boolean {
     const { partitionkey } = item.message.envelope
-    if (partitionkey !== undefined && this.#failedKeys.has(partitionkey)) {
+    if (partitionkey !== undefined && item.number < (this.#failedKeys.get(partitionkey) ?? 0)) {
       this.#fail(item, 'failed', new SluiceError('NOT_SENT', 'an earlier message of the same key failed'), true)
       return true
     }
@@ -266,7 +268,14 @@ class ChannelLine {
 
   #markFailed(item: Item): void {
     const { partitionkey } = item.message.envelope
-    if (partitionkey !== undefined) this.#failedKeys.add(partitionkey)
+    if (partitionkey === undefined) return
+    this.#failedKeys.set(partitionkey, Number.POSITIVE_INFINITY)
+    // A call overlaps until its caller was told: that is when the microtasks behind it have run.
+    process.nextTick(() => {
+      const number = this.#numbers
+      this.#failedKeys.set(partitionkey, number)
+      if (this.#queue.length === 0) this.#failedKeys.delete(partitionkey)
+    })
   }
 }
 
