@@ -64,7 +64,7 @@ export const groups: Subject = {
         await transport.send([message({ body: '1' })])
         const end = await rig.join(transport, { group: 'end', from: 'end' })
         const early = await rig.join(transport, { group: 'early', from: 'end' })
-        assert.deepEqual(bodies(await early.drain(2)), ['0', '1'])
+        assert.deepEqual(bodies(await early.drain(2)).toSorted(), ['0', '1'])
         if (rig.facts.lateGroup === 'start') {
           assert.deepEqual(bodies(await (await rig.join(transport, { group: 'start' })).drain(2)), ['0', '1'])
           const since = await rig.join(transport, { group: 'since', from: betweenMs })
@@ -195,7 +195,7 @@ export const groups: Subject = {
         await late.until(() => late.isPaused, 'the newcomer to hear of the pause')
         await late.consumer.close()
         await other.admin.setPaused('c', 'g', false)
-        assert.deepEqual(bodies(await probe.drain(2)), ['1', '2'])
+        assert.deepEqual(bodies(await probe.drain(2)).toSorted(), ['1', '2'])
         assert.equal(probe.isPaused, false)
       },
     },

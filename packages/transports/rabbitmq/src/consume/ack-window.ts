@@ -29,10 +29,11 @@ export class AckWindow {
     const fresh = this.#fresh
     this.#fresh = []
     this.#dirty = true
-    const before = this.#low
     while (this.#done.delete(this.#low)) this.#low++
+    // A range ends with a tag that the server still waits for: it refuses one that was settled before.
+    const upTo = fresh.reduce((highest, tag) => (tag < this.#low && tag > highest ? tag : highest), 0)
     try {
-      if (this.#low > before) this.#channel.ack(tagged(this.#low - 1), true)
+      if (upTo > 0) this.#channel.ack(tagged(upTo), true)
       for (const tag of fresh) if (tag >= this.#low) this.#channel.ack(tagged(tag))
     } catch {
       // The channel is gone.

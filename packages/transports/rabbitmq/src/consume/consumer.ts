@@ -157,6 +157,8 @@ export class RabbitConsumer implements Consumer, LinkUser {
   async deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
     const held = this.#mustHold(records.map(({ delivery }) => delivery))
     const letters = await this.#home.deadLetters.put(this.channel, this.group, records)
+    // Parking a lane voids what was read of it; these are on their way out.
+    for (const { entry } of held) if (entry !== undefined) entry.holder = undefined
     const byOwner = group(
       held,
       records.map((record, i) => ({ record, letterId: letters[i] as string })),

@@ -79,8 +79,8 @@ export class OwnedPartition {
 
   /** Becomes the owner: waits until the one before let go, and reads the parking lot. Rejects when it is lost meanwhile. */
   async take(): Promise<readonly LotLane[]> {
-    const { link, publisher, clock, prefetch, queue } = this.#home
-    const channel = await link.channel(() => this.lose())
+    const { publisher, clock, prefetch, queue } = this.#home
+    const channel = await this.#open()
     this.#channel = channel
     this.#acks = new AckWindow(channel)
     this.#isOrphan = this.#home.isOrphan(this.name)
@@ -258,6 +258,14 @@ export class OwnedPartition {
     this.held.delete(delivery)
   }
 
+  /** A channel of ours; closed again where it comes too late, so that it never stands in a successor's way. */
+  async #open(): Promise<Channel> {
+    const channel = await this.#home.link.channel(() => this.lose())
+    if (!this.isGone) return channel
+    await channel.close().catch(() => undefined)
+    throw leaseLost()
+  }
+
   #openLot(): Promise<void> {
     this.#openingLot ??= this.#openLotNow()
     this.#openingLot.catch(() => {
@@ -267,10 +275,9 @@ export class OwnedPartition {
   }
 
   async #openLotNow(): Promise<void> {
-    const { link, publisher, clock, lotQueue, makeLot } = this.#home
+    const { publisher, clock, lotQueue, makeLot } = this.#home
     await makeLot(this.name)
-    if (this.isGone) throw leaseLost()
-    const channel = await link.channel(() => this.lose())
+    const channel = await this.#open()
     this.#lotChannel = channel
     this.#lotAcks = new AckWindow(channel)
     await channel.prefetch(0)
