@@ -7,6 +7,7 @@ import { Checkpointer } from './checkpoint/checkpointer.ts'
 import { type SyncCalls, systemSyncCalls, WalSync } from './commit/wal-sync.ts'
 import { Writer } from './commit/writer.ts'
 import { type Bell, Doorbell, type OpenBell } from './doorbell/doorbell.ts'
+import { fileError } from './file/file-system.ts'
 import { type OpenedFile, openFile, openWithNode } from './file/open.ts'
 import { ChannelReader } from './log/reader.ts'
 import type { EmbeddedOptions } from './options.ts'
@@ -105,8 +106,13 @@ export class BusFile {
       () => this.look(),
       busId,
     )
-    this.sync.open()
-    this.#take(state)
+    try {
+      this.sync.open()
+      this.#take(state)
+    } catch (error) {
+      this.#doorbell.close()
+      throw error
+    }
     this.checkpointer = new Checkpointer(this)
   }
 
@@ -125,7 +131,7 @@ export class BusFile {
       return new BusFile(opened, context, options, calls, openBell)
     } catch (error) {
       opened.db.close()
-      throw storeError(error, path)
+      throw error instanceof Error && 'syscall' in error ? fileError(error, path) : storeError(error, path)
     }
   }
 

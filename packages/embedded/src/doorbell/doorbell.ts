@@ -88,7 +88,12 @@ export class Doorbell implements Bell {
   }
 
   #value(): number {
-    return readSync(this.#fd, this.#buffer, 0, 8, 0) === 8 ? this.#buffer.readDoubleLE(0) : 0
+    try {
+      return readSync(this.#fd, this.#buffer, 0, 8, 0) === 8 ? this.#buffer.readDoubleLE(0) : 0
+    } catch {
+      // A failing disk: no claim, which costs a sync. Thrown from the watcher it would end the process.
+      return 0
+    }
   }
 
   #write(seq: number): void {

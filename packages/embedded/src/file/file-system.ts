@@ -1,7 +1,8 @@
 /** Folder and file as the engine needs them: private, and really there after a power cut. */
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { SluiceError } from '@sluice/core/transport'
+import { SluiceError, toError } from '@sluice/core/transport'
+import { outOfDescriptors } from '../sqlite/errors.ts'
 
 /** Makes the entries of a folder durable. Not every platform lets a folder be opened; then there is nothing to do. */
 export function syncFolder(folder: string): void {
@@ -71,6 +72,7 @@ export function fileError(error: unknown, path: string): SluiceError {
     })
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new SluiceError('STORE_FULL', `there is no room for ${path}`, { cause: error, details, fix: 'Make room on the disk' })
+  if (code === 'EMFILE' || code === 'ENFILE') return outOfDescriptors(path, toError(error))
   const why = typeof code === 'string' ? ` (${code})` : ''
   return new SluiceError('TRANSPORT_FAILED', `${path} cannot be opened${why}`, {
     cause: error,

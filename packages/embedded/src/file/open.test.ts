@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
@@ -28,6 +28,15 @@ test('folder and files are private', async (t) => {
   await (await openBus(path)).close()
   assert.equal(statSync(path).mode & 0o777, 0o600)
 })
+
+/** What somebody else is told who opens it: `opened`, or the code of the error. */
+function openAsNobody(path: string): string {
+  const script = `import { transport } from ${JSON.stringify(import.meta.resolve('@sluice/embedded'))}
+    import { systemClock } from ${JSON.stringify(import.meta.resolve('@sluice/core/transport'))}
+    await transport.open('file:${path}', { clock: systemClock, service: 's', instanceId: 'i', options: {}, report() {} }).then(() => console.log('opened'), (e) => console.log(e.code))`
+  const nobody = spawnSync(process.execPath, ['--input-type=module', '-e', script], { uid: 65534, gid: 65534, encoding: 'utf8' })
+  return nobody.stdout.trim() || nobody.stderr
+}
 
 test('what is not a bus file is refused and left as it is', async (t) => {
   const path = place(t)
@@ -97,12 +106,24 @@ test('a file that may not be written is refused when it is opened', {
   await (await openBus(path)).close()
   chmodSync(dirname(path), 0o755)
   chmodSync(path, 0o444)
-  const script = `import { transport } from ${JSON.stringify(import.meta.resolve('@sluice/embedded'))}
-    import { systemClock } from ${JSON.stringify(import.meta.resolve('@sluice/core/transport'))}
-    await transport.open('file:${path}', { clock: systemClock, service: 's', instanceId: 'i', options: {}, report() {} }).then(() => console.log('opened'), (e) => console.log(e.code))`
-  const nobody = spawnSync(process.execPath, ['--input-type=module', '-e', script], { uid: 65534, gid: 65534, encoding: 'utf8' })
-  assert.equal(nobody.stdout.trim(), 'STORE_READ_ONLY', nobody.stderr)
+  assert.equal(openAsNobody(path), 'STORE_READ_ONLY')
   chownSync(path, 0, 0)
+})
+test('a file of ours in a folder that may not be written is refused when it is opened, and left as it is', {
+  skip: process.getuid?.() === 0 ? false : 'needs root, to become somebody else',
+}, async (t) => {
+  const path = place(t)
+  await (await openBus(path)).close()
+  chownSync(path, 65534, 65534)
+  rmSync(`${path}-bell`)
+  chmodSync(dirname(path), 0o555)
+  const before = readFileSync(path)
+  assert.equal(openAsNobody(path), 'STORE_READ_ONLY')
+  assert.deepEqual(readFileSync(path), before)
+  // Nor is one made there.
+  assert.equal(openAsNobody(join(dirname(path), 'new.db')), 'STORE_READ_ONLY')
+  assert.equal(openAsNobody(join(dirname(path), 'deep', 'new.db')), 'STORE_READ_ONLY')
+  chmodSync(dirname(path), 0o700)
 })
 
 test('a log that is torn at any byte loses at most what was not synced, and never opens damaged', async (t) => {

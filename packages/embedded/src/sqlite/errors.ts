@@ -1,3 +1,5 @@
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
 import { isSluiceError, SluiceError, toError } from '@sluice/core/transport'
 
 /** What an SQLite failure means to the engine. */
@@ -24,6 +26,25 @@ const byName: readonly (readonly [string, SqliteFailure])[] = [
   ['SQLITE_CANTOPEN', 'cannot-open'],
   ['SQLITE_NOTADB', 'not-a-database'],
 ]
+
+/** SQLite says "cannot open" for both: a file that may not be opened, and a process that may open no more. */
+function descriptorsLeft(): boolean {
+  try {
+    closeSync(openSync(devNull, 'r'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The error for a process, or a machine, that may open no more files. */
+export function outOfDescriptors(path: string, cause: Error): SluiceError {
+  return new SluiceError('TRANSPORT_FAILED', `no file descriptors are left to open ${path} and what belongs to it`, {
+    cause,
+    details: { path },
+    fix: 'Find what keeps files or connections open in this process, or raise its limit (ulimit -n); the bus file was not touched',
+  })
+}
 
 /** Classifies what node:sqlite (numeric `errcode`) or better-sqlite3 (textual `code`) threw. */
 export function sqliteFailure(error: unknown): SqliteFailure {
@@ -73,6 +94,7 @@ export function storeError(error: unknown, path: string): SluiceError {
         fix: 'Point the URL at another file; this one was not touched',
       })
     case 'cannot-open':
+      if (!descriptorsLeft()) return outOfDescriptors(path, cause)
       return new SluiceError('STORE_READ_ONLY', `the bus file ${path} cannot be opened`, {
         cause,
         details,
