@@ -245,7 +245,7 @@ export class BusFile {
     this.writer.onSyncFailed(error)
     this.report('error', 'the disk failed to sync; publishing is refused until a checkpoint succeeds', error)
     const recover = (): void => {
-      if (this.#closed) return
+      if (this.#closed || this.sync.fileReplaced()) return
       try {
         const { busy } = this.db.one<{ busy: number }>('PRAGMA wal_checkpoint(TRUNCATE)')
         if (busy === 0) {

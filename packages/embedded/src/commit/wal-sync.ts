@@ -24,8 +24,14 @@ export interface SyncCalls {
 
 export const systemSyncCalls: SyncCalls = { sync: fdatasync, syncNow: fdatasyncSync }
 
+/** The database file's name is looked at only so often: a look costs as much as a small sync's share of a message. */
+const lookEveryMs = 100
+
 export class WalSync {
+  readonly #path: string
   readonly #walPath: string
+  #fileNumber: number | undefined
+  #lookAgainMs = 0
   readonly #calls: SyncCalls
   readonly #onSynced: (seq: number) => void
   readonly #onFailed: (error: SluiceError) => void
@@ -41,6 +47,7 @@ export class WalSync {
   #idle: (() => void) | undefined
 
   constructor(path: string, calls: SyncCalls, onSynced: (seq: number) => void, onFailed: (error: SluiceError) => void) {
+    this.#path = path
     this.#walPath = `${path}-wal`
     this.#calls = calls
     this.#onSynced = onSynced
@@ -63,6 +70,7 @@ export class WalSync {
 
   /** Opens the WAL; the connection must have read before (that creates the file). */
   open(): void {
+    this.#fileNumber ??= statSync(this.#path).ino
     this.#fd = openSync(this.#walPath, 'r+')
   }
 
@@ -141,10 +149,19 @@ export class WalSync {
   // Deleting the files of a live bus is outside the promise, but must not be taken for durable.
   #moved(fd: number): Error | null {
     try {
-      return statSync(this.#walPath).ino === fstatSync(fd).ino ? null : new Error('the -wal file was replaced while in use')
+      if (statSync(this.#walPath).ino !== fstatSync(fd).ino) return new Error('the -wal file was replaced while in use')
+      const nowMs = performance.now()
+      if (nowMs < this.#lookAgainMs) return null
+      this.#lookAgainMs = nowMs + lookEveryMs
+      return this.fileReplaced() ? new Error('the bus file was replaced while in use') : null
     } catch (error) {
       return toError(error)
     }
+  }
+
+  /** Whether another file has the bus file's name: what is written here, nobody finds again. Only a restart helps. */
+  fileReplaced(): boolean {
+    return statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#fileNumber
   }
 
   /** After a checkpoint moved everything into the database file and synced it: syncs count again. */

@@ -3,7 +3,7 @@
  * effect; and with the right files back everything is there.
  */
 import assert from 'node:assert/strict'
-import { copyFileSync, existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { isSluiceError, seededRandom } from '@sluice/core/transport'
@@ -140,6 +140,23 @@ test('an empty database file where messages were; an empty one with nothing besi
   writeFileSync(fresh, '')
   const bus = await openBus(fresh)
   assert.deepEqual((await bus.send([message('first')])).failures, [])
+  await bus.close()
+})
+
+test('another file in the place of one that is in use: publishing fails at the next sync, for good, and says why', async (t) => {
+  const path = await killed(t)
+  const other = await killed(t, ['x0'], 'x')
+  const bus = await openBus(path)
+  assert.deepEqual((await bus.send([message('before', 'k')])).failures, [])
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  renameSync(path, `${path}.away`)
+  copyFileSync(other, path)
+  const [failure] = (await bus.send([message('lost', 'k')])).failures
+  assert.deepEqual([failure?.state, failure?.error.code], ['unknown', 'STORE_SYNC_FAILED'])
+  assert.match(failure?.error.message ?? '', /replaced while in use/)
+  // Longer than the first attempts to recover take.
+  await new Promise((resolve) => setTimeout(resolve, 700))
+  assert.equal((await bus.send([message('lost', 'k')])).failures[0]?.error.code, 'STORE_SYNC_FAILED')
   await bus.close()
 })
 
