@@ -37,6 +37,14 @@ const inH = (lines: readonly Line[]): Line[] => lines.map((line) => ({ ...line, 
 const byAnother = (lines: readonly Line[]): Line[] => lines.map((line) => ({ ...line, proc: 'c2' }))
 
 const good: Record<string, Line[]> = {
+  'redriven while nobody had taken its lane over from the dead: that may be an attempt': [
+    ...s('a', 0),
+    ...failed('a'),
+    dead('a'),
+    fault('death'),
+    did('redrive', 'a'),
+    dead('a', { attempt: 1, attemptsMax: 1, exhausted: true, proc: 'c2' }),
+  ],
   'accepted while a replay goes on, and again after it': [
     ...s('a', 0),
     { type: 'invoke', f: 'replay', group: 'g' },
@@ -355,6 +363,21 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
     [...s('a', 0), { type: 'invoke', f: 'replay', group: 'g' }, ...done('a'), { type: 'fail', f: 'replay', group: 'g' }, begin('a'), end('a')],
   ],
   ['a replay of another group', 'I8', [...s('a', 0), ...done('a'), { type: 'ok', f: 'replay', group: 'h', id: 'a' }, begin('a'), end('a')]],
+  [
+    'attempts of a process that died before the redrive, though another went on with its lane',
+    'I9',
+    [
+      ...s('a', 0),
+      ...failed('a'),
+      dead('a'),
+      ...s('b', 1),
+      begin('b'),
+      fault('death'),
+      ...byAnother(done('b')),
+      did('redrive', 'a'),
+      dead('a', { attempt: 1, attemptsMax: 1, proc: 'c3' }),
+    ],
+  ],
   ['one attempt too many', 'I9', [...s('a', 0), ...failed('a'), ...failed('a'), dead('a', { attempt: 2, attemptsMax: 1 })]],
   ['given up too early', 'I9', [...s('a', 0), ...failed('a'), dead('a', { attempt: 1, attemptsMax: 3 })]],
   ['attempts that never were', 'I9', [...s('a', 0), ...failed('a'), dead('a', { attempt: 3, attemptsMax: 3 })]],

@@ -145,11 +145,20 @@ function checkDeadLetter(model: HistoryModel, fate: Fate, message: SentMessage |
   const runs = fate.runs.filter((run) => run.at > since && run.at < dead.i).length
   const released = fate.releases.filter((r) => r > since && r < dead.i).length
   const deaths = model.faults.filter((f) => f.i > since && f.i < dead.i).length
-  if (attempts > runs + deaths) flag('I9', `says ${attempts} attempts after ${runs} deliveries`, dead.i)
+  if (attempts > runs + deaths && attempts > runs + deaths + heldByTheDead(model, fate, message, since))
+    flag('I9', `says ${attempts} attempts after ${runs} deliveries`, dead.i)
   if (runs - released - deaths > attempts) flag('I9', `says ${attempts} attempts, and ${runs} deliveries were neither released nor cut off`, dead.i)
   const earlier = fate.deadLetters.findLast((d) => d.i < dead.i)
   if (earlier !== undefined && since < earlier.i && !faultBetween(model, earlier.proc, earlier.i, dead.i))
     flag('I9', 'dead-lettered twice without a redrive between', dead.i)
+}
+
+/** 1 if the last who began something of its lane died before the redrive at `since`: who takes the lane over counts that as an attempt. */
+function heldByTheDead(model: HistoryModel, fate: Fate, message: SentMessage, since: number): 0 | 1 {
+  const ofLane = (event: HistoryEvent): boolean => event.id === message.id || (message.key !== undefined && event.key === message.key)
+  const last = model.events.findLast((e) => e.i < since && e.f === 'deliver' && e.type === 'invoke' && e.group === fate.group && ofLane(e))
+  if (last === undefined) return 0
+  return model.faults.some((f) => f.fault === 'death' && f.victim === last.proc && f.i > last.i && f.i < since) ? 1 : 0
 }
 
 /** I7: what a member settles under a lease that was granted anew meanwhile does not count. */

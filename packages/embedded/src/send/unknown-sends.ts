@@ -17,9 +17,9 @@ export class UnknownSends {
     return this.#commits.size
   }
 
-  /** The sync of commit `seq` failed. */
+  /** The sync of commit `seq` failed; perhaps not for the first time, and then an earlier commit holds them. */
   remember(messages: readonly OutgoingMessage[], seq: number): void {
-    for (const { envelope } of messages) this.#commits.set(envelope.id, seq)
+    for (const { envelope } of messages) if (!this.#commits.has(envelope.id)) this.#commits.set(envelope.id, seq)
     for (const id of this.#commits.keys()) {
       if (this.#commits.size <= idsMax) return
       this.#commits.delete(id)

@@ -24,7 +24,8 @@ export function settleFaults(events: readonly HistoryEvent[]): HistoryEvent[] {
   for (let place = 0; place <= events.length; place++) {
     for (const fault of before.get(place) ?? []) settled.push(fault)
     const event = events[place]
-    if (event !== undefined) settled.push(event)
+    // Where it was found is where it woke.
+    if (event !== undefined) settled.push(event.sinceNs === undefined ? event : { ...event, fault: 'lease-expired' })
   }
   return settled.map((event, i) => ({ ...event, i }))
 }
