@@ -12,17 +12,22 @@ import type { HeldDelivery, OwnedPartition } from './owned-partition.ts'
 import { leaseLost } from './ownership.ts'
 import { afterWrite, writePartition } from './partition-write.ts'
 
-/** Settlements wait this long for others to share their transaction, ms. */
-const flushDelayMs = 10
+/** After a transaction that could not be written, ms. */
 const retryDelayMs = 100
+
+/** `committed`: a commit is enough for it; else it waits for the disk. */
+interface Waiter {
+  readonly committed: boolean
+  readonly resolve: () => void
+}
 
 export class Settlement {
   readonly #member: Member
   // Settled in memory, not yet handed to a transaction.
   #pending: (LogDelivery | LotDelivery)[] = []
   #queued = false
-  #timer: NodeJS.Timeout | undefined
-  #waiting: { readonly committed: boolean; readonly resolve: () => void }[] = []
+  #retry: NodeJS.Timeout | undefined
+  #waiting: Waiter[] = []
 
   constructor(member: Member) {
     this.#member = member
@@ -50,8 +55,7 @@ export class Settlement {
       this.#pending.push(delivery)
     }
     if (late.length > 0) this.#reportLost(late, leaseLost())
-    if (this.#pending.length >= Math.max(64, member.subscription.windowCount >> 2)) this.#enqueue()
-    else this.#later(flushDelayMs)
+    this.#enqueue(this.#pending.length >= Math.max(64, member.subscription.windowCount >> 2))
     member.wake()
   }
 
@@ -83,19 +87,19 @@ export class Settlement {
     })
   }
 
-  #later(delayMs: number): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      this.#enqueue()
-    }, delayMs)
-  }
-
-  #enqueue(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    if (this.#queued) return
+  /** `now`: somebody waits, or much is settled; else it shares a transaction that comes soon. */
+  #enqueue(now: boolean): void {
+    const { writer } = this.#member.bus
+    if (this.#queued) {
+      if (now) writer.hurry()
+      return
+    }
+    if (this.#retry !== undefined && !now) return
+    clearTimeout(this.#retry)
+    this.#retry = undefined
     this.#queued = true
-    this.#member.bus.writer.enqueue(this.#job())
+    if (now) writer.enqueue(this.#job())
+    else writer.enqueueLazily(this.#job())
   }
 
   /** Writes what partitions have to say now: settled, claimed, moved on. */
@@ -104,15 +108,17 @@ export class Settlement {
     let taken: (LogDelivery | LotDelivery)[] = []
     let written: OwnedPartition[] = []
     let fenced: OwnedPartition[] = []
-    const waiting = this.#waiting
-    this.#waiting = []
+    const waiting: Waiter[] = []
     return {
       weight: 64,
-      sync: waiting.some((one) => !one.committed) ? 'now' : 'soon',
+      get sync() {
+        return waiting.some((one) => !one.committed) ? 'now' : 'soon'
+      },
       announce: false,
       ordered: false,
       run: (db) => {
         taken = this.#pending
+        waiting.push(...this.#waiting.splice(0))
         written = []
         fenced = []
         for (const partition of member.partitions.values()) {
@@ -133,8 +139,7 @@ export class Settlement {
         const late = taken.filter((delivery) => delivery.owner.state === 'lost')
         if (late.length > 0) this.#reportLost(late, leaseLost())
         for (const one of waiting) if (one.committed) one.resolve()
-        if (this.#waiting.length > 0) this.#enqueue()
-        else if (this.#pending.length > 0) this.#later(flushDelayMs)
+        if (this.#waiting.length > 0 || this.#pending.length > 0) this.#enqueue(this.#waiting.length > 0)
       },
       synced: () => {
         for (const one of waiting) if (!one.committed) one.resolve()
@@ -147,22 +152,30 @@ export class Settlement {
         }
         // Nothing was written (disk full, lock held for long): what is settled stays settled here and is written later.
         this.#queued = false
+        waiting.push(...this.#waiting.splice(0))
         // Who flushes must hear: not settled yet, so it may come again. It is written all the same when there is room.
         const flushing = waiting.filter((one) => !one.committed)
         if (flushing.length > 0) this.#reportLost([...this.#pending], error)
         for (const one of flushing) one.resolve()
         this.#waiting.push(...waiting.filter((one) => one.committed))
-        if (!member.closing) this.#later(retryDelayMs)
+        if (!member.closing) this.#tryAgain()
         else for (const one of this.#waiting.splice(0)) one.resolve()
       },
     }
+  }
+
+  #tryAgain(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined
+      this.#enqueue(true)
+    }, retryDelayMs)
   }
 
   /** Resolves when everything settled so far is on the disk or reported lost. */
   flush(): Promise<void> {
     return new Promise<void>((resolve) => {
       this.#waiting.push({ committed: false, resolve })
-      this.#enqueue()
+      this.#enqueue(true)
     })
   }
 
@@ -170,7 +183,7 @@ export class Settlement {
   claim(): Promise<void> {
     return new Promise<void>((resolve) => {
       this.#waiting.push({ committed: true, resolve })
-      this.#enqueue()
+      this.#enqueue(true)
     })
   }
 
@@ -184,13 +197,13 @@ export class Settlement {
     for (const partition of this.#member.partitions.values()) {
       if (partition.readFrom === partition.writtenReadFrom) continue
       partition.dirty = true
-      this.#later(flushDelayMs)
+      this.#enqueue(false)
     }
   }
 
   close(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    clearTimeout(this.#retry)
+    this.#retry = undefined
     if (!this.#queued) for (const one of this.#waiting.splice(0)) one.resolve()
   }
 }
