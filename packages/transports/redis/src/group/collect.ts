@@ -4,7 +4,7 @@ import type { LogEntry } from '../wire/fields.ts'
 import { after, type Position } from '../wire/position.ts'
 import { LogDelivery } from './delivery.ts'
 import type { Member } from './member.ts'
-import type { OwnedPartition } from './partition.ts'
+import type { HeldDelivery, OwnedPartition } from './partition.ts'
 
 /** Pages looked at in one go, so that a group that owns little of a channel leaves the loop to others. */
 const pagesMax = 16
@@ -41,7 +41,7 @@ export function collect(member: Member, countMax: number, bytesMax: number): Col
 function takeReleased(member: Member, partition: OwnedPartition, deliveries: LogDelivery[], left: Left, nowMs: number): void {
   const serial = member.subscription.groupConcurrency !== undefined
   while (partition.released.length > 0 && left.count > 0 && partition.state === 'owned' && !partition.blocked) {
-    const old = partition.released[0] as LogDelivery
+    const old = partition.released[0] as HeldDelivery
     if (deliveries.length > 0 && old.sizeBytes > left.bytes) return
     partition.released.shift()
     const again = new LogDelivery(partition, old.entry, old.deliveries + 1, old.remembered, nowMs, old.firstDeliveredAtMs ?? old.deliveredAtMs)

@@ -1,19 +1,10 @@
 import type { Delivery, Envelope } from '@sluice/core/transport'
 import type { LogEntry, StoredMessage } from '../wire/fields.ts'
 import { msOf, type Position } from '../wire/position.ts'
-import type { OwnedPartition } from './partition.ts'
-
-/** What is remembered about a message that failed, in the order of the JSON that is stored. */
-export interface Remembered {
-  readonly attempt: number
-  readonly deliveries: number
-  readonly notBeforeMs: number
-  readonly firstDeliveredAtMs: number
-  readonly note?: string
-}
+import type { HeldDelivery, HeldLotDelivery, OwnedPartition, Remembered } from './partition.ts'
 
 /** A message of the log in a consumer's hands. */
-export class LogDelivery implements Delivery {
+export class LogDelivery implements Delivery, HeldDelivery {
   readonly fromLot = false as const
   readonly owner: OwnedPartition
   readonly entry: LogEntry
@@ -22,9 +13,7 @@ export class LogDelivery implements Delivery {
   readonly deliveredAtMs: number
   readonly #firstDeliveredAtMs: number | undefined
   remembered: Remembered | undefined
-  /** `released`: waits in its partition for the next receive. */
   state: 'delivered' | 'settled' | 'released' = 'delivered'
-  /** Whether something between the previous unsettled delivery of the partition and this one is settled. */
   afterSettled = false
 
   constructor(
@@ -88,7 +77,7 @@ export interface LotNote extends Partial<Remembered> {
 }
 
 /** A message of the parking lot in a consumer's hands. */
-export class LotDelivery implements Delivery {
+export class LotDelivery implements Delivery, HeldLotDelivery {
   readonly fromLot = true as const
   readonly owner: OwnedPartition
   readonly lane: string

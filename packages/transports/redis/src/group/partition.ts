@@ -6,9 +6,40 @@
  *      └→ lost (fenced, expired): nothing of it can be settled any more
  */
 import type { LotLane } from '@sluice/core/transport'
+import type { LogEntry } from '../wire/fields.ts'
 import { after, later, type Position } from '../wire/position.ts'
-import type { LogDelivery, LotDelivery, Remembered } from './delivery.ts'
 import { decodeRanges, type Progress } from './progress.ts'
+
+/** What is remembered about a message that failed, in the order of the JSON that is stored. */
+export interface Remembered {
+  readonly attempt: number
+  readonly deliveries: number
+  readonly notBeforeMs: number
+  readonly firstDeliveredAtMs: number
+  readonly note?: string
+}
+
+/** A delivery of the log, as its partition keeps it. */
+export interface HeldDelivery {
+  readonly entry: LogEntry
+  readonly position: Position
+  readonly deliveries: number
+  readonly sizeBytes: number
+  readonly deliveredAtMs: number
+  readonly firstDeliveredAtMs: number | undefined
+  readonly remembered: Remembered | undefined
+  /** `released`: waits in its partition for the next receive. */
+  state: 'delivered' | 'settled' | 'released'
+  /** Whether something between the previous unsettled delivery of the partition and this one is settled. */
+  afterSettled: boolean
+}
+
+/** A delivery of the parking lot, as its partition keeps it. */
+export interface HeldLotDelivery {
+  readonly lane: string
+  readonly position: Position
+  state: 'delivered' | 'settled' | 'void'
+}
 
 /** A partition as the server gave it to its new owner. */
 export interface TakenPartition {
@@ -50,10 +81,10 @@ export class OwnedPartition {
   /** With serial delivery: one is out, nothing more until it is settled. */
   blocked = false
   /** Released deliveries, to be received again, by position. */
-  readonly released: LogDelivery[] = []
+  readonly released: HeldDelivery[] = []
   readonly attempts: Map<Position, Remembered>
   /** Lot deliveries that were read and not settled. */
-  readonly lotReads: Set<LotDelivery> = new Set()
+  readonly lotReads: Set<HeldLotDelivery> = new Set()
   /** `readFrom` when its progress was last written. */
   writtenReadFrom: Position
   /** Something is settled that the server does not know yet. */
@@ -64,7 +95,7 @@ export class OwnedPartition {
   // Lanes as the core was told last: name → news.
   #lanes: Map<string, number> = new Map()
   // Deliveries in order of position; settled ones stay until the next compaction.
-  #entries: LogDelivery[] = []
+  #entries: HeldDelivery[] = []
   #head = 0
   // Ranges done by an earlier owner, beyond what was read so far.
   readonly #skip: Position[]
@@ -98,7 +129,7 @@ export class OwnedPartition {
   }
 
   /** A delivery goes out, in order of position. */
-  add(delivery: LogDelivery): void {
+  add(delivery: HeldDelivery): void {
     delivery.afterSettled = this.#settledLast !== ''
     this.#settledLast = ''
     this.#entries.push(delivery)
@@ -106,7 +137,7 @@ export class OwnedPartition {
     this.unsettled++
   }
 
-  settle(delivery: LogDelivery): void {
+  settle(delivery: HeldDelivery): void {
     delivery.state = 'settled'
     this.unsettled--
     this.doneDelta++
@@ -116,7 +147,7 @@ export class OwnedPartition {
   }
 
   /** Takes a settlement back that was not made. */
-  unsettle(delivery: LogDelivery): void {
+  unsettle(delivery: HeldDelivery): void {
     delivery.state = 'delivered'
     this.unsettled++
     this.doneDelta--
@@ -124,7 +155,7 @@ export class OwnedPartition {
   }
 
   /** Replaces a released delivery by the one that is handed out again. */
-  replace(old: LogDelivery, again: LogDelivery): void {
+  replace(old: HeldDelivery, again: HeldDelivery): void {
     const at = this.#entries.indexOf(old, this.#head)
     again.afterSettled = old.afterSettled
     if (at >= 0) this.#entries[at] = again
@@ -154,14 +185,14 @@ export class OwnedPartition {
   progress(): Progress {
     const entries = this.#entries
     let at = this.#head
-    while (at < entries.length && (entries[at] as LogDelivery).state === 'settled') at++
+    while (at < entries.length && (entries[at] as HeldDelivery).state === 'settled') at++
     if (at === entries.length) return { cursor: this.readFrom, ranges: this.#skip.slice(this.#skipAt) }
-    const cursor = (entries[at] as LogDelivery).position
+    const cursor = (entries[at] as HeldDelivery).position
     const ranges: Position[] = []
     let open = cursor
     let settled: Position | '' = ''
     for (let i = at + 1; i < entries.length; i++) {
-      const entry = entries[i] as LogDelivery
+      const entry = entries[i] as HeldDelivery
       if (entry.afterSettled) settled = open
       if (entry.state === 'settled') {
         settled = entry.position
@@ -186,7 +217,7 @@ export class OwnedPartition {
   /** After a write: forgets settled deliveries; the gaps they leave are marked on the next unsettled one. */
   compact(): void {
     const entries = this.#entries
-    while (this.#head < entries.length && (entries[this.#head] as LogDelivery).state === 'settled') this.#head++
+    while (this.#head < entries.length && (entries[this.#head] as HeldDelivery).state === 'settled') this.#head++
     if (this.#head === entries.length) {
       this.#entries = []
       this.#head = 0
@@ -201,11 +232,11 @@ export class OwnedPartition {
       }
       return
     }
-    const kept: LogDelivery[] = []
+    const kept: HeldDelivery[] = []
     let settled = false
     let settledLast: Position | '' = ''
     for (let i = this.#head; i < entries.length; i++) {
-      const entry = entries[i] as LogDelivery
+      const entry = entries[i] as HeldDelivery
       if (entry.afterSettled) settled = true
       if (entry.state === 'settled') {
         settled = true
@@ -223,7 +254,7 @@ export class OwnedPartition {
   }
 
   /** Deliveries of the log not settled, in order. */
-  unsettledDeliveries(): LogDelivery[] {
+  unsettledDeliveries(): HeldDelivery[] {
     return this.#entries.slice(this.#head).filter((entry) => entry.state !== 'settled')
   }
 }

@@ -4,20 +4,17 @@
  * connection is sent again under its number, and done once. Fenced per partition.
  */
 import type { Delivery, SluiceError, Timer } from '@sluice/core/transport'
-import { leaseLost, toSluice } from '../errors.ts'
-import type { Reply } from '../resp/reply.ts'
+import { leaseLost } from '../errors.ts'
 import { LogDelivery, LotDelivery, type RedisDelivery } from './delivery.ts'
 import type { Member } from './member.ts'
-import type { OwnedPartition } from './partition.ts'
+import type { HeldDelivery, OwnedPartition } from './partition.ts'
+import { settleCall } from './settle-call.ts'
 import { Write } from './write.ts'
 
 /** Settlements wait this long for others to share their call, ms. */
 const flushDelayMs = 2
-const retryDelayMs = 200
 /** Calls of the core that share one write at most. */
 const sharedMax = 64
-/** As good as for ever, ms. */
-const unboundedWaitMs = 2_147_483_647
 
 /** Something that is one with settling its deliveries: all or nothing. */
 interface Atomic {
@@ -81,7 +78,7 @@ export class Settlement {
       member.inHandBytes -= delivery.sizeBytes
       const { released } = delivery.owner
       let at = released.length
-      while (at > 0 && (released[at - 1] as LogDelivery).position > delivery.position) at--
+      while (at > 0 && (released[at - 1] as HeldDelivery).position > delivery.position) at--
       released.splice(at, 0, delivery)
     }
     member.wake()
@@ -249,7 +246,7 @@ export class Settlement {
   async #write(write: Write, pending: readonly RedisDelivery[], atomics: readonly Atomic[]): Promise<void> {
     const member = this.#member
     const words = write.words(member.subscription.group, member.id)
-    const answer = await this.#send(words)
+    const answer = await settleCall(member, words, () => this.#closed)
     if (answer === undefined) {
       // Closing without a server: nobody knows, so all of it may come again.
       this.reportLost(pending, leaseLost())
@@ -293,27 +290,4 @@ export class Settlement {
       if (partition !== undefined) this.#member.lose(partition)
     }
   }
-
-  /** Sends until there is an answer; undefined: the member closes, and there is no server. */
-  async #send(
-    words: ReturnType<Write['words']>,
-  ): Promise<{ readonly kind: string; readonly fenced: readonly string[]; readonly gone: readonly string[] } | undefined> {
-    const member = this.#member
-    for (let tries = 0; ; tries++) {
-      try {
-        return answerOf(await member.bus.link.run('settle', member.key, ...words))
-      } catch (error) {
-        if (this.#closed || (member.closing && tries >= 3)) return undefined
-        if (tries % 50 === 5) member.bus.report('warn', `${member.title}: settlements cannot be written, and wait`, toSluice(error, 'settling'))
-        await new Promise<void>((resolve) => void member.bus.clock.setTimer(retryDelayMs, resolve))
-        if (this.#closed) return undefined
-        if (!member.closing) await member.bus.link.ready(unboundedWaitMs).catch(() => undefined)
-      }
-    }
-  }
-}
-
-function answerOf(reply: Reply): { readonly kind: string; readonly fenced: readonly string[]; readonly gone: readonly string[] } {
-  const [kind, fenced, gone] = reply as readonly [string, string, readonly string[]]
-  return { kind, fenced: fenced === '' ? [] : fenced.split(','), gone }
 }

@@ -2,8 +2,7 @@
 import { assignPartitions } from '@sluice/core/transport'
 import type { Reply } from '../resp/reply.ts'
 import type { Position } from '../wire/position.ts'
-import type { Remembered } from './delivery.ts'
-import type { ComparedLane, TakenPartition } from './partition.ts'
+import type { ComparedLane, Remembered, TakenPartition } from './partition.ts'
 
 /** A partition as everybody sees it. */
 export interface PartitionView {

@@ -1,8 +1,8 @@
 /** Attempts and dead letters: each call is one with the settlement of its deliveries. */
 import { type AttemptRecord, type DeadLetterRecord, type Delivery, keyHash, placementKey } from '@sluice/core/transport'
-import { LogDelivery, type LotDelivery, type LotNote, type RedisDelivery, type Remembered } from '../group/delivery.ts'
+import { LogDelivery, type LotDelivery, type LotNote, type RedisDelivery } from '../group/delivery.ts'
 import type { Member } from '../group/member.ts'
-import type { OwnedPartition } from '../group/partition.ts'
+import type { OwnedPartition, Remembered } from '../group/partition.ts'
 import type { Settlement } from '../group/settlement.ts'
 import { pack } from '../wire/pack.ts'
 

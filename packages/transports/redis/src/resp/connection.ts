@@ -5,6 +5,7 @@
 import type { Buffer } from 'node:buffer'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import type { Clock } from '@sluice/core/transport'
 import type { Commands } from './command.ts'
 import { type Reply, ReplyScanner, readReply, type Source } from './reply.ts'
 
@@ -51,19 +52,21 @@ export class Connection {
     socket.on('close', () => this.end('the server closed the connection'))
   }
 
-  static open(address: ServerAddress): Promise<Connection> {
+  static open(address: ServerAddress, clock: Clock): Promise<Connection> {
     const { host, port, tls, connectTimeoutMs } = address
     return new Promise((resolve, reject) => {
       const socket = tls === undefined ? connectTcp({ host, port, noDelay: true, keepAlive: true }) : connectTls({ host, port, servername: host, ...tls })
-      const timer = setTimeout(() => fail(new ConnectionEnded(`${host}:${port} did not answer within ${connectTimeoutMs} ms`)), connectTimeoutMs)
+      const timer = clock.setTimer(connectTimeoutMs, () => fail(new ConnectionEnded(`${host}:${port} did not answer within ${connectTimeoutMs} ms`)), {
+        keepAlive: true,
+      })
       const fail = (error: Error): void => {
-        clearTimeout(timer)
+        timer.cancel()
         socket.destroy()
         reject(error)
       }
       socket.once('error', fail)
       socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
-        clearTimeout(timer)
+        timer.cancel()
         socket.off('error', fail)
         if (tls !== undefined) socket.setNoDelay(true).setKeepAlive(true)
         resolve(new Connection(socket))

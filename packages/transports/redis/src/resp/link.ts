@@ -98,7 +98,7 @@ export class Link {
   }
 
   async #connect(): Promise<void> {
-    const connection = await Connection.open(this.#target)
+    const connection = await Connection.open(this.#target, this.#clock)
     try {
       await this.#introduce(connection)
     } catch (error) {

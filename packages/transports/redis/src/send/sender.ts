@@ -9,49 +9,18 @@ import { serverError, toSluice } from '../errors.ts'
 import type { RedisBus } from '../redis-bus.ts'
 import { Commands, encodeWord, type Word } from '../resp/command.ts'
 import { ConnectionEnded } from '../resp/connection.ts'
-import { isError, RedisError, readArray, readReply, type Source, skipNull } from '../resp/reply.ts'
+import { RedisError } from '../resp/reply.ts'
 import { messageBytesMax } from '../server.ts'
 import { fieldWords, writeFields } from '../wire/fields.ts'
 import { pack } from '../wire/pack.ts'
+import { Batch, type Item } from './batch.ts'
+import { type Executed, readExec } from './exec-reply.ts'
 
 /** Messages and bytes of one call to the server, about. */
 const callCountMax = 2_000
 const callBytesMax = 1024 * 1024
 /** How long a call waits for a lost connection to come back before its messages fail, ms. */
 const reconnectMs = 5_000
-
-interface Item {
-  readonly message: OutgoingMessage
-  readonly index: number
-  readonly batch: Batch
-  readonly resend: boolean
-  /** Number in the order in which the channel's messages came. */
-  number: number
-}
-
-/** One call of `send`. */
-class Batch {
-  readonly failures: SendFailure[] = []
-  duplicates: Map<number, string> | undefined
-  readonly #resolve: (report: SendReport) => void
-  #left: number
-
-  constructor(size: number, resolve: (report: SendReport) => void) {
-    this.#left = size
-    this.#resolve = resolve
-  }
-
-  settle(count: number): void {
-    this.#left -= count
-    if (this.#left > 0) return
-    this.failures.sort((a, b) => a.index - b.index)
-    this.#resolve(this.duplicates === undefined ? { failures: this.failures } : { failures: this.failures, duplicates: this.duplicates })
-  }
-
-  fail(index: number, state: SendFailure['state'], error: SluiceError, retryable: boolean): void {
-    this.failures.push({ index, state, error, retryable })
-  }
-}
 
 export class Sender {
   readonly #bus: RedisBus
@@ -285,36 +254,4 @@ function isPlain({ message, resend }: Item): boolean {
 
 function unrouted(): SluiceError {
   return new SluiceError('UNROUTED', 'there is no such channel on the server')
-}
-
-interface Executed {
-  /** Whether each message was stored; one that was not has no channel. */
-  readonly stored: readonly boolean[]
-  readonly replicas: number | undefined
-}
-
-/** Reads +OK, +QUEUED …, and EXEC's list. */
-function readExec(source: Source): Executed {
-  let refused: RedisError | undefined
-  const { bytes } = source
-  // Answers before EXEC's are single lines; its own is an array, or an error when one of them was.
-  while (bytes[source.at] !== 42 && source.at < bytes.length) {
-    if (isError(source)) refused ??= readReply(source) as RedisError
-    else source.at = bytes.indexOf(10, source.at) + 1
-    if (refused !== undefined) break
-  }
-  if (refused !== undefined) throw refused
-  if (skipNull(source)) throw new RedisError('EXECABORT the transaction was not executed')
-  const count = readArray(source)
-  const stored: boolean[] = new Array(count)
-  for (let i = 0; i < count; i++) {
-    if (isError(source)) throw readReply(source) as RedisError
-    if (skipNull(source)) stored[i] = false
-    else {
-      readReply(source)
-      stored[i] = true
-    }
-  }
-  const replicas = source.at < bytes.length ? readReply(source) : undefined
-  return { stored, replicas: typeof replicas === 'number' ? replicas : undefined }
 }
