@@ -1,5 +1,6 @@
 /**
- * `npm run torture -- [--minutes N] [--seed S] [--runs N] [--url file:] [--profile mixed|freeze|writes] [--parallel N]`: a
+ * `npm run torture -- [--minutes N] [--seed S] [--runs N] [--url file:] [--profile mixed|freeze|writes] [--parallel N]
+ * [--until-failure]`: a
  * swarm of crash runs with real processes. Exit 1 if any fails; its seed, command and history are printed.
  */
 import { spawnSync } from 'node:child_process'
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     url: { type: 'string', default: 'file:' },
     profile: { type: 'string', default: 'mixed' },
     parallel: { type: 'string', default: '2' },
+    'until-failure': { type: 'boolean', default: false },
   },
 })
 
@@ -52,6 +54,7 @@ const totals = await torture({
   minutes: values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes),
   parallel: Number(values.parallel),
   profile: values.profile as TortureProfile,
+  untilFailure: values['until-failure'],
   say: (line) => console.log(line),
   command: (failed) => `npm run torture -- --seed ${failed} --runs 1 --profile ${values.profile} --url ${values.url}`,
 })

@@ -15,6 +15,8 @@ export interface SwarmOptions {
   /** Runs at once. */
   readonly parallel: number
   readonly profile: TortureProfile
+  /** One failing run is enough. */
+  readonly untilFailure: boolean
   readonly say: (line: string) => void
   /** The command that replays a seed. */
   readonly command: (seed: number) => string
@@ -56,7 +58,7 @@ export async function torture(options: SwarmOptions): Promise<SwarmTotals> {
   let next = options.seed
   const lane = async (): Promise<void> => {
     const pool = new ActorPool()
-    while (next < options.seed + options.runs && performance.now() < endMs) {
+    while (next < options.seed + options.runs && performance.now() < endMs && !(options.untilFailure && totals.failed > 0)) {
       const seed = next++
       const plan = torturePlan(seed, options.able, options.profile)
       const result = await new TortureRun(plan, options.place(plan), pool).run()
