@@ -6,6 +6,9 @@ import { SluiceError } from '../../errors/index.ts'
 import { jsonDepthMax } from '../limits.ts'
 import { decodeUtf8, encodeUtf8 } from '../utf8.ts'
 import { hasPrototypeKey } from './encode.ts'
+import { ShapeReader } from './shape-reader.ts'
+
+const shapes: ShapeReader = new ShapeReader()
 
 /**
  * The value of a JSON text or of its UTF-8 bytes. Of two equal keys the later one counts (as in every ECMAScript
@@ -17,8 +20,9 @@ import { hasPrototypeKey } from './encode.ts'
  */
 export function decodeJson(body: string | Uint8Array): unknown {
   const text = typeof body === 'string' ? body : decodeUtf8(body)
+  let value = shapes.read(text)
+  if (value !== undefined) return value
   checkNesting(text, jsonDepthMax)
-  let value: unknown
   try {
     value = JSON.parse(text)
   } catch (error) {
@@ -30,6 +34,7 @@ export function decodeJson(body: string | Uint8Array): unknown {
   else if (fault === 'key') throw new SluiceError('UNDECODABLE', 'the body has a key that could change a prototype (__proto__, or constructor with prototype)')
   // Into well-formed text only an escape can bring an unpaired surrogate.
   if (text.includes('\\u') && hasUnpaired(value)) throw new SluiceError('UNDECODABLE', 'the body has text with an unpaired surrogate')
+  shapes.learn(text, value)
   return value
 }
 
