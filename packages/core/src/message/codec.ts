@@ -106,12 +106,13 @@ export class CodecRegistry {
 
   /**
    * Encodes data. `undefined` is *no data*: an empty body. JSON is written without `datacontenttype`, which is the default.
-   * @throws SluiceError NOT_SERIALIZABLE, MESSAGE_TOO_DEEP, UNSUPPORTED_ENCODING
+   * `bytesMax`: larger data may be refused before it is encoded; default: no bound.
+   * @throws SluiceError NOT_SERIALIZABLE, MESSAGE_TOO_DEEP, MESSAGE_TOO_LARGE, UNSUPPORTED_ENCODING
    */
-  encode(value: unknown, options?: EncodeOptions): EncodedData {
+  encode(value: unknown, options?: EncodeOptions, bytesMax?: number): EncodedData {
     const contentType = options?.contentType ?? (value instanceof Uint8Array ? bytesCodec.contentType : undefined)
     const codec = this.codecFor(contentType)
-    const body = value === undefined ? '' : codec.encode(value)
+    const body = value === undefined ? '' : codec === jsonCodec ? encodeJson(value, bytesMax) : codec.encode(value)
     const compression = options?.compression
     if (compression === undefined) return contentType === undefined ? { body } : { body, datacontenttype: contentType }
     const compressed = compressBody(body, compression)

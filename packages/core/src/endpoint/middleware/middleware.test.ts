@@ -4,6 +4,7 @@ import { event, typed } from '../../contract/index.ts'
 import { createTestKit } from '../../testing/index.ts'
 
 const Placed = event('shop.order.placed', typed<{ orderId: string }>(), { key: (order) => order.orderId })
+const Noted = event('shop.order.noted', typed<{ text: string }>())
 
 test('the first one is outermost, around send and around handle', async () => {
   await using kit = await createTestKit()
@@ -77,6 +78,23 @@ test('encoded and received: a message is encrypted on its way, and what cannot b
     (await reader.deadLetters(Placed).list()).map((letter) => letter.reason.code),
     ['UNDECODABLE'],
   )
+})
+
+test('data above the limit goes where a middleware puts it elsewhere on its way; without one it is refused before it is encoded', async () => {
+  await using kit = await createTestKit()
+  const elsewhere: string[] = []
+  // An unpaired surrogate is found in what was encoded: here nothing is.
+  const large = { text: `${'x'.repeat(2 * 1024 * 1024)}\ud800` }
+  await assert.rejects(kit.bus.publish(Noted, large), { code: 'MESSAGE_TOO_LARGE' })
+  kit.bus.use({
+    encoded: (envelope) => ({ ...envelope, body: `"${elsewhere.push(envelope.body as string) - 1}"` }),
+    received: (envelope) => ({ ...envelope, body: elsewhere[Number(JSON.parse(envelope.body as string))] ?? '' }),
+  })
+  kit.bus.on(Noted, () => {})
+  await kit.bus.start()
+  await kit.bus.publish(Noted, { text: large.text.slice(0, -1) })
+  await kit.drained()
+  assert.equal(kit.handled(Noted)[0]?.data.text.length, 2 * 1024 * 1024)
 })
 
 test("one that calls next twice, never, or changes a message's identity is refused", async () => {

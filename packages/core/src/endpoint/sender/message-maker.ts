@@ -46,7 +46,9 @@ export class MessageMaker implements OutgoingMaker {
     if (middleware.length > 0) wrap(middleware, contract, data, draft)
     for (const name of given) if (draft[name] !== undefined) checkAttribute(name, draft[name])
     if (draft.headers !== undefined) checkHeaders(draft.headers)
-    const encoded = this.#options.codecs.encode(data, this.#encoding)
+    // Compression, or middleware that puts the data elsewhere, may make it fit.
+    const mayShrink = this.#encoding !== undefined || (middleware.length > 0 && middleware.some((one) => one.encoded !== undefined))
+    const encoded = this.#options.codecs.encode(data, this.#encoding, mayShrink ? undefined : bytesMax)
     draft.body = encoded.body
     if (encoded.datacontenttype !== undefined) draft.datacontenttype = encoded.datacontenttype
     if (encoded.datacontentencoding !== undefined) draft.datacontentencoding = encoded.datacontentencoding

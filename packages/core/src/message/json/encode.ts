@@ -7,11 +7,14 @@
  */
 import { SluiceError } from '../../errors/index.ts'
 import { jsonDepthMax, messageBytesMaxDefault } from '../limits.ts'
+import { tooLarge } from '../size.ts'
 
 // A container takes at least two bytes of output. Without this bound a small graph that shares its parts
 // ([b, b] with b = [c, c] …) would be walked 2^64 times.
 const containersMax = messageBytesMaxDefault / 2
 let containersLeft = 0
+// A character takes at least one byte: what is certainly too large is refused before it is encoded.
+let charactersLeft = 0
 
 /**
  * The JSON text of a value. Properties that are `undefined` are left out, as `JSON.stringify` does.
@@ -19,16 +22,19 @@ let containersLeft = 0
  * @throws SluiceError NOT_SERIALIZABLE for what JSON would change or drop: Date, BigInt, undefined (alone or in
  * an array), NaN, ±Infinity, −0, functions, symbols, Map, Set, typed arrays, instances of classes, sparse arrays, cycles,
  * unpaired surrogates, keys that would change a prototype. MESSAGE_TOO_DEEP beyond 64 levels. MESSAGE_TOO_LARGE
- * for graphs of more containers than any message can hold.
+ * for graphs of more containers than any message can hold, and, before anything is encoded, where the texts alone have more
+ * than `bytesMax` characters (default: no bound).
  */
-export function encodeJson(value: unknown): string {
+export function encodeJson(value: unknown, bytesMax: number = Number.POSITIVE_INFINITY): string {
   containersLeft = containersMax
+  charactersLeft = typeof value === 'string' ? bytesMax - value.length : bytesMax
   let text: string
   try {
     const kind = typeof value
     // Scalars alone take the second walk at once: they are rare, and it is short.
     const survives = kind === 'object' && value !== null ? containerSurvives(value as object, jsonDepthMax) : findRefusal(value, '$', []) === undefined
     if (!survives) throw refusal(value)
+    if (charactersLeft < 0) throw tooLarge(undefined, bytesMax, 'the data')
     text = JSON.stringify(value)
   } catch (error) {
     if (error instanceof SluiceError) throw error
@@ -55,7 +61,10 @@ function containerSurvives(container: object, levels: number): boolean {
     const value = object[key]
     if (key === '__proto__') return false
     const kind = typeof value
-    if (kind === 'string') continue
+    if (kind === 'string') {
+      charactersLeft -= (value as string).length
+      continue
+    }
     if (kind === 'number') {
       if ((value as number) - (value as number) !== 0 || (value === 0 && 1 / value < 0)) return false
     } else if (kind === 'object') {
@@ -73,7 +82,10 @@ function arraySurvives(array: readonly unknown[], levels: number): boolean {
     // A hole reads as undefined, which does not survive either.
     const value = array[i]
     const kind = typeof value
-    if (kind === 'string') continue
+    if (kind === 'string') {
+      charactersLeft -= (value as string).length
+      continue
+    }
     if (kind === 'number') {
       if ((value as number) - (value as number) !== 0 || (value === 0 && 1 / value < 0)) return false
     } else if (kind === 'object') {
