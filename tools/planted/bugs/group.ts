@@ -114,8 +114,8 @@ export const groupBugs: readonly PlantedBug[] = [
   {
     bug: 'a late acceptance is not reported as lost',
     file: 'packages/embedded/src/group/settlement.ts',
-    find: 'if (late.length > 0) this.#reportLost(late, leaseLost())\n    if (this.#pending',
-    replace: 'if (this.#pending',
+    find: 'if (late.length > 0) this.#reportLost(late, leaseLost())\n    this.#enqueue(',
+    replace: 'this.#enqueue(',
     caughtBy: ['conformance :: a lost settlement is reported', 'conformance :: replay under a running consumer'],
   },
   {

@@ -71,7 +71,7 @@ export const lotBugs: readonly PlantedBug[] = [
   {
     bug: 'a parked lane is read',
     file: 'packages/embedded/src/lot/parking-lot.ts',
-    find: "if (row.state === 'parked') return undefined",
+    find: "if (intact(row).state === 'parked') return undefined",
     replace: '',
     caughtBy: [parks],
   },

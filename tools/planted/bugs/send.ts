@@ -28,7 +28,7 @@ export const sendBugs: readonly PlantedBug[] = [
   {
     bug: 'a delayed message is moved and kept',
     file: 'packages/embedded/src/delay/delayed-rows.ts',
-    find: "db.run('DELETE FROM delayed WHERE id = ?', row.id)",
+    find: "db.run('DELETE FROM delayed WHERE id IN (SELECT value FROM json_each(?))', JSON.stringify(whole))",
     replace: '',
     caughtBy: [delay],
   },
@@ -45,6 +45,13 @@ export const sendBugs: readonly PlantedBug[] = [
     find: 'FROM delayed WHERE due_at_ms <= ? ORDER BY',
     replace: 'FROM delayed WHERE due_at_ms <= ? + 3600000 ORDER BY',
     caughtBy: [delay, 'packages/embedded/src/delay/due-order.test.ts'],
+  },
+  {
+    bug: 'a damaged delayed message holds up all that are due',
+    file: 'packages/embedded/src/delay/delayed-rows.ts',
+    find: 'damaged.push(row.id)\n      continue',
+    replace: "throw new Error('damaged')",
+    caughtBy: ['packages/embedded/src/delay/damaged.test.ts'],
   },
   {
     bug: 'a schedule is fired by everybody who tries',

@@ -3,9 +3,12 @@ import type { OutgoingMessage } from '@sluice/core/transport'
 import { keyHash } from '@sluice/core/transport'
 import { appendMessages } from '../log/append.ts'
 import type { BlockEntry } from '../log/encode-block.ts'
-import { decodeEnvelope, encodeEnvelope, placeOf } from '../log/envelope-row.ts'
+import { encodeEnvelope, envelopeOf, isWhole, placeOf } from '../log/envelope-row.ts'
 import { unkeyedHash } from '../log/unkeyed-hash.ts'
 import type { Database } from '../sqlite/connection.ts'
+
+/** The last time that a date can have: no message is due then. */
+const neverMs = 8_640_000_000_000_000
 
 export interface DelayedRow {
   readonly id: number
@@ -40,28 +43,46 @@ export function storeDelayed(db: Database, channelId: number, message: OutgoingM
   db.run('UPDATE state SET next_due_ms = ?1 WHERE next_due_ms IS NULL OR next_due_ms > ?1', dueAtMs)
 }
 
-/** Moves at most `countMax` due messages to the ends of their channels' logs, in order of due time. Returns how many. */
-export function moveDue(db: Database, nowMs: number, countMax: number, seq: number, path: string): number {
+/** What `moveDue` did: how many rows are done with, and the ids of those that are damaged. */
+export interface MovedDue {
+  readonly count: number
+  readonly damaged: readonly number[]
+}
+
+/**
+ * Moves at most `countMax` due messages to the ends of their channels' logs, in order of due time. A damaged one holds nobody
+ * up: it stays in the file, for a person to look at, and is due never more.
+ */
+export function moveDue(db: Database, nowMs: number, countMax: number, seq: number): MovedDue {
   const due = db.all<DelayedRow>(
     'SELECT id, channel_id, due_at_ms, message_id, attributes, body, size_bytes, checksum FROM delayed WHERE due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?',
     nowMs,
     countMax,
   )
   const byChannel = new Map<number, BlockEntry[]>()
+  const whole: number[] = []
+  const damaged: number[] = []
   for (const row of due) {
-    const envelope = decodeEnvelope(db, delayedPlace(row.channel_id, row.due_at_ms, row.message_id, row.size_bytes), row, path)
-    const entries = byChannel.get(row.channel_id) ?? []
-    byChannel.set(row.channel_id, entries)
-    entries.push({ envelope, hash: envelope.partitionkey === undefined ? unkeyedHash() : keyHash(envelope.partitionkey), sizeBytes: row.size_bytes })
-    db.run('DELETE FROM delayed WHERE id = ?', row.id)
+    if (!isWhole(db, delayedPlace(row.channel_id, row.due_at_ms, row.message_id, row.size_bytes), row.attributes, row)) {
+      db.run('UPDATE delayed SET due_at_ms = ? WHERE id = ?', neverMs, row.id)
+      damaged.push(row.id)
+      continue
+    }
+    whole.push(row.id)
+    const envelope = envelopeOf(row)
+    const entries = byChannel.get(row.channel_id)
+    const entry = { envelope, hash: envelope.partitionkey === undefined ? unkeyedHash() : keyHash(envelope.partitionkey), sizeBytes: row.size_bytes }
+    if (entries === undefined) byChannel.set(row.channel_id, [entry])
+    else entries.push(entry)
   }
+  db.run('DELETE FROM delayed WHERE id IN (SELECT value FROM json_each(?))', JSON.stringify(whole))
   for (const [channelId, entries] of byChannel) appendMessages(db, channelId, entries, seq, nowMs)
-  refreshNextDue(db)
-  return due.length
+  if (due.length > 0) refreshNextDue(db)
+  return { count: due.length, damaged }
 }
 
 export function refreshNextDue(db: Database): void {
-  db.run('UPDATE state SET next_due_ms = (SELECT min(due_at_ms) FROM delayed)')
+  db.run('UPDATE state SET next_due_ms = (SELECT min(due_at_ms) FROM delayed WHERE due_at_ms < ?)', neverMs)
 }
 
 /** Removes a delayed message by its id. false: not there (any more). */

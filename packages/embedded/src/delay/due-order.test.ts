@@ -17,12 +17,12 @@ test('delayed messages are moved in the order of their due times, none early, no
       for (let i = 0; i < block.count; i++) bodies.push(String(block.envelopeAt(i).body))
     return bodies
   }
-  assert.equal(moveDue(db, 9, 100, 1, 'p'), 0)
-  assert.equal(moveDue(db, 30, 2, 1, 'p'), 2)
+  assert.equal(moveDue(db, 9, 100, 1).count, 0)
+  assert.equal(moveDue(db, 30, 2, 1).count, 2)
   assert.equal(db.one<{ next_due_ms: number }>('SELECT next_due_ms FROM state').next_due_ms, 30)
-  assert.equal(moveDue(db, 49, 100, 2, 'p'), 2)
-  assert.equal(moveDue(db, 50, 100, 3, 'p'), 1)
-  assert.equal(moveDue(db, 1_000, 100, 4, 'p'), 0)
+  assert.equal(moveDue(db, 49, 100, 2).count, 2)
+  assert.equal(moveDue(db, 50, 100, 3).count, 1)
+  assert.equal(moveDue(db, 1_000, 100, 4).count, 0)
   assert.deepEqual(moved(), ['10', '20', '30', '40', '50'])
   db.close()
 })

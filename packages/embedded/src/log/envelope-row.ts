@@ -44,6 +44,11 @@ export function encodeEnvelope(db: Database, place: string, envelope: Envelope):
 /** Throws STORE_CORRUPT where the row is not what was written. */
 export function decodeEnvelope(db: Database, place: string, row: EnvelopeRow, path: string): Envelope {
   if (!isWhole(db, place, row.attributes, row)) throw damagedRow('a stored message', path)
+  return envelopeOf(row)
+}
+
+/** Of a row that is known to be whole. */
+export function envelopeOf(row: EnvelopeRow): Envelope {
   const attributes = JSON.parse(row.attributes) as Omit<Envelope, 'body'>
   return { ...attributes, body: row.body }
 }
