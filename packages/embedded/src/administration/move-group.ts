@@ -4,6 +4,7 @@ import { type ChannelRow, dropGroup, type GroupRow } from '../group/declare.ts'
 import { partitionRows } from '../group/ownership.ts'
 import { decodeRanges, encodeRanges, isDone, type Progress, reopened } from '../group/progress.ts'
 import { ChannelReader } from '../log/reader.ts'
+import { unparkDeadLetters } from '../lot/dead-letter.ts'
 import type { Database } from '../sqlite/connection.ts'
 
 interface Fenced {
@@ -76,7 +77,7 @@ export function replayGroup(db: Database, channel: ChannelRow, group: GroupRow, 
   return count
 }
 
-/** Drops backlog and lot; dead letters stay. Returns how many messages were dropped. */
+/** Drops backlog and lot; dead letters stay, and park nothing any more. Returns how many messages were dropped. */
 export function purgeGroup(db: Database, channel: ChannelRow, group: GroupRow): number {
   const { done } = db.one<{ done: number }>('SELECT coalesce(sum(done_count), 0) AS done FROM partition WHERE group_id = ?', group.id)
   const { lot } = db.one<{ lot: number }>('SELECT coalesce(sum(count), 0) AS lot FROM lot_lane WHERE group_id = ?', group.id)
@@ -94,6 +95,7 @@ export function purgeGroup(db: Database, channel: ChannelRow, group: GroupRow): 
   )
   db.run('DELETE FROM lot_entry WHERE lane_id IN (SELECT id FROM lot_lane WHERE group_id = ?)', group.id)
   db.run('DELETE FROM lot_lane WHERE group_id = ?', group.id)
+  unparkDeadLetters(db, group.id)
   db.run('DELETE FROM attempt WHERE group_id = ?', group.id)
   return left + lot
 }

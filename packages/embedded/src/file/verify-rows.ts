@@ -5,7 +5,7 @@ import type { Database } from '../sqlite/connection.ts'
 import { attemptProof, channelProof, entryProof, groupProof, laneProof, partitionProof, schema, stateProof } from './format.ts'
 
 /** Table → the sum that its `proof` must be: few rows each, verified by everybody who opens the file. */
-const steering: Readonly<Record<string, string>> = {
+export const steering: Readonly<Record<string, string>> = {
   state: stateProof,
   channel: channelProof,
   consumer_group: groupProof,

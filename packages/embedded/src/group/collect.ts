@@ -1,5 +1,6 @@
 /** Collects deliveries for one `receive`: released ones first, then on along the log, skipping what others own. */
 import type { SluiceError } from '@sluice/core/transport'
+import type { Block } from '../log/block.ts'
 import { LogDelivery } from './log-delivery.ts'
 import type { Member } from './member.ts'
 import type { HeldDelivery, OwnedPartition } from './owned-partition.ts'
@@ -75,7 +76,15 @@ function scan(member: Member, deliveries: LogDelivery[], left: Left, nowMs: numb
       more = true
       break
     }
-    const block = reader.next(position, bus.seenSeq)
+    let block: Block | undefined
+    try {
+      block = reader.next(position, bus.seenSeq)
+    } catch (error) {
+      // What was taken so far counts as delivered: it is handed out, and the next call meets the failure again.
+      if (deliveries.length === 0 && fault === undefined) throw error
+      more = true
+      break
+    }
     if (block === undefined) break
     if (block.placeFault !== undefined) {
       // Whose messages were in it, nobody knows.

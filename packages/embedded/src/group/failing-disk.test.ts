@@ -129,3 +129,17 @@ test('a move whose sync failed is settled by the next one that succeeds, not tri
   await consumer.close()
   await bus.close()
 })
+
+test('what was taken before the log could not be read further is delivered, and in order', async (t) => {
+  const failing = failingSqlite()
+  const bus = await open(place(t), { sqlite: failing.sqlite })
+  await bus.declare(topology)
+  const numbers = Array.from({ length: 20 }, (_, n) => `${n}`)
+  for (const n of numbers) await bus.send([message(n, 'k')])
+  let asked = 0
+  failing.fails = (sql) => sql.includes('FROM block') && ++asked === 2
+  const consumer = await joinGroup(bus)
+  assert.deepEqual(bodies(await take(consumer, numbers.length)), numbers)
+  assert.equal(failing.failures, 1)
+  await bus.close()
+})

@@ -6,3 +6,8 @@ export function unkeyedHash(): number {
   const hash = Math.imul(state ^ (state >>> 16), 0x85ebca6b)
   return (hash ^ (hash >>> 13)) >>> 0
 }
+
+/** Where the hashes of this process go on from: a simulation that is replayed spreads its messages as it did before. */
+export function seedUnkeyedHashes(seed: number): void {
+  state = seed >>> 0
+}

@@ -2,12 +2,12 @@
 import type { DeadLetterRecord } from '@sluice/core/transport'
 import type { LogDelivery } from '../group/log-delivery.ts'
 import type { Member } from '../group/member.ts'
-import { encodeEnvelope, placeOf } from '../log/envelope-row.ts'
+import { encodeEnvelope, isWhole, placeOf, rowChecksum } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
 import type { LotDelivery } from './lot-delivery.ts'
 import { laneByName, makeLane } from './lot-rows.ts'
 
-/** The columns of a dead letter that its checksum covers beside the message: all, for none of them ever changes. */
+/** The columns of a dead letter that its checksum covers beside the message: all of them. */
 export interface DeadLetterPlace {
   readonly group_id: number
   readonly lane: string
@@ -79,4 +79,18 @@ function insert(db: Database, member: Member, record: DeadLetterRecord, delivery
     row.size_bytes,
     checksum,
   )
+}
+
+/** Dead letters of a group park nothing any more: what they held is gone. */
+export function unparkDeadLetters(db: Database, groupId: number): void {
+  const rows = db.all<DeadLetterPlace & { readonly id: number; readonly attributes: string; readonly body: string | Uint8Array; readonly checksum: number }>(
+    'SELECT id, group_id, lane, parks, hash, type, key, fingerprint, position, stored_at_ms, reason, redrives, size_bytes, attributes, body, checksum FROM dead_letter WHERE group_id = ? AND parks = 1',
+    groupId,
+  )
+  for (const row of rows) {
+    // A damaged one stays so.
+    const whole = isWhole(db, deadLetterPlace(row), row.attributes, row)
+    const checksum = whole ? rowChecksum(db, deadLetterPlace({ ...row, parks: 0 }), row.attributes, row.body) : row.checksum
+    db.run('UPDATE dead_letter SET parks = 0, checksum = ? WHERE id = ?', checksum, row.id)
+  }
 }

@@ -1,4 +1,5 @@
 /** Messages outside the log: parking lot, dead letters, delayed ones, schedules. */
+import { crc32 } from 'node:zlib'
 import { type DelayedRow, delayedPlace } from '../delay/delayed-rows.ts'
 import { isWhole } from '../log/envelope-row.ts'
 import { type DeadLetterPlace, deadLetterPlace } from '../lot/dead-letter.ts'
@@ -52,13 +53,15 @@ function each<Row extends MessageRow>(db: Database, sql: string, look: (row: Row
 }
 
 function checkLanes(db: Database, commitSeq: number, findings: Findings): void {
-  const lanes = db.all<{ id: number; lane: string; state: string; count: number; news: number; entries: number; parkedBy: number }>(
-    `SELECT id, lane, state, count, news, (SELECT count(*) FROM lot_entry WHERE lane_id = l.id) AS entries,
+  const lanes = db.all<{ id: number; lane: unknown; lane_sum: number; state: string; count: number; news: number; entries: number; parkedBy: number }>(
+    `SELECT id, lane, lane_sum, state, count, news, (SELECT count(*) FROM lot_entry WHERE lane_id = l.id) AS entries,
        (SELECT count(*) FROM dead_letter d WHERE d.group_id = l.group_id AND d.lane = l.lane AND d.parks = 1) AS parkedBy FROM lot_lane l ORDER BY id`,
   )
-  for (const { id, state, count, news, entries, parkedBy } of lanes) {
+  for (const { id, lane, lane_sum: laneSum, state, count, news, entries, parkedBy } of lanes) {
     // The lane's name holds the key, which may be data.
     const where = `lane ${id} of the parking lot`
+    if (typeof lane !== 'string' || crc32(lane) !== laneSum)
+      findings.error('LANE', where, 'has another name than it was given', 'its messages are not delivered')
     if (state !== 'suspended' && state !== 'parked') findings.error('LANE', where, `is ${JSON.stringify(state)}`, 'its messages are delivered to nobody')
     if (count !== entries) findings.error('LANE', where, `counts ${count} messages and has ${entries}`, 'inspect shows a wrong backlog')
     if (state === 'parked' && parkedBy === 0)

@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import type { Delivery } from '@sluice/core/transport'
 import { joinGroup, message, openBus, place, reason, take } from '../../test/bus-file.ts'
+import { encodeRanges } from '../group/progress.ts'
 import { backupFile } from './backup.ts'
 import { checkFile } from './check.ts'
 import { compactFile } from './compact.ts'
@@ -35,7 +36,8 @@ const damages: readonly (readonly [what: string, sql: string, code: string])[] =
   ['a channel that counts wrong groups', 'UPDATE channel SET group_count = 7', 'CHANNEL'],
   ['a cursor beyond the log', 'UPDATE partition SET cursor = 1000 WHERE residue = 0', 'CURSOR'],
   ['a counter that is off by one', 'UPDATE partition SET done_count = done_count + 1 WHERE residue = 0', 'COUNTER'],
-  ['ranges that run backwards', "UPDATE partition SET done = '[9,7]' WHERE residue = 0", 'DONE_RANGES'],
+  ['ranges that run backwards', `UPDATE partition SET done = '${encodeRanges([9, 7])}' WHERE residue = 0`, 'DONE_RANGES'],
+  ['ranges that differ from what was written', `UPDATE partition SET done = replace('${encodeRanges([7, 9])}', '[7,', '[6,') WHERE residue = 0`, 'DONE_RANGES'],
   ['ranges that are no ranges', "UPDATE partition SET done = '{' WHERE residue = 0", 'DONE_RANGES'],
   ['a partition that is gone', 'DELETE FROM partition WHERE residue = 3', 'PARTITIONS'],
   ['partitions of no group', 'UPDATE partition SET group_id = 77', 'ORPHAN'],
@@ -44,10 +46,13 @@ const damages: readonly (readonly [what: string, sql: string, code: string])[] =
   ['a parked lane without its dead letter', 'DELETE FROM dead_letter', 'LANE'],
   ['a dead letter that parks an open lane', "UPDATE lot_lane SET state = 'suspended'", 'LANE'],
   ['a lane that counts wrong', 'UPDATE lot_lane SET count = 5', 'LANE'],
+  ['a lane under another name', "UPDATE lot_lane SET lane = 'key:j'", 'LANE'],
   ['parked messages of no lane', 'UPDATE lot_entry SET lane_id = 77', 'ORPHAN'],
   ['a parked message with another body', "UPDATE lot_entry SET body = 'other'", 'MESSAGE_DAMAGED'],
   ['a dead letter with other attributes', 'UPDATE dead_letter SET attributes = replace(attributes, \'"k"\', \'"j"\')', 'MESSAGE_DAMAGED'],
   ['a delayed message with another body', "UPDATE delayed SET body = 'other'", 'MESSAGE_DAMAGED'],
+  ['a delayed message that is due at another time', 'UPDATE delayed SET due_at_ms = due_at_ms - 1', 'MESSAGE_DAMAGED'],
+  ['a dead letter for another reason', "UPDATE dead_letter SET reason = replace(reason, 'no', 'on')", 'MESSAGE_DAMAGED'],
   ['a delayed message of no channel', 'UPDATE delayed SET channel_id = 77', 'ORPHAN'],
   ['a delayed message that nobody waits for', 'UPDATE state SET next_due_ms = NULL', 'NEXT_DUE'],
   ['no row that says where the file stands', 'DELETE FROM state', 'STATE'],

@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs'
 import { type CheckReport, toError } from '@sluice/core/transport'
 import { type BellContent, readBell } from '../doorbell/bell-file.ts'
-import { definitions, proofs, wrongDefinitions } from '../file/verify-rows.ts'
+import { definitions, proofs, steering, wrongDefinitions } from '../file/verify-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { sqliteFailure, storeError } from '../sqlite/errors.ts'
 import { checkGroups } from './check-groups.ts'
@@ -66,7 +66,8 @@ function checkSqlite(db: Database, findings: Findings): boolean {
 function checkRows(db: Database, path: string, bell: BellContent, findings: Findings): { messages: number; blocks: number; channels: number; groups: number } {
   for (const [table, proof] of Object.entries(proofs)) {
     const { wrong } = db.one<{ wrong: number }>(`SELECT count(*) AS wrong FROM ${table} WHERE proof IS NOT ${proof}`)
-    if (wrong > 0) findings.error('ROW_DAMAGED', table, `${wrong} rows differ from what was written`, 'Sluice refuses to open the file')
+    const means = table in steering ? 'Sluice refuses to open the file' : 'the lanes that it belongs to are not delivered'
+    if (wrong > 0) findings.error('ROW_DAMAGED', table, `${wrong} rows differ from what was written`, means)
   }
   const states = db.all<{ bus_id: string; commit_seq: number; next_due_ms: number | null; due: number | null }>(
     'SELECT bus_id, commit_seq, next_due_ms, (SELECT min(due_at_ms) FROM delayed) AS due FROM state',

@@ -63,7 +63,7 @@ export class RabbitTransport implements Transport {
       (id) => this.#names.instance(id),
       (question) => this.#answer(question),
     )
-    this.#topology = new TopologyKeeper(consuming, this.#publisher, this.#registry, this.#names, options)
+    this.#topology = new TopologyKeeper(consuming, this.#publisher, this.#registry, this.#names, options, clock)
     const deadLetters = new DeadLetters(consuming, this.#publisher, clock, this.#names, this.#topology)
     this.#sender = new Sender(this.#publisher, this.#registry, this.#names, clock)
     this.facts = rabbitFacts('', options)

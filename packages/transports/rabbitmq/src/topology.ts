@@ -1,5 +1,5 @@
 /** Exchanges and queues: made where they are missing, checked where they are there, never deleted behind anybody's back. */
-import { type ChannelDeclaration, type GroupDeclaration, type GroupOrder, partitionName, SluiceError, type Topology } from '@sluice/core/transport'
+import { type ChannelDeclaration, type Clock, type GroupDeclaration, type GroupOrder, partitionName, SluiceError, type Topology } from '@sluice/core/transport'
 import type { Channel, Options } from 'amqplib'
 import { operationError } from './link/errors.ts'
 import type { Link } from './link/link.ts'
@@ -19,8 +19,10 @@ export class TopologyKeeper {
   readonly #registry: Registry
   readonly #names: Names
   readonly #options: RabbitOptions
+  readonly #clock: Clock
 
-  constructor(link: Link, publisher: Publisher, registry: Registry, names: Names, options: RabbitOptions) {
+  constructor(link: Link, publisher: Publisher, registry: Registry, names: Names, options: RabbitOptions, clock: Clock) {
+    this.#clock = clock
     this.#link = link
     this.#publisher = publisher
     this.#registry = registry
@@ -59,19 +61,54 @@ export class TopologyKeeper {
     if (place === undefined) throw new SluiceError('INVALID_OPTION', `group "${group}" belongs to channel "${channel}", which was not declared`)
     const known = this.#registry.state.group(channel, group)
     if (known !== undefined && (provisional || (!known.provisional && known.order === order))) return known
-    const partitions = order === 'channel' ? 1 : place.partitions
+    // A provisional group keeps everything in one line, so that its first member may still want any order.
+    const wanted = order === 'channel' || ephemeral ? 1 : place.partitions
+    const partitions = provisional ? 1 : wanted
     if (known === undefined) {
       const isFirst = this.#registry.state.groups(channel).length === 0
       await this.#makeQueues(declaration, order, partitions)
       if (isFirst && from !== 'end') await this.#adoptUnrouted(channel, group, order, partitions)
     }
-    if ((await this.#registry.append({ op: 'group', channel, group, order, provisional, ephemeral, partitions })) === 'refused') {
+    if (
+      (await this.#registry.append({
+        op: 'group',
+        channel,
+        group,
+        order,
+        provisional,
+        ephemeral,
+        partitions: known === undefined ? partitions : wanted,
+        nowMs: this.#clock.nowMs(),
+      })) === 'refused'
+    ) {
       const is = this.#registry.state.group(channel, group)?.order
       throw new SluiceError('CONTRACT_CONFLICT', `group "${group}" of channel "${channel}" is ordered by ${is}, and is declared with order ${order}`, {
         fix: 'Use the same order in all members, or remove the group first',
       })
     }
     return this.#registry.state.group(channel, group) as GroupEntry
+  }
+
+  /** Binds the queues of a group's new partitions, and takes the old ones off the exchange: what comes from now on is new. */
+  async bindGrowth(entry: GroupEntry): Promise<void> {
+    const { channel, group, order, growth, partitions } = entry
+    if (growth === undefined) return
+    await this.#makeQueues(entry, order, growth.partitions)
+    await this.#ask('change the partitions of a group', async (on) => {
+      for (let index = 0; index < growth.partitions; index++)
+        await on.assertQueue(this.#names.before(channel, group, partitionName(index, growth.partitions)), this.#exclusiveQueue())
+      const exchange = this.#names.exchange(channel)
+      for (let index = 0; index < partitions; index++)
+        await on.unbindQueue(this.#names.partition(channel, group, partitionName(index, partitions)), exchange, bindingKey(order, index, partitions))
+    })
+    await this.#registry.append({ op: 'bound', channel, group, partitions: growth.partitions })
+  }
+
+  /** Takes queues away that were emptied and are bound to nothing. (A quorum queue knows no `if-empty`; it ends the connection over it.) */
+  async removeEmpty(queues: readonly string[]): Promise<void> {
+    await this.#ask('remove an empty queue', async (on) => {
+      for (const queue of queues) if ((await on.checkQueue(queue)).messageCount === 0) await on.deleteQueue(queue)
+    }).catch(() => undefined)
   }
 
   /** A partition's parking lot, made when it is first needed. */
@@ -102,7 +139,11 @@ export class TopologyKeeper {
     })
   }
 
-  async #makeQueues({ channel, group, ephemeral }: GroupDeclaration, order: GroupOrder, partitions: number): Promise<void> {
+  async #makeQueues(
+    { channel, group, ephemeral }: Pick<GroupDeclaration, 'channel' | 'group' | 'ephemeral'>,
+    order: GroupOrder,
+    partitions: number,
+  ): Promise<void> {
     const { queues } = this.#options
     const quickly = ephemeral ? { exclusive: false, durable: true, expires: 30_000 } : {}
     await Promise.all(

@@ -21,6 +21,7 @@ import type { GroupEntry, MemberEntry } from '../registry/state.ts'
 import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import type { RabbitDelivery } from './delivery.ts'
+import { haltPartition, movePartition } from './mover.ts'
 import { OwnedPartition, type PartitionHome } from './partition.ts'
 
 /** What consumers of a transport share. */
@@ -63,6 +64,8 @@ export class RabbitConsumer implements Consumer, LinkUser {
   #turn = 0
   #paused = false
   #joining = false
+  #growing = false
+  readonly #moving: Set<string> = new Set()
   #closed = false
 
   constructor(home: ConsumerHome, subscription: Subscription, observer: ConsumerObserver, id: string) {
@@ -331,9 +334,51 @@ export class RabbitConsumer implements Consumer, LinkUser {
         })
       return
     }
+    this.#lookAtGrowth(entry)
     const plan = this.#home.registry.state.plan(entry)
+    if (entry.growth !== undefined) {
+      this.#moveOn(entry, plan)
+      return
+    }
     for (const partition of this.#partitions.values()) if (plan.get(partition.name)?.id !== this.#member.id) void this.#revoke(partition)
     for (const [name, owner] of plan) if (owner.id === this.#member.id && !this.#partitions.has(name)) void this.#take(name)
+  }
+
+  /** The first member sees to it that a group has the partitions that its channel wants. */
+  #lookAtGrowth(entry: GroupEntry): void {
+    const { channel, group: name } = this
+    if (this.#growing || entry.members[0]?.id !== this.#member.id || entry.provisional || entry.ephemeral) return
+    const { registry, topology, clock } = this.#home
+    const wanted = registry.state.channels.get(channel)?.partitions ?? 0
+    const { growth } = entry
+    if (growth === undefined ? entry.order === 'channel' || wanted <= entry.partitions : growth.bound || growth.halted.length < entry.partitions) return
+    this.#growing = true
+    const work =
+      growth === undefined
+        ? registry.append({ op: 'grow', channel, group: name, partitions: wanted, nowMs: clock.nowMs() }).then(() => undefined)
+        : topology.bindGrowth(entry)
+    void work
+      .catch((error: unknown) => this.#home.report({ level: 'warn', message: `group "${name}": its partitions could not be changed: ${String(error)}` }))
+      .finally(() => {
+        this.#growing = false
+        if (!this.#closed) clock.setTimer(20, () => this.#look())
+      })
+  }
+
+  /** The partitions change: what is ours is handed back; when nobody consumes any more and the new queues are bound, it is moved. */
+  #moveOn(entry: GroupEntry, plan: ReadonlyMap<string, MemberEntry>): void {
+    for (const partition of this.#partitions.values()) void this.#revoke(partition)
+    const done = entry.growth?.bound === true ? entry.growth.moved : entry.growth?.halted
+    for (const [name, owner] of plan) {
+      if (owner.id !== this.#member.id || done?.includes(name) === true || this.#moving.has(name) || this.#partitions.has(name)) continue
+      this.#moving.add(name)
+      void (entry.growth?.bound === true ? movePartition(this.#home, entry, name) : haltPartition(this.#home, entry, name))
+        .catch((error: unknown) => this.#home.report({ level: 'warn', message: `a partition could not be moved yet: ${String(error)}` }))
+        .finally(() => {
+          this.#moving.delete(name)
+          if (!this.#closed) this.#home.clock.setTimer(20, () => this.#look())
+        })
+    }
   }
 
   async #take(name: string): Promise<void> {
@@ -399,6 +444,12 @@ export class RabbitConsumer implements Consumer, LinkUser {
       hasLot: (partition) => this.#entry()?.lots.includes(partition) === true,
       makeLot: (partition) => topology.lot(channel, name, partition),
       isOrphan: (partition) => this.#entry()?.orphans.includes(partition) === true,
+      beforeQueue: (partition) => (this.#entry()?.befores.includes(partition) === true ? names.before(channel, name, partition) : undefined),
+      beforeDone: (partition) =>
+        void this.#home.registry
+          .append({ op: 'before-done', channel, group: name, partition })
+          .then(() => topology.removeEmpty([names.before(channel, name, partition)]))
+          .catch(() => undefined),
       arrived: () => this.#serve(),
       lanesChanged: (partition, lanes) => this.#observer.lotChanged(partition, lanes),
       gone: (partition) => this.#lost(partition),

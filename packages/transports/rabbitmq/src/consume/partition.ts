@@ -26,6 +26,10 @@ export interface PartitionHome {
   readonly hasLot: (partition: string) => boolean
   readonly makeLot: (partition: string) => Promise<void>
   readonly isOrphan: (partition: string) => boolean
+  /** Queue of what comes first, after a change of the partitions; undefined: there is none. */
+  readonly beforeQueue: (partition: string) => string | undefined
+  /** It is empty for good. */
+  readonly beforeDone: (partition: string) => void
   arrived(): void
   lanesChanged(partition: string, lanes: readonly LotLane[]): void
   gone(partition: OwnedPartition): void
@@ -44,12 +48,14 @@ export class OwnedPartition {
   readonly #home: PartitionHome
   #channel: Channel | undefined
   #acks: AckWindow | undefined
+  #before: { readonly channel: Channel; readonly acks: AckWindow } | undefined
   #lotChannel: Channel | undefined
   #lotAcks: AckWindow | undefined
   #openingLot: Promise<void> | undefined
   /** Resolved when what we wrote to the lot has come back, by message id. */
   readonly #written: Map<string, { readonly resolve: () => void; readonly reject: (error: SluiceError) => void }> = new Map()
   #nextWrite = 0
+  #nextPosition = 0
   #isOrphan = false
 
   constructor(home: PartitionHome, name: string) {
@@ -67,6 +73,8 @@ export class OwnedPartition {
         hasLot: () => true,
         makeLot: async () => {},
         isOrphan: () => false,
+        beforeQueue: () => undefined,
+        beforeDone: () => {},
         arrived: () => {},
         lanesChanged: () => {},
         gone: () => {},
@@ -86,14 +94,14 @@ export class OwnedPartition {
     this.#isOrphan = this.#home.isOrphan(this.name)
     await channel.prefetch(prefetch)
     const early: ConsumeMessage[] = []
-    let isOwner = false
+    let isOpen = false
     const { active } = await hold({
       channel,
       queue: queue(this.name),
       publisher,
       clock,
       take: (message) => {
-        if (isOwner) this.#arrived(message)
+        if (isOpen) this.#arrived(message, this.#acks)
         else early.push(message)
       },
       settle: (tag) => this.#acks?.ack(tag),
@@ -104,9 +112,43 @@ export class OwnedPartition {
     if (this.#home.hasLot(this.name)) await this.#openLot()
     if (this.state !== 'taking') throw leaseLost()
     this.state = 'owned'
-    isOwner = true
-    for (const message of early) this.#arrived(message)
+    void this.#readBefore().then(
+      () => {
+        isOpen = true
+        for (const message of early) this.#arrived(message, this.#acks)
+      },
+      () => this.lose(),
+    )
     return this.lanes()
+  }
+
+  /** What was there before the partitions changed; resolves when all of it has been read. */
+  async #readBefore(): Promise<void> {
+    const queue = this.#home.beforeQueue(this.name)
+    if (queue === undefined) return
+    const { publisher, clock, prefetch } = this.#home
+    const channel = await this.#open()
+    const acks = new AckWindow(channel)
+    this.#before = { channel, acks }
+    await channel.prefetch(prefetch)
+    let count = 0
+    const { read } = await hold({
+      channel,
+      queue,
+      publisher,
+      clock,
+      take: (message) => {
+        count++
+        this.#arrived(message, acks)
+      },
+      settle: (tag) => acks.ack(tag),
+      cancelled: () => undefined,
+      aborted: () => this.isGone,
+    })
+    await this.#orGone(read)
+    if (count > 0) return
+    await acks.flush()
+    this.#home.beforeDone(this.name)
   }
 
   lanes(): readonly LotLane[] {
@@ -116,7 +158,7 @@ export class OwnedPartition {
   /** Everything unsettled of the partition's own queue. */
   get unsettled(): number {
     let held = 0
-    for (const { tag } of this.held) if (tag > 0) held++
+    for (const { fromLot } of this.held) if (!fromLot) held++
     return this.buffer.length + held
   }
 
@@ -125,7 +167,7 @@ export class OwnedPartition {
   accept(delivery: RabbitDelivery): void {
     this.#settle(delivery)
     if (delivery.entry === undefined) {
-      this.#acks?.ack(delivery.tag)
+      delivery.acks?.ack(delivery.tag)
       for (const tag of this.lot.forget(delivery.envelope.id)) this.#lotAcks?.ack(tag)
     } else for (const tag of this.lot.remove(delivery.entry)) this.#lotAcks?.ack(tag)
   }
@@ -142,14 +184,14 @@ export class OwnedPartition {
       deliveries: delivery.deliveries + 1,
       firstDeliveredAtMs: delivery.firstDeliveredAtMs ?? this.#home.nowMs(),
     }
-    let at = this.buffer.findIndex(({ tag }) => tag > delivery.tag)
+    let at = this.buffer.findIndex(({ position }) => position > delivery.position)
     if (at < 0) at = this.buffer.length
     this.buffer.splice(at, 0, again)
   }
 
   async flush(): Promise<void> {
     try {
-      await Promise.all([this.#acks?.flush(), this.#lotAcks?.flush()])
+      await Promise.all([this.#acks?.flush(), this.#before?.acks.flush(), this.#lotAcks?.flush()])
     } catch {
       // The channel closed: whoever held something has heard so.
     }
@@ -208,7 +250,7 @@ export class OwnedPartition {
 
   /** Settles all it has, handed out or not, in the lot or not, and lets go. */
   async dropAll(): Promise<void> {
-    for (const { tag } of [...this.buffer, ...this.held]) if (tag > 0) this.#acks?.ack(tag)
+    for (const { tag, acks } of [...this.buffer, ...this.held]) acks?.ack(tag)
     for (const lane of this.lot.lanes.values()) for (const tag of [...lane.tags, ...lane.entries.map((entry) => entry.tag)]) this.#lotAcks?.ack(tag)
     await this.letGo()
   }
@@ -218,14 +260,14 @@ export class OwnedPartition {
     if (this.state === 'gone') return
     await this.flush()
     this.#end()
-    await Promise.all([this.#channel, this.#lotChannel].map((channel) => channel?.close().catch(() => undefined)))
+    await Promise.all([this.#channel, this.#before?.channel, this.#lotChannel].map((channel) => channel?.close().catch(() => undefined)))
   }
 
   /** It is gone: the connection broke, or the server closed a channel of ours. */
   lose(): void {
     if (this.state === 'gone') return
     this.#end()
-    for (const channel of [this.#channel, this.#lotChannel]) void channel?.close().catch(() => undefined)
+    for (const channel of [this.#channel, this.#before?.channel, this.#lotChannel]) void channel?.close().catch(() => undefined)
     this.#home.gone(this)
   }
 
@@ -320,12 +362,12 @@ export class OwnedPartition {
     written?.resolve()
   }
 
-  #arrived(message: ConsumeMessage): void {
+  #arrived(message: ConsumeMessage, acks: AckWindow | undefined): void {
     const read = fromWire(message, this.#home.nowMs())
     const tag = message.fields.deliveryTag
     const before = numberOf(message.properties.headers?.['x-delivery-count']) ?? (message.fields.redelivered ? 1 : 0)
     if (before > 0 && this.lot.knows(read.envelope.id)) {
-      this.#acks?.ack(tag)
+      acks?.ack(tag)
       return
     }
     const progress = this.lot.progressOf(read.envelope.id)
@@ -338,6 +380,8 @@ export class OwnedPartition {
       suspect: before > 0 && this.#isOrphan,
       fromLot: false,
       tag,
+      acks,
+      position: this.#nextPosition++,
       entry: undefined,
       state: 'held',
     })
@@ -357,6 +401,8 @@ export class OwnedPartition {
       suspect: false,
       fromLot: true,
       tag: 0,
+      acks: undefined,
+      position: 0,
       entry,
       state: 'held',
     }

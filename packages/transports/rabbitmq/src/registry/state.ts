@@ -39,6 +39,13 @@ export interface GroupEntry {
   /** Partitions with a parking lot. */
   readonly lots: string[]
   hasDead: boolean
+  /**
+   * While its partitions change: to how many, since when; which old ones nobody consumes any more, whether the new queues
+   * are bound (when that is true of all), which old ones were moved.
+   */
+  growth?: { readonly partitions: number; readonly sinceMs: number; readonly halted: string[]; bound: boolean; readonly moved: string[] }
+  /** Partitions that have a queue of what was there before the last change, which comes first. */
+  befores: string[]
 }
 
 /** A recurring message. */
@@ -64,7 +71,13 @@ export type RegistryRecord =
       readonly provisional: boolean
       readonly ephemeral: boolean
       readonly partitions: number
+      readonly nowMs: number
     }
+  | { readonly op: 'grow'; readonly channel: string; readonly group: string; readonly partitions: number; readonly nowMs: number }
+  | { readonly op: 'halted'; readonly channel: string; readonly group: string; readonly partition: string }
+  | { readonly op: 'bound'; readonly channel: string; readonly group: string; readonly partitions: number }
+  | { readonly op: 'moved'; readonly channel: string; readonly group: string; readonly partition: string }
+  | { readonly op: 'before-done'; readonly channel: string; readonly group: string; readonly partition: string }
   | { readonly op: 'group-gone'; readonly channel: string; readonly group: string }
   | { readonly op: 'join'; readonly channel: string; readonly group: string; readonly member: MemberEntry; readonly nowMs: number }
   | { readonly op: 'leave'; readonly channel: string; readonly group: string; readonly id: string; readonly nowMs: number }
@@ -178,7 +191,7 @@ export class RegistryState {
     const known = this.group(record.channel, record.group)
     if (known === undefined) {
       const { channel, group, order, provisional, ephemeral, partitions } = record
-      const fresh = { types: {}, members: [], wants: {}, orphans: [], lots: [], paused: false, hasDead: false }
+      const fresh = { types: {}, members: [], wants: {}, orphans: [], lots: [], paused: false, hasDead: false, befores: [] }
       this.#groups.set(`${channel}\n${group}`, { channel, group, order, provisional, ephemeral, partitions, ...fresh })
       return 'done'
     }
@@ -186,7 +199,7 @@ export class RegistryState {
     if (!known.provisional) return known.order === record.order ? 'done' : 'refused'
     known.provisional = false
     known.order = record.order
-    known.partitions = record.partitions
+    grow(known, record.partitions, record.nowMs)
     return 'done'
   }
 
@@ -239,7 +252,43 @@ function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
     case 'dead-letters':
       group.hasDead = true
       return 'done'
+    case 'grow':
+      return done(grow(group, record.partitions, record.nowMs))
+    case 'halted':
+      if (group.growth === undefined || group.growth.halted.includes(record.partition)) return 'refused'
+      group.growth.halted.push(record.partition)
+      return 'done'
+    case 'bound':
+      if (group.growth?.partitions !== record.partitions) return 'refused'
+      group.growth.bound = true
+      return 'done'
+    case 'moved':
+      return done(moved(group, record.partition))
+    case 'before-done':
+      return done(remove(group.befores, (partition) => partition === record.partition))
   }
+}
+
+/** Begins a change of the partitions; one at a time, and to more. */
+function grow(group: GroupEntry, partitions: number, sinceMs: number): boolean {
+  if (group.growth !== undefined || partitions <= group.partitions) return false
+  group.growth = { partitions, sinceMs, halted: [], bound: false, moved: [] }
+  return true
+}
+
+/** An old partition's messages are in the new ones; with the last of them the new ones count. */
+function moved(group: GroupEntry, partition: string): boolean {
+  const { growth } = group
+  if (growth === undefined || !growth.bound || growth.moved.includes(partition) || !partitionsOf(group).includes(partition)) return false
+  growth.moved.push(partition)
+  if (growth.moved.length < group.partitions) return true
+  group.partitions = growth.partitions
+  delete group.growth
+  group.befores = partitionsOf(group)
+  remove(group.lots, (lot) => !group.befores.includes(lot))
+  group.orphans.length = 0
+  for (const name of Object.keys(group.wants)) delete group.wants[name]
+  return true
 }
 
 /** Members die: what was theirs is marked, so that the heirs look twice. */

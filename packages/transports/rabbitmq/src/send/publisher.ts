@@ -40,6 +40,9 @@ export class Publisher implements LinkUser {
   #timer: Timer | undefined
   #blocked = false
   readonly #waiting: (() => void)[] = []
+  /** Messages of `put` that wait for room, one after the other. */
+  #line: Promise<void> = Promise.resolve()
+  #inLine = 0
   #closed = false
 
   constructor(link: Link, clock: Clock, confirmTimeoutMs: number) {
@@ -73,11 +76,21 @@ export class Publisher implements LinkUser {
     this.#timer ??= this.#watchTime()
   }
 
-  /** One message, to its end; rejects if it is not stored. */
-  async put(exchange: string, key: string, content: Buffer, properties: Options.Publish): Promise<void> {
-    await this.room()
-    await new Promise<void>((resolve, reject) => {
-      this.publish(exchange, key, content, properties, { settled: (_, outcome) => (outcome === undefined ? resolve() : reject(outcome.error)) }, 0)
+  /** One message, to its end; rejects if it is not stored. Written in the order of the calls. */
+  put(exchange: string, key: string, content: Buffer, properties: Options.Publish): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const receiver: Receiver = { settled: (_, outcome) => (outcome === undefined ? resolve() : reject(outcome.error)) }
+      const write = (): void => this.publish(exchange, key, content, properties, receiver, 0)
+      if (this.#inLine === 0 && this.room() === undefined) {
+        write()
+        return
+      }
+      this.#inLine++
+      this.#line = this.#line.then(async () => {
+        await this.room()
+        this.#inLine--
+        write()
+      })
     })
   }
 

@@ -1,0 +1,148 @@
+/**
+ * A group's partitions change. First nobody consumes the old ones any more (*halted*). Then the new queues are bound and
+ * after that the old ones taken off the exchange (*bound*), so that nothing is lost; what came in between is in both. Then
+ * everything of an old one is copied, in order, to queues that the owners of the new ones read first, and what is in both
+ * is taken out of the new ones before anybody owns them (*moved*). Exclusive by the single active
+ * consumer of each queue; a mover that dies is followed by another one, which begins with what is still there.
+ */
+import { type Clock, partitionIndex, partitionName } from '@sluice/core/transport'
+import type { ConsumeMessage, Options } from 'amqplib'
+import { hold } from '../link/held-queue.ts'
+import type { Link } from '../link/link.ts'
+import type { LotNote } from '../lot/lot-state.ts'
+import { type Names, placementOf } from '../names.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { GroupEntry } from '../registry/state.ts'
+import type { Publisher } from '../send/publisher.ts'
+import type { TopologyKeeper } from '../topology.ts'
+import { fromWire } from '../wire.ts'
+import { AckWindow } from './ack-window.ts'
+
+interface MoverHome {
+  readonly link: Link
+  readonly publisher: Publisher
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly names: Names
+  readonly topology: TopologyKeeper
+}
+
+/** Copies that are not confirmed yet, at most. */
+const window = 500
+/** Clocks of producers may differ by this, ms. */
+const skewMs = 60_000
+
+/** Sees to it that nobody consumes an old partition any more. Resolves when the registry knows it. */
+export async function haltPartition(home: MoverHome, entry: GroupEntry, partition: string): Promise<void> {
+  const { channel, group } = entry
+  // Nothing is settled: that we were the active consumer once is all that is wanted.
+  await drain(home, home.names.partition(channel, group, partition), 1, async () => false, 'active')
+  await home.registry.append({ op: 'halted', channel, group, partition })
+}
+
+/** Moves one old partition. Resolves when the registry knows it. */
+export async function movePartition(home: MoverHome, entry: GroupEntry, partition: string): Promise<void> {
+  const { channel, group, growth, order, partitions } = entry
+  if (growth === undefined) return
+  const { names, publisher, registry, topology, clock } = home
+  const target = (place: string): string => partitionName(partitionIndex(place, growth.partitions), growth.partitions)
+  const twins = new Set<string>()
+  const old = names.partition(channel, group, partition)
+  const move = async (message: ConsumeMessage): Promise<boolean> => {
+    const { envelope, storedAtMs } = fromWire(message, clock.nowMs())
+    if (storedAtMs > growth.sinceMs - skewMs) twins.add(envelope.id)
+    await copy(publisher, names.before(channel, group, target(placementOf(envelope, order))), message)
+    return true
+  }
+  const oldBefore = names.before(channel, group, partition)
+  if (entry.befores.includes(partition)) await drain(home, oldBefore, window, move)
+  await drain(home, old, window, move)
+  const index = Number(partition.split('/')[0])
+  const children = Array.from({ length: growth.partitions / partitions }, (_, i) => partitionName(index + i * partitions, growth.partitions))
+  if (entry.lots.includes(partition)) {
+    for (const child of children) await topology.lot(channel, group, child)
+    await drain(home, names.lot(channel, group, partition), 0, async (message) => {
+      const places = placesOf(message)
+      for (const child of places === undefined ? children : [target(places)]) await copy(publisher, names.lot(channel, group, child), message)
+      return true
+    })
+  }
+  if (twins.size > 0)
+    for (const child of children)
+      await drain(home, names.partition(channel, group, child), 0, async ({ properties }) => twins.has(String(properties.messageId)))
+  await registry.append({ op: 'moved', channel, group, partition })
+  for (const queue of [old, oldBefore, names.lot(channel, group, partition)]) await topology.removeEmpty([queue])
+}
+
+/** Reads a queue to its present end; what `done` says yes to is settled, the rest is back in its place. */
+async function drain(
+  { link, publisher, clock }: MoverHome,
+  queue: string,
+  prefetch: number,
+  done: (message: ConsumeMessage) => Promise<boolean>,
+  until: 'read' | 'active' = 'read',
+): Promise<void> {
+  let closed = false
+  let failure: unknown
+  let fail = (): void => {}
+  const failed = new Promise<void>((resolve) => {
+    fail = resolve
+  })
+  const channel = await link.channel((error) => {
+    closed = true
+    failure ??= error ?? new Error('the channel closed')
+    fail()
+  })
+  const acks = new AckWindow(channel)
+  const running = new Set<Promise<void>>()
+  try {
+    await channel.prefetch(prefetch)
+    const held = await hold({
+      channel,
+      queue,
+      publisher,
+      clock,
+      take: (message) => {
+        const work = done(message).then(
+          (settle) => {
+            if (settle) acks.ack(message.fields.deliveryTag)
+          },
+          (error: unknown) => {
+            failure ??= error
+            fail()
+          },
+        )
+        running.add(work)
+        void work.finally(() => running.delete(work))
+      },
+      settle: (tag) => acks.ack(tag),
+      cancelled: fail,
+      aborted: () => closed,
+    })
+    await Promise.race([held[until], failed])
+    await Promise.all(running)
+    if (failure !== undefined) throw failure
+    await acks.flush()
+  } finally {
+    if (!closed) await channel.close().catch(() => undefined)
+  }
+}
+
+function copy(publisher: Publisher, queue: string, { content, properties }: ConsumeMessage): Promise<void> {
+  const { 'x-delivery-count': _, ...headers } = properties.headers ?? {}
+  const { contentType, messageId, type } = properties
+  const options: Options.Publish = { headers, persistent: true }
+  if (typeof contentType === 'string') options.contentType = contentType
+  if (typeof messageId === 'string') options.messageId = messageId
+  if (typeof type === 'string') options.type = type
+  return publisher.put('', queue, content, options)
+}
+
+/** What places a note of the lot; undefined: nobody knows, so all get it. */
+function placesOf({ properties }: ConsumeMessage): string | undefined {
+  const text: unknown = properties.headers?.['sluice-lot']
+  if (typeof text !== 'string') return undefined
+  const note: LotNote = JSON.parse(text)
+  if (note.kind === 'progress') return undefined
+  return note.lane.replace(/^(key|id):/, '')
+}
