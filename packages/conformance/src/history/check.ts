@@ -31,7 +31,8 @@ function checkUnrouted(model: HistoryModel, message: SentMessage, found: Violati
 /** I1: what was accepted has come to an end, and to one end only. */
 function checkComplete(model: HistoryModel, message: SentMessage, fate: Fate, found: Violation[]): void {
   const { id, group } = fate
-  if (message.outcome === 'ok' && model.scope.drained !== false && !hasEnded(model, fate)) {
+  const judged = model.scope.drained !== false && model.scope.partial?.includes(group) !== true
+  if (message.outcome === 'ok' && judged && !hasEnded(model, fate)) {
     found.push({ invariant: 'I1', message: 'accepted, and neither done nor accounted for', at: message.invokedAt, id, group })
   }
   for (const dead of fate.deadLetters) {

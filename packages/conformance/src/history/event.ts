@@ -51,7 +51,10 @@ export interface HistoryEvent {
   readonly sinceNs?: number
 }
 
-/** What a line is about. `lease`: a member was granted a partition; `replay`: a person asks for messages again. */
+/**
+ * What a line is about. `lease`: a member was granted a partition; `replay`: a person asks for messages again; `join`, `leave`:
+ * an instance begins and ends to consume; `drained`: nothing is left to do.
+ */
 export type HistoryOperation =
   | 'send'
   | 'tx'
@@ -71,6 +74,9 @@ export type HistoryOperation =
   | 'purge'
   | 'unrouted'
   | 'lease'
+  | 'join'
+  | 'leave'
+  | 'drained'
   | 'fault'
 
 /** Name of an invariant of the checker. */
@@ -92,6 +98,8 @@ export interface HistoryScope {
   readonly groups: Readonly<Record<string, readonly string[]>>
   /** The run ended with a full drain: every accepted message must have come to its end (I1). Default true. */
   readonly drained?: boolean
+  /** Groups that began late, or ended early: what they missed is not judged (I1). Default: none. */
+  readonly partial?: readonly string[]
   /** Groups whose effects are recorded, one for each message that is done (I5). Default: none. */
   readonly effects?: readonly string[]
   /** Groups that keep order per key (I6). Default: all. */

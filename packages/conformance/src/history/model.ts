@@ -103,6 +103,10 @@ export class HistoryModel {
       case 'lease':
         if (event.type === 'ok') this.leases.push(event)
         return
+      case 'join':
+      case 'leave':
+      case 'drained':
+        return
       case 'unrouted':
         if (event.id !== undefined) this.unrouted.add(event.id)
         return

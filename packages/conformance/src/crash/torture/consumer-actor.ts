@@ -4,7 +4,19 @@ import { type Delivery, newId, type TransportFactory } from '@sluice/core/transp
 import { type HistoryEntry, HistoryRecorder } from '../../history/index.ts'
 import type { Actor, ActorOrder } from './actor-order.ts'
 import { MovableClock } from './movable-clock.ts'
-import { behaviourOf, derivedChannel, hashOf, orderChannel, type TortureContracts, type TortureOrder, tortureContracts } from './orders.ts'
+import {
+  behaviourOf,
+  derivedChannel,
+  hashOf,
+  noticeChannel,
+  noticeGroup,
+  orderChannel,
+  questionChannel,
+  type TortureContracts,
+  type TortureOrder,
+  tortureContracts,
+  workChannel,
+} from './orders.ts'
 import type { Behaviour, GroupPlan } from './plan.ts'
 import { recordingFactory } from './recording-transport.ts'
 
@@ -67,12 +79,39 @@ export class ConsumerActor implements Actor {
     const { placed, paid, derived } = this.#contracts
     if (group.batch === undefined) bus.on([placed, paid], (order, context) => this.#handle(order, context), shared)
     else bus.on([placed, paid], (entries) => this.#handleBatch(entries), { ...shared, batch: group.batch })
-    if (this.#order.role.part === 'consumer' && this.#order.role.group === 0)
+    if (this.#order.role.part === 'consumer' && this.#order.role.group === 0) {
       bus.on(derived, (order, { message, key }) => this.#ended(order, this.#aboutOf(derivedChannel, message.id, key)), { group: 'derived', killSwitch: false })
+      this.#handleOthers(bus)
+    }
     await bus.start()
+    this.#recorder.record({ type: 'ok', f: 'join' })
+  }
+
+  /** What is for one of a group, and what is for every instance. */
+  #handleOthers(bus: Bus): void {
+    const { shares } = this.#order.plan
+    const { notice, work, question } = this.#contracts
+    const { attempts, maxDelayMs, concurrency, timeoutMs } = this.#group
+    const retry = { attempts, minDelayMs: 5, maxDelayMs }
+    if (shares.work > 0)
+      bus.handle(work, (order, context) => this.#handle(order, context, workChannel), {
+        ...{ concurrency, retry, timeoutMs, onDeadLetter: 'continue', killSwitch: false },
+      })
+    if (shares.question > 0)
+      bus.handle(
+        question,
+        (order, { message, key }) => {
+          this.#ended(order, this.#aboutOf(questionChannel, message.id, key))
+          return { producer: order.producer, seq: order.seq }
+        },
+        { killSwitch: false },
+      )
+    if (shares.notice > 0)
+      bus.on(notice, (order, { message, key }) => this.#ended(order, this.#aboutOf(noticeChannel, message.id, key)), { broadcast: true, killSwitch: false })
   }
 
   async stop(): Promise<void> {
+    this.#recorder.record({ type: 'ok', f: 'leave' })
     await this.#bus?.stop({ deadlineMs: 3_000 })
     unsubscribe('sluice:skip', this.#skipped)
     clearInterval(this.#heartbeat)
@@ -101,13 +140,19 @@ export class ConsumerActor implements Actor {
   }
 
   readonly #skipped = (event: unknown): void => {
-    const { channel, group, delivery } = event as { readonly channel: string; readonly group: string; readonly delivery: Delivery }
+    const { channel, delivery } = event as { readonly channel: string; readonly delivery: Delivery }
     const { id, partitionkey } = delivery.envelope
-    this.#recorder.record({ channel, group, id, ...(partitionkey === undefined ? {} : { key: partitionkey }), type: 'ok', f: 'skip' })
+    this.#recorder.record({ ...this.#aboutOf(channel, id, partitionkey), type: 'ok', f: 'skip' })
   }
 
   #aboutOf(channel: string, id: string, key: string | undefined): About {
-    return { channel, group: channel === derivedChannel ? 'derived' : this.#group.name, id, ...(key === undefined ? {} : { key }) }
+    return { channel, group: this.#groupOf(channel), id, ...(key === undefined ? {} : { key }) }
+  }
+
+  #groupOf(channel: string): string {
+    if (channel === derivedChannel) return 'derived'
+    if (channel === noticeChannel) return noticeGroup(this.#order.proc)
+    return channel === orderChannel ? this.#group.name : channel
   }
 
   #begin(order: TortureOrder, about: About, attempt: number, run?: string): void {
@@ -129,9 +174,10 @@ export class ConsumerActor implements Actor {
     this.#recorder.record({ ...about, type: 'ok', f: 'deliver' })
   }
 
-  async #handle(order: TortureOrder, context: HandlerContext): Promise<void> {
+  async #handle(order: TortureOrder, context: HandlerContext, channel = orderChannel): Promise<void> {
     const { message, key, attempt, signal } = context
-    const about = this.#aboutOf(orderChannel, message.id, key)
+    const about = this.#aboutOf(channel, message.id, key)
+    const group = { name: about.group as string, behaviours: this.#group.behaviours }
     this.#begin(order, about, attempt)
     const beginMs = performance.now()
     let over = false
@@ -145,7 +191,7 @@ export class ConsumerActor implements Actor {
     // Timed out, stopped or taken away: whatever it does from here on no longer counts.
     signal.addEventListener('abort', () => end((signal.reason as { code?: unknown }).code === 'HANDLER_TIMEOUT' ? 'fail' : 'info'), { once: true })
     try {
-      await this.#behave(this.#calm ? 'return' : behaviourOf(this.#order.plan.seed, this.#group, order, attempt), order, context)
+      await this.#behave(this.#calm ? 'return' : behaviourOf(this.#order.plan.seed, group, order, attempt), order, context)
     } catch (error) {
       end(error instanceof RetryAfter ? 'info' : 'fail')
       throw error

@@ -1,8 +1,8 @@
-import type { DeadLetter, Transport, TransportFactory } from '@sluice/core/transport'
+import type { DeadLetter, GroupStatus, Transport, TransportFactory } from '@sluice/core/transport'
 import { HistoryRecorder } from '../../history/index.ts'
 import type { Actor, ActorOrder, DrainStatus, Operation } from './actor-order.ts'
 import { MovableClock } from './movable-clock.ts'
-import { derivedChannel, orderChannel } from './orders.ts'
+import { derivedChannel, noticeChannel, orderChannel, questionChannel, workChannel } from './orders.ts'
 
 /** A person who looks after the groups: puts dead letters back, discards, pauses, adds partitions, replays. */
 export class OperatorActor implements Actor {
@@ -51,13 +51,15 @@ export class OperatorActor implements Actor {
       case 'status':
         return this.#status()
       case 'redrive-all':
-        for (const { name } of groups) await this.#resolve('redrive', name, await admin.deadLetters(orderChannel, name, { limit: 500 }))
+        for (const { channel, group: name } of await this.#rows())
+          await this.#resolve('redrive', channel, name, await admin.deadLetters(channel, name, { limit: 500 }))
         return undefined
       case 'redrive':
       case 'discard': {
         const dead = await admin.deadLetters(orderChannel, group, { limit: 50 })
         await this.#resolve(
           operation,
+          orderChannel,
           group,
           dead.filter((_, i) => (i * 0.37 + random) % 1 < 0.5),
         )
@@ -90,23 +92,31 @@ export class OperatorActor implements Actor {
   }
 
   /** Written before it is done: what comes again may be quicker than the answer. */
-  async #resolve(operation: 'redrive' | 'discard', group: string, dead: readonly DeadLetter[]): Promise<void> {
+  async #resolve(operation: 'redrive' | 'discard', channel: string, group: string, dead: readonly DeadLetter[]): Promise<void> {
     if (dead.length === 0) return
     for (const { envelope } of dead)
       this.#recorder.record({
         type: 'info',
         f: operation,
-        channel: orderChannel,
+        channel,
         group,
         id: envelope.id,
         ...(envelope.partitionkey === undefined ? {} : { key: envelope.partitionkey }),
       })
-    await (this.#transport as Transport).admin[operation](orderChannel, group, { deadLetterIds: dead.map(({ deadLetterId }) => deadLetterId) })
+    await (this.#transport as Transport).admin[operation](channel, group, { deadLetterIds: dead.map(({ deadLetterId }) => deadLetterId) })
+  }
+
+  /** The groups of the run; of those that go with their instance (notices, replies), those whose instance is there. */
+  async #rows(): Promise<readonly GroupStatus[]> {
+    const lasting = new Set([orderChannel, derivedChannel, workChannel, questionChannel])
+    return (await (this.#transport as Transport).admin.groups()).filter(
+      ({ channel, consumers }) => lasting.has(channel) || (channel === noticeChannel && consumers > 0),
+    )
   }
 
   async #status(): Promise<DrainStatus> {
     const { admin } = this.#transport as Transport
-    const rows = await admin.groups()
+    const rows = await this.#rows()
     const scheduled = (await admin.channels()).reduce((sum, row) => sum + row.scheduled, 0)
     const sum = (name: 'backlog' | 'deadLetters'): number => rows.reduce((total, row) => total + row[name], 0)
     return { backlog: sum('backlog'), deadLetters: sum('deadLetters'), scheduled, text: JSON.stringify({ rows, scheduled }) }

@@ -85,6 +85,8 @@ export interface TorturePlan {
   readonly groups: readonly GroupPlan[]
   readonly producers: readonly ProducerPlan[]
   readonly faults: readonly FaultPlan[]
+  /** Of each producer's messages, so many commands, requests and notices for every instance; the first group's members handle them. */
+  readonly shares: { readonly work: number; readonly question: number; readonly notice: number }
   /** After the faults: everybody is killed and others drain, or those who live do. */
   readonly killBeforeDrain: boolean
 }
@@ -129,6 +131,7 @@ export function torturePlan(seed: number, able: PlaceAbilities, profile: Torture
     producers,
     faults: faults.sort((a, b) => a.atMs - b.atMs),
     killBeforeDrain: chance(0.4),
+    shares: { work: chance(0.3) ? 0.2 : 0, question: chance(0.25) ? 0.05 : 0, notice: chance(0.2) ? 0.1 : 0 },
   }
 }
 

@@ -5,7 +5,7 @@ import type { BeginTransaction } from '../../suite/rig.ts'
 import type { Actor, ActorOrder } from './actor-order.ts'
 import { isUnknown } from './consumer-actor.ts'
 import { MovableClock } from './movable-clock.ts'
-import { hashOf, orderChannel, type TortureContracts, type TortureOrder, tortureContracts } from './orders.ts'
+import { hashOf, noticeChannel, orderChannel, questionChannel, type TortureContracts, type TortureOrder, tortureContracts, workChannel } from './orders.ts'
 import type { ProducerPlan } from './plan.ts'
 
 /** Longer than any run: what is repeated within it must not be stored twice. */
@@ -26,6 +26,9 @@ interface Sending {
   }
 }
 
+/** How long an answer is waited for, ms: longer than a lease, and no run waits for it. */
+const answerMs = 4_000
+
 /** Publishes orders until it is stopped, and writes down what it was told. */
 export class ProducerActor implements Actor {
   readonly #order: ActorOrder
@@ -42,6 +45,7 @@ export class ProducerActor implements Actor {
   #stopping = false
   #closed = false
   #running: Promise<void> = Promise.resolve()
+  readonly #questions: Set<Promise<void>> = new Set()
 
   constructor(order: ActorOrder, factory: TransportFactory, beginTransaction: BeginTransaction | undefined, sqlite: unknown) {
     if (order.role.part !== 'producer') throw new Error('not a producer')
@@ -77,6 +81,7 @@ export class ProducerActor implements Actor {
   async stop(): Promise<void> {
     this.#stopping = true
     await this.#running
+    await Promise.all(this.#questions)
     await this.#bus?.stop({ deadlineMs: 3_000 })
     this.#closed = true
     this.#recorder.close()
@@ -102,21 +107,28 @@ export class ProducerActor implements Actor {
         case 'transaction':
           await this.#publishInTransaction(some.slice(0, 8))
       }
+      await this.#sendOthers(some.length)
       await new Promise((resolve) => setTimeout(resolve, this.#plan.pauseMs))
     }
   }
 
-  #next(): Sending {
+  #make(): TortureOrder {
     const seq = this.#seq++
     const random = this.#random
     const keyed = random() >= this.#plan.unkeyedShare
-    const { proc } = this.#order
-    const order: TortureOrder = {
-      producer: proc,
+    return {
+      producer: this.#order.proc,
       seq,
       key: keyed ? `k${Math.floor(random() * this.#plan.keys)}` : null,
       text: 'x'.repeat(random() < 0.01 ? 30_000 : seq % 97),
     }
+  }
+
+  #next(): Sending {
+    const random = this.#random
+    const { proc } = this.#order
+    const order = this.#make()
+    const { seq } = order
     const id = newId()
     const delayMs = random() < this.#plan.delayedShare ? Math.floor(random() * 600) : undefined
     const expiresInMs = random() < this.#plan.expiringShare ? 20 + Math.floor(random() * 400) : undefined
@@ -135,11 +147,51 @@ export class ProducerActor implements Actor {
     }
   }
 
-  #invoke({ order, id, options }: Sending, tx?: string): void {
+  /** Commands, questions and notices beside `count` orders. */
+  async #sendOthers(count: number): Promise<void> {
+    const { work, question, notice } = this.#order.plan.shares
+    const { contracts, bus } = { contracts: this.#contracts, bus: this.#bus as Bus }
+    for (let i = 0; i < count && !this.#stopping; i++) {
+      if (work > 0 && this.#random() < work) await this.#sendOther(workChannel, (order, id) => bus.send(contracts.work, order, { id, timeoutMs: 8_000 }))
+      if (notice > 0 && this.#random() < notice)
+        await this.#sendOther(noticeChannel, (order, id) => bus.publish(contracts.notice, order, { id, timeoutMs: 8_000 }))
+      if (question > 0 && this.#random() < question) {
+        const asked = this.#sendOther(questionChannel, (order, id) => this.#ask(order, id)).finally(() => this.#questions.delete(asked))
+        this.#questions.add(asked)
+      }
+    }
+  }
+
+  async #ask(order: TortureOrder, id: string): Promise<void> {
+    const answer = await (this.#bus as Bus).request(this.#contracts.question, order, { id, timeoutMs: answerMs })
+    if (answer.producer === order.producer && answer.seq === order.seq) return
+    setImmediate(() => {
+      throw new Error(`${order.producer} ${order.seq} was answered with ${JSON.stringify(answer)}`)
+    })
+  }
+
+  async #sendOther(channel: string, go: (order: TortureOrder, id: string) => Promise<unknown>): Promise<void> {
+    const order = this.#make()
+    const id = newId()
+    this.#invoke({ order, id, options: {} }, undefined, channel)
+    try {
+      await go(order, id)
+      if (!this.#closed) this.#recorder.record({ type: 'ok', f: 'send', id })
+    } catch (error) {
+      // Who asked in vain does not know whether it was heard.
+      if (!this.#closed) this.#recorder.record({ type: channel === questionChannel || isUnknown(error) ? 'info' : 'fail', f: 'send', id })
+    }
+  }
+
+  #invoke(
+    { order, id, options }: Pick<Sending, 'order' | 'id'> & { readonly options: Omit<Sending['options'], 'id'> },
+    tx?: string,
+    channel = orderChannel,
+  ): void {
     this.#recorder.record({
       type: 'invoke',
       f: 'send',
-      channel: orderChannel,
+      channel,
       id,
       producer: order.producer,
       seq: order.seq,

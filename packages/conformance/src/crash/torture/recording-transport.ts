@@ -4,6 +4,7 @@
  */
 import type { Consumer, ConsumerObserver, DeadLetterRecord, Delivery, Subscription, Transport, TransportFactory } from '@sluice/core/transport'
 import { contentHash, type HistoryEntry, type HistoryRecorder } from '../../history/index.ts'
+import { noticeChannel, noticeGroup } from './orders.ts'
 
 interface Recording {
   readonly recorder: HistoryRecorder
@@ -128,7 +129,8 @@ class SettlementRecord {
   }
 
   #about({ envelope }: Delivery): Pick<HistoryEntry, 'group' | 'channel' | 'id' | 'key'> {
-    const { channel, group } = this.#subscription
+    const { channel } = this.#subscription
+    const group = channel === noticeChannel ? noticeGroup(this.#proc) : this.#subscription.group
     return { channel, group, id: envelope.id, ...(envelope.partitionkey === undefined ? {} : { key: envelope.partitionkey }) }
   }
 

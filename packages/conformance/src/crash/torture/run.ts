@@ -220,7 +220,10 @@ export class TortureRun {
       status = (await operator.actor.operate('status', 0))?.status
       const left = status === undefined ? 1 : status.backlog + status.deadLetters + status.scheduled
       calm = left === 0 && !producing ? calm + 1 : 0
-      if (calm === 2) return true
+      if (calm === 2) {
+        this.#recorder?.record({ type: 'ok', f: 'drained' })
+        return true
+      }
       await pause(30)
     }
     this.#troubles.push(`not drained: ${status?.text ?? operator.actor.error ?? 'no answer'}`)
