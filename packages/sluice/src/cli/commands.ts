@@ -1,5 +1,7 @@
 /** What the command line can do. A command is one entry here, and its texts. */
-import type { CheckReport, TransportMaintenance } from '@sluice/core/transport'
+import type { CheckReport, Finding } from '@sluice/core/transport'
+import { backup, check, compact } from '../maintenance.ts'
+import { chineseFindings } from './finding-texts.ts'
 import { type Language, say, type TextKey } from './texts.ts'
 
 /** 0: done. 1: it found what is wrong, or could not do it now. 2: called in a wrong way. 3: an error. */
@@ -17,7 +19,7 @@ export interface Command {
   readonly reads: 'readOnly' | 'readWrite'
   readonly parameters: readonly string[]
   readonly example: string
-  run(maintenance: TransportMaintenance, url: string, rest: readonly string[], language: Language): Promise<Answer>
+  run(where: string, rest: readonly string[], language: Language): Promise<Answer>
 }
 
 export const commands: Readonly<Record<string, Command>> = {
@@ -26,8 +28,8 @@ export const commands: Readonly<Record<string, Command>> = {
     reads: 'readOnly',
     parameters: ['<file>'],
     example: 'sluice check .sluice/bus.db',
-    async run(maintenance, url, _rest, language) {
-      const report = await maintenance.check(url)
+    async run(where, _rest, language) {
+      const report = await check(where)
       return { exit: report.sound ? 0 : 1, result: report, lines: describeCheck(report, language) }
     },
   },
@@ -36,8 +38,8 @@ export const commands: Readonly<Record<string, Command>> = {
     reads: 'readWrite',
     parameters: ['<file>'],
     example: 'sluice compact .sluice/bus.db',
-    async run(maintenance, url, _rest, language) {
-      const report = await maintenance.compact(url)
+    async run(where, _rest, language) {
+      const report = await compact(where)
       const { path, bytesBefore, bytesAfter, usedBy } = report
       const users = usedBy.length === 0 ? '' : ` (${usedBy.map(({ service, pid }) => `${service}, pid ${pid}`).join('; ')})`
       const line = report.compacted ? say(language, 'compacted', path, bytesBefore, bytesAfter) : say(language, 'inUse', path, users)
@@ -49,8 +51,8 @@ export const commands: Readonly<Record<string, Command>> = {
     reads: 'readOnly',
     parameters: ['<file>', '<to>'],
     example: 'sluice backup .sluice/bus.db backups/bus-2026-11-21.db',
-    async run(maintenance, url, [to = ''], language) {
-      const report = await maintenance.backup(url, to)
+    async run(where, [to = ''], language) {
+      const report = await backup(where, to)
       return { exit: 0, result: report, lines: [say(language, 'backedUp', report.to, report.bytes)] }
     },
   },
@@ -58,13 +60,21 @@ export const commands: Readonly<Record<string, Command>> = {
 
 function describeCheck(report: CheckReport, language: Language): string[] {
   const { path, sound, findings, unlisted, messages, blocks, channels, groups, bytes } = report
-  const lines = findings.flatMap((finding) => [
-    `${finding.level} ${finding.code}: ${finding.what}`,
-    `  ${say(language, 'where')}: ${finding.where}`,
-    `  ${say(language, 'means')}: ${finding.means}`,
-    `  ${say(language, 'fix')}: ${finding.fix}`,
-  ])
+  const lines = findings.flatMap((finding) => {
+    const { what, means, fix } = inLanguage(finding, language)
+    return [
+      `${finding.level} ${finding.code}: ${what}`,
+      `  ${say(language, 'where')}: ${finding.where}`,
+      `  ${say(language, 'means')}: ${means}`,
+      `  ${say(language, 'fix')}: ${fix}`,
+    ]
+  })
   if (unlisted > 0) lines.push(say(language, 'unlisted', unlisted))
   lines.push(sound ? say(language, 'sound', path, messages, blocks, channels, groups, bytes) : say(language, 'unsound', path, findings.length + unlisted))
   return lines
+}
+
+function inLanguage(finding: Finding, language: Language): Pick<Finding, 'what' | 'means' | 'fix'> {
+  const text = language === 'zh' ? chineseFindings[finding.code] : undefined
+  return text === undefined ? finding : { ...text, what: `${text.what}（${finding.what}）` }
 }

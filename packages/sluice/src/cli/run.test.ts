@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { connect, event, typed } from '../index.ts'
+import { chineseFindings } from './finding-texts.ts'
 import { runCommand } from './run.ts'
 import { texts } from './texts.ts'
 
@@ -70,6 +73,30 @@ test('what is no bus file, is not there, or is called in a wrong way has an exit
   assert.equal((await sluice('check', path, '--wrong')).exit, 2)
   assert.equal((await sluice('check', 'memory:')).exit, 3)
   assert.equal((await sluice('--help')).exit, 0)
+})
+
+test('findings are told in Chinese, too, with the figures that the engine found', async (t) => {
+  const path = place(t)
+  const bus = await connect({ service: 'order', url: `file:${path}`, logger: false })
+  await bus.publish(Placed, { n: 1 })
+  await bus.stop()
+  const db = new DatabaseSync(path)
+  db.exec('UPDATE channel SET kept_bytes = 7')
+  db.close()
+  const { exit, out } = await sluice('check', path, '--lang', 'zh')
+  assert.equal(exit, 1)
+  assert.match(out, /^error CHANNEL: 频道的记录与其内容不符（counts 7 bytes and keeps \d+）\n {2}位置: shop\.order\n {2}影响: .+\n {2}处理: .+$/m)
+})
+
+test('each code of a finding that the engine uses has its Chinese text, and no other', () => {
+  const folder = fileURLToPath(new URL('../../../embedded/src/maintenance/', import.meta.url))
+  const sources = readdirSync(folder)
+    .filter((name) => !name.endsWith('.test.ts'))
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('\n')
+  const used = new Set([...sources.matchAll(/findings\.(?:error|note)\(\s*'([A-Z_]+)'/g)].map(([, code]) => code))
+  assert.ok(used.size > 20)
+  assert.deepEqual([...used].sort(), Object.keys(chineseFindings).sort())
 })
 
 test('both languages have the same texts', () => {

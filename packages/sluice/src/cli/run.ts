@@ -1,9 +1,6 @@
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isSluiceError, SluiceError, toError } from '@sluice/core/transport'
-import { transportTable } from '../transports.ts'
-import { type Command, commands, type ExitCode } from './commands.ts'
+import { commands, type ExitCode } from './commands.ts'
 import { type Language, say } from './texts.ts'
 
 /** Where a command's output goes. */
@@ -29,7 +26,8 @@ export async function runCommand(argv: readonly string[], output: Output, env: R
     if (command === undefined) throw new SluiceError('INVALID_OPTION', say(language, 'unknownCommand', name), { fix: 'sluice --help' })
     if (rest.length !== command.parameters.length)
       throw new SluiceError('INVALID_OPTION', say(language, 'wrongArguments', name, command.parameters.join(' ')), { fix: command.example })
-    const { exit, result, lines } = await answer(command, rest, language)
+    const [where = '', ...more] = rest
+    const { exit, result, lines } = await command.run(where, more, language)
     if (json) output.out(JSON.stringify({ version: 1, command: name, ...result }))
     else for (const line of lines) output.out(line)
     return exit
@@ -42,16 +40,6 @@ export async function runCommand(argv: readonly string[], output: Output, env: R
     }
     return code === 'INVALID_OPTION' ? 2 : 3
   }
-}
-
-async function answer(command: Command, [where = '', ...rest]: readonly string[], language: Language): ReturnType<Command['run']> {
-  // A path; on Windows one may begin with a letter and a colon.
-  const url = /^[a-z][a-z0-9+.-]+:/i.test(where) ? where : pathToFileURL(resolve(where)).href
-  const scheme = url.slice(0, url.indexOf(':'))
-  const factory = transportTable().find(({ schemes }) => schemes.includes(scheme))
-  const maintenance = await factory?.maintenance?.()
-  if (maintenance === undefined) throw new SluiceError('UNSUPPORTED', say(language, 'unsupported', `${scheme}:`))
-  return command.run(maintenance, url, rest, language)
 }
 
 function parse(argv: readonly string[]): { readonly values: { json: boolean; help: boolean; lang?: string | undefined }; readonly positionals: string[] } {

@@ -1,4 +1,4 @@
-/** Texts of the command line, in the languages it speaks. A test compares the keys. Findings come from the engine, in English. */
+/** Texts of the command line, in the languages it speaks. A test compares the keys. Findings come from the engine, in English; `finding-texts.ts` has them in others. */
 export const texts = {
   en: {
     usage: 'Usage: sluice <command> [options]',
@@ -15,7 +15,6 @@ export const texts = {
     backup: 'writes a checked copy of a bus file that may be in use',
     unknownCommand: 'There is no command {0}',
     wrongArguments: '{0} takes: {1}',
-    unsupported: '{0} keeps nothing in files of its own: use the tools of its server',
     sound: '{0} is sound: {1} messages in {2} blocks, {3} channels, {4} groups, {5} bytes',
     unsound: '{0} is not sound: {1} findings',
     where: 'where',
@@ -41,7 +40,6 @@ export const texts = {
     backup: '为总线文件写出一份经过检查的副本，使用中也可备份',
     unknownCommand: '没有命令 {0}',
     wrongArguments: '{0} 的参数是：{1}',
-    unsupported: '{0} 不在自己的文件中保存数据：请使用其服务器的工具',
     sound: '{0} 完好：{1} 条消息，{2} 个块，{3} 个频道，{4} 个消费组，{5} 字节',
     unsound: '{0} 有问题：{1} 项',
     where: '位置',
