@@ -17,8 +17,8 @@ import { SharedReads } from './sqlite/shared-reads.ts'
 
 /** How long rows beyond the last sync wait for their writer to ring before this process syncs them itself, ms. */
 const foreignSyncGraceMs = 3
-/** A look costs a query: after commits of this process itself, at most one in this time, ms. */
-const ownLookMs = 1
+/** A look costs a query: after commits and rings at most one in this time, ms. */
+const lookSoonMs = 1
 const cacheBytesMax: number = 8 * 1024 * 1024
 
 interface StateRow {
@@ -56,7 +56,7 @@ export class BusFile {
   #changeSeq = 0
   #foreignSync: NodeJS.Timeout | undefined
   #recovery: NodeJS.Timeout | undefined
-  #ownLook: NodeJS.Timeout | undefined
+  #soonLook: NodeJS.Timeout | undefined
   /** A transaction of this process changed members, groups or lots since the last look. */
   #changedHere = false
   #looking = false
@@ -90,10 +90,7 @@ export class BusFile {
         if (this.#changedHere) this.look()
         else {
           this.#wake()
-          this.#ownLook ??= setTimeout(() => {
-            this.#ownLook = undefined
-            this.look()
-          }, ownLookMs).unref()
+          this.#lookSoon()
         }
       },
       committed: () => this.checkpointer.committed(),
@@ -103,7 +100,7 @@ export class BusFile {
       path,
       () => this.#state().commit_seq,
       created,
-      () => this.look(),
+      () => this.#rung(),
       busId,
     )
     try {
@@ -172,6 +169,20 @@ export class BusFile {
     } finally {
       this.#looking = false
     }
+  }
+
+  /** What was rung for is told at once, by the bell's number alone; what else there is comes with the next look. */
+  #rung(): void {
+    if (this.#closed) return
+    this.sync.vouched(this.#doorbell.syncedSeq())
+    this.#lookSoon()
+  }
+
+  #lookSoon(): void {
+    this.#soonLook ??= setTimeout(() => {
+      this.#soonLook = undefined
+      this.look()
+    }, lookSoonMs).unref()
   }
 
   #wake(): void {
@@ -269,7 +280,7 @@ export class BusFile {
     await this.writer.drain()
     this.#closed = true
     clearTimeout(this.#foreignSync)
-    clearTimeout(this.#ownLook)
+    clearTimeout(this.#soonLook)
     clearTimeout(this.#recovery)
     await this.checkpointer.close()
     await this.sync.close()

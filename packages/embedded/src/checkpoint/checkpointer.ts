@@ -13,8 +13,11 @@ import type { Database, SqliteFactory } from '../sqlite/connection.ts'
 /** The WAL is looked at every so many commits, but not more often than this while there is little in it. */
 const lookEvery = 32
 const lookMs = 50
-/** Sizes of the WAL's used part (the file itself keeps its size after a restart), bytes; less where its limit is low. */
-const passiveBytesMax: number = 4 * 1024 * 1024
+/**
+ * Size of the WAL's used part (the file itself keeps its size after a restart) at which it is moved, bytes; less where its limit
+ * is low. Not earlier: each move syncs both files beside everybody's own syncs, and where all was moved the next commit
+ * of anybody restarts the WAL on its loop.
+ */
 const restartBytesMax: number = 16 * 1024 * 1024
 const frameBytes = 4096 + 24
 /** RESTART holds the write lock while it syncs: only when at most so many frames are left to move. */
@@ -44,13 +47,10 @@ export interface CheckpointedFile {
 
 export class Checkpointer {
   readonly #bus: CheckpointedFile
-  readonly #passiveBytes: number
   readonly #restartBytes: number
   #commits = 0
   #lookedAtMs = 0
   #worker: Worker | undefined
-  /** Used part of the WAL when it was last moved into the database file, bytes. */
-  #movedBytes = 0
   #spaceBytesMax: number
   #running = false
   #closed = false
@@ -60,7 +60,6 @@ export class Checkpointer {
   constructor(bus: CheckpointedFile) {
     this.#bus = bus
     const { walBytesMax } = bus.options
-    this.#passiveBytes = Math.min(passiveBytesMax, walBytesMax / 4)
     this.#restartBytes = Math.min(restartBytesMax, walBytesMax / 2)
     this.#spaceBytesMax = Math.min(spaceBytesMax, walBytesMax)
   }
@@ -72,11 +71,8 @@ export class Checkpointer {
     if (nowMs - this.#lookedAtMs < lookMs) return
     this.#lookedAtMs = nowMs
     const { sizeBytes, usedBytes } = this.#bus.sync.space()
-    if (usedBytes < this.#movedBytes) this.#movedBytes = 0
-    if (usedBytes >= this.#restartBytes || usedBytes - this.#movedBytes >= this.#passiveBytes) {
-      this.#movedBytes = usedBytes
-      void this.#run()
-    } else if (usedBytes >= aheadFromBytes && sizeBytes - usedBytes < aheadBytes && sizeBytes < this.#spaceBytesMax) this.#makeRoom()
+    if (usedBytes >= this.#restartBytes) void this.#run()
+    else if (usedBytes >= aheadFromBytes && sizeBytes - usedBytes < aheadBytes && sizeBytes < this.#spaceBytesMax) this.#makeRoom()
   }
 
   // In a transaction of its own: nobody else writes the WAL while it holds the write lock.

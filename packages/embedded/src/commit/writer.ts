@@ -5,7 +5,7 @@
  *   queued → committed (visible to other processes) → synced (acknowledged)
  *      └→ failed (certainly not stored)     └→ unknown (the sync failed)
  *
- * The write lock is taken without waiting (busy_timeout 0): a lock held elsewhere costs a retry, never the event loop.
+ * The write lock is taken without waiting (busy_timeout 0): a lock held elsewhere costs retries, never the event loop.
  */
 import { SluiceError } from '@sluice/core/transport'
 import { nextCommit } from '../file/commit-number.ts'
@@ -18,6 +18,8 @@ import type { WriteJob } from './write-job.ts'
 const weightMax = 2048
 /** How long a job waits for the write lock before it fails with STORE_BUSY. */
 const busyMsMax = 30_000
+/** A lock that is held elsewhere is free again after one short transaction: so long it is asked for in each turn of the loop, ms. */
+const lockSpinMs = 0.5
 /** How long a settlement may wait for its sync when nobody asked for it. */
 const soonMs = 5
 /** How long a settlement may wait for a transaction that it can share. */
@@ -49,7 +51,7 @@ export class Writer {
   #committed: Committed[] = []
   #scheduled = false
   #gates = 0
-  #retry: NodeJS.Timeout | undefined
+  #retrying = false
   #busySinceMs = 0
   #soon: NodeJS.Timeout | undefined
   #idle: (() => void)[] = []
@@ -116,7 +118,7 @@ export class Writer {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#gates > 0 || this.#retry !== undefined || this.#queue.length === 0) return
+    if (this.#scheduled || this.#gates > 0 || this.#retrying || this.#queue.length === 0) return
     this.#scheduled = true
     // Idle: at once, after the caller's own synchronous work. Busy: let more calls join.
     if (this.#sync.running) setImmediate(() => this.#flush())
@@ -196,10 +198,13 @@ export class Writer {
       )
       return
     }
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined
+    this.#retrying = true
+    const retry = (): void => {
+      this.#retrying = false
       this.#schedule()
-    }, 1)
+    }
+    if (nowMs - this.#busySinceMs < lockSpinMs) setImmediate(retry)
+    else setTimeout(retry, 1)
   }
 
   // One of several failed: each alone, in order, so that only the culprit pays.

@@ -31,8 +31,9 @@ const batchCountMax = 1000
 const batchBytesMax = 4 * 1024 * 1024
 // More overlapping sends than this only queue up inside the transport; waiting here makes their batches larger.
 const flightsMax = 8
-// Calls confirmed in one turn of the loop: behind each runs its caller. A slow sync confirms ten thousand at once.
-const confirmsMax = 2048
+// Calls confirmed in one turn of the loop: behind each runs its caller. A slow sync confirms ten thousand at once. Nothing is
+// sent before all are told: what their callers publish next goes together.
+const confirmsMax = 256
 
 /**
  * Sends everything that goes to one transport. All calls of one turn of the event loop become one `transport.send`. What failed but can succeed later is sent again under the
@@ -165,7 +166,7 @@ export class Sender {
 
   #flush(): void {
     this.#flushing = false
-    if (this.#queue.length === 0 || this.#flights.size >= flightsMax) return
+    if (this.#queue.length === 0 || this.#flights.size >= flightsMax || this.#confirmed.length > 0) return
     const queue = this.#queue
     let taken = 0
     while (taken < queue.length && this.#flights.size < flightsMax) {
@@ -330,6 +331,7 @@ export class Sender {
     for (let index = 0; index < count; index++) this.#confirm(spans[index] as Span)
     this.#confirmed = spans.slice(count)
     if (this.#confirmed.length > 0) setImmediate(() => this.#confirmSome())
+    else if (this.#queue.length > 0) this.#flushSoon()
   }
 
   #confirm(span: Span): void {
