@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import type { ConformanceOptions } from '@sluice/conformance'
 import { newId } from '@sluice/core/transport'
 import { transport } from '@sluice/redis'
+import { ownServer } from './own-server.ts'
 
 const { SLUICE_TEST_REDIS_URL: server = '' } = process.env
 
@@ -25,9 +26,10 @@ export const redisOptions: ConformanceOptions = {
     return { url: `${server}?prefix=${prefix}`, dispose: () => removeKeys(prefix) }
   },
   // A lease that is short enough to wait for.
-  options: { redis: { leaseMs: 2_500 } },
+  options: { redis: { leaseMs: 2_500, replyTimeoutMs: 2_000 } },
   crash: (open) => {
     if ('crash' in open && typeof open.crash === 'function') open.crash()
   },
+  server: () => ownServer('redis'),
   member: { module: import.meta.resolve('@sluice/redis'), export: 'transport' },
 }

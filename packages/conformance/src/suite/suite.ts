@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { Transport, TransportFactory, TransportFacts } from '@sluice/core/transport'
 import type { MemberModule } from '../crash/index.ts'
+import type { OwnServer } from '../faults/own-server.ts'
 import { type CaseResult, recordResult } from '../report/results.ts'
 import type { ConformanceCase, Subject } from './case.ts'
 import { type BeginTransaction, type Place, Rig } from './rig.ts'
@@ -28,8 +29,12 @@ export interface ConformanceOptions {
   readonly transaction?: BeginTransaction
   /** Cases left out, by name, each with the reason. */
   readonly skip?: Readonly<Record<string, string>>
+  /** Starts a server of the case's own, which may be killed; without it the part `faults` is left out. */
+  readonly server?: () => Promise<OwnServer>
+  /** Messages of each case of the part `faults`. Default 1,500. */
+  readonly faultMessages?: number
   /** Parts of the suite to register here, e.g. to run them in several test files at once. Default: all. */
-  readonly parts?: readonly ('transport' | 'bus' | 'processes')[]
+  readonly parts?: readonly ('transport' | 'bus' | 'processes' | 'faults')[]
   /** Cases at once. Default 4. */
   readonly concurrency?: number
 }

@@ -20,6 +20,8 @@ export interface RedisOptions {
   /** Options of node:tls for `rediss:` (ca, cert, key, servername …). */
   readonly tls: Readonly<Record<string, unknown>>
   readonly connectTimeoutMs: number
+  /** A server that leaves a command unanswered for so long is taken for gone, and the connection is opened again, ms. Default 15,000. */
+  readonly replyTimeoutMs: number
 }
 
 /** Everything that is needed to connect. */
@@ -31,7 +33,7 @@ export interface RedisTarget extends ServerAddress {
   readonly shown: string
 }
 
-const names = ['leaseMs', 'partitions', 'prefix', 'sendBytesMax', 'replicas', 'tls', 'connectTimeoutMs', 'password', 'passwordFile']
+const names = ['leaseMs', 'partitions', 'prefix', 'sendBytesMax', 'replicas', 'tls', 'connectTimeoutMs', 'replyTimeoutMs', 'password', 'passwordFile']
 
 function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
   if (value === undefined) return fallback
@@ -63,6 +65,7 @@ export function redisOptions(url: string, context: TransportContext): RedisOptio
     replicas: integer('replicas', options.replicas, 0, 0, 16),
     tls: tls as Readonly<Record<string, unknown>>,
     connectTimeoutMs: integer('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1, 600_000),
+    replyTimeoutMs: integer('replyTimeoutMs', options.replyTimeoutMs, 15_000, 100, 600_000),
   }
 }
 
@@ -85,6 +88,7 @@ export function redisTarget(url: string, context: TransportContext, options: Red
     port,
     tls: parsed.protocol === 'rediss:' ? options.tls : undefined,
     connectTimeoutMs: options.connectTimeoutMs,
+    replyTimeoutMs: options.replyTimeoutMs,
     username,
     password: parsed.password === '' ? passwordOf(given(context)) : decodeURIComponent(parsed.password),
     database: path === '' ? 0 : Number(path),

@@ -12,7 +12,6 @@ import { idBefore, type Position } from '../wire/position.ts'
 
 /** A read that nobody wakes is made anew after this time, ms: a connection that is half open is noticed. */
 const blockMs = 5_000
-const graceMs = 5_000
 
 /** A channel as the watch sees it. */
 export interface Watched {
@@ -100,9 +99,7 @@ export class Watch {
         const commands = this.#command()
         const watched = [...this.#channels.values()].map((channel) => ({ channel, from: channel.wanted }))
         this.#asked = this.#wish()
-        const guard = this.#clock.setTimer(blockMs + graceMs, () => connection.end('a blocked read was not answered'))
-        const heard = await connection.call(commands, readHeard).finally(() => {
-          guard.cancel()
+        const heard = await connection.call(commands, readHeard, blockMs).finally(() => {
           this.#asked = ''
         })
         for (const { channel, from } of watched) this.#tell(channel, from, heard)

@@ -5,7 +5,7 @@
 import type { Buffer } from 'node:buffer'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { Clock } from '@sluice/core/transport'
+import type { Clock, Timer } from '@sluice/core/transport'
 import type { Commands } from './command.ts'
 import { type Reply, ReplyScanner, readReply, type Source } from './reply.ts'
 
@@ -16,6 +16,8 @@ export interface ServerAddress {
   /** Options of node:tls, or undefined for plain TCP. */
   readonly tls: Readonly<Record<string, unknown>> | undefined
   readonly connectTimeoutMs: number
+  /** Longest time that an answer may take, ms; a blocked read's own time comes on top. */
+  readonly replyTimeoutMs: number
 }
 
 interface Call {
@@ -35,6 +37,11 @@ export class ConnectionEnded extends Error {
 
 export class Connection {
   readonly #socket: Socket
+  readonly #clock: Clock
+  readonly #replyTimeoutMs: number
+  #guard: Timer | undefined
+  // Calls answered so far, and how many there were at the guard's last look.
+  #answered = 0
   readonly #scanner = new ReplyScanner()
   // Calls in the order in which they were sent; from #head on they wait.
   #calls: Call[] = []
@@ -45,15 +52,17 @@ export class Connection {
   /** Called once when it has ended. */
   onEnd: () => void = () => {}
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, clock: Clock, replyTimeoutMs: number) {
     this.#socket = socket
+    this.#clock = clock
+    this.#replyTimeoutMs = replyTimeoutMs
     socket.on('data', (chunk: Buffer) => this.#received(chunk))
     socket.on('error', (error) => this.end('the connection failed', error))
     socket.on('close', () => this.end('the server closed the connection'))
   }
 
   static open(address: ServerAddress, clock: Clock): Promise<Connection> {
-    const { host, port, tls, connectTimeoutMs } = address
+    const { host, port, tls, connectTimeoutMs, replyTimeoutMs } = address
     return new Promise((resolve, reject) => {
       const socket = tls === undefined ? connectTcp({ host, port, noDelay: true, keepAlive: true }) : connectTls({ host, port, servername: host, ...tls })
       const timer = clock.setTimer(connectTimeoutMs, () => fail(new ConnectionEnded(`${host}:${port} did not answer within ${connectTimeoutMs} ms`)), {
@@ -69,7 +78,7 @@ export class Connection {
         timer.cancel()
         socket.off('error', fail)
         if (tls !== undefined) socket.setNoDelay(true).setKeepAlive(true)
-        resolve(new Connection(socket))
+        resolve(new Connection(socket, clock, replyTimeoutMs))
       })
     })
   }
@@ -83,9 +92,10 @@ export class Connection {
     return this.#socket.writableLength
   }
 
-  /** Sends commands; `read` makes one value of all their answers. It must read them all. */
-  call<T>(commands: Commands, read: (source: Source) => T): Promise<T> {
+  /** Sends commands; `read` makes one value of all their answers, and must read them all. `blockMs`: how long the server may take its time. */
+  call<T>(commands: Commands, read: (source: Source) => T, blockMs = 0): Promise<T> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
+    this.#guard ??= this.#watchOver(this.#replyTimeoutMs + blockMs)
     return new Promise<T>((resolve, reject) => {
       this.#calls.push({ count: commands.replies, read, resolve: resolve as (value: unknown) => void, reject })
       // All that is sent in one turn of the loop leaves in one write.
@@ -115,6 +125,7 @@ export class Connection {
     if (this.#ended !== undefined) return
     const ended = new ConnectionEnded(why, cause)
     this.#ended = ended
+    this.#guard?.cancel()
     this.#socket.destroy()
     const calls = this.#calls.slice(this.#head)
     this.#calls = []
@@ -123,12 +134,24 @@ export class Connection {
     this.onEnd()
   }
 
+  // A half-open connection says nothing: without an answer for so long, while one is waited for, it counts as ended.
+  #watchOver(timeoutMs: number): Timer {
+    const answered = this.#answered
+    return this.#clock.setTimer(timeoutMs, () => {
+      this.#guard = undefined
+      if (this.#ended !== undefined || this.#head >= this.#calls.length) return
+      if (this.#answered === answered) this.end(`the server did not answer for ${timeoutMs} ms`)
+      else this.#guard = this.#watchOver(timeoutMs)
+    })
+  }
+
   #received(chunk: Buffer): void {
     this.#scanner.push(chunk)
     for (let call = this.#calls[this.#head]; call !== undefined; call = this.#calls[this.#head]) {
       const source = this.#scanner.take(call.count, this.#walked)
       if (source === undefined) return
       this.#walked = { count: 0 }
+      this.#answered++
       if (++this.#head >= 256) {
         this.#calls = this.#calls.slice(this.#head)
         this.#head = 0

@@ -1,0 +1,153 @@
+/**
+ * Faults of a server and of the network to it, under load: keyed messages with retries from two buses that publish to two
+ * groups of two processes each, judged by their history as deaths are. The server is the case's own.
+ */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { seededRandom, systemClock, type Transport } from '@sluice/core/transport'
+import { busChannel, Crew } from '../crash/index.ts'
+import { checkHistory } from '../history/index.ts'
+import { eventually } from '../probe/probe.ts'
+import type { ConformanceOptions } from '../suite/suite.ts'
+import type { OwnServer } from './own-server.ts'
+import { FaultProxy } from './proxy.ts'
+
+/** A fault that comes again and again while messages flow. */
+export interface Fault {
+  readonly name: string
+  /** Does its worst once and lets it pass; called every few hundred ms. */
+  strike(place: { readonly proxy: FaultProxy; readonly server: OwnServer; readonly random: () => number }): Promise<void>
+  /** How many times; default: until all is sent. */
+  readonly strikes?: number
+  /** Part of the messages that this one is given, where bytes pass slowly. Default 1. */
+  readonly share?: number
+}
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** What every server and network does to its clients sooner or later. */
+export const faults: readonly Fault[] = [
+  {
+    name: 'the server is killed and starts again',
+    strikes: 3,
+    async strike({ server, random }) {
+      await wait(400 + random() * 600)
+      await server.kill()
+      await wait(random() * 1_500)
+      await server.up()
+    },
+  },
+  {
+    name: 'connections are reset',
+    async strike({ proxy, random }) {
+      await wait(100 + random() * 500)
+      proxy.cut()
+    },
+  },
+  {
+    name: 'the server hears and is not heard, then the connection breaks',
+    strikes: 6,
+    async strike({ proxy, random }) {
+      await wait(200 + random() * 400)
+      proxy.weather = { deafClient: true }
+      await wait(20 + random() * 300)
+      proxy.cut()
+      proxy.weather = {}
+    },
+  },
+  {
+    name: 'half-open: nobody hears anybody for longer than a lease, and nobody is told',
+    strikes: 2,
+    async strike({ proxy, random }) {
+      await wait(200 + random() * 400)
+      proxy.weather = { deafClient: true, deafServer: true }
+      await wait(4_000)
+      proxy.cut()
+      proxy.weather = {}
+    },
+  },
+  {
+    name: 'a slow line that delivers byte by byte',
+    strikes: 3,
+    share: 0.2,
+    async strike({ proxy, random }) {
+      proxy.weather = { latencyMs: Math.floor(random() * 20), sliceBytes: 1 }
+      await wait(1_000)
+      proxy.weather = {}
+    },
+  },
+]
+
+/** What a run showed. */
+export interface FaultFigures {
+  readonly messages: number
+  readonly strikes: number
+  readonly confirmed: number
+  readonly handlerRuns: number
+}
+
+/** Runs one fault against `count` messages; rejects with the violations found. */
+export async function runFault(options: ConformanceOptions, fault: Fault, count: number, seed: number): Promise<FaultFigures> {
+  const { member, server: startServer } = options
+  assert.ok(member !== undefined && startServer !== undefined, 'the suite was told how processes find the transport, and how to start a server')
+  const server = await startServer()
+  const direct = new URL(server.url)
+  const proxy = await FaultProxy.to(direct.hostname, Number(direct.port))
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-faults-'))
+  const through = new URL(server.url)
+  through.host = `127.0.0.1:${proxy.port}`
+  const crew = new Crew(join(folder, 'history.jsonl'), { ...member, url: through.href.replace(/\/$/, ''), options: options.options ?? {} })
+  const random = seededRandom(seed)
+  let judge: Transport | undefined
+  try {
+    const consumer = { workMs: 1, failEvery: 11, concurrency: 16 }
+    await Promise.all([...'ab'].flatMap((n) => [crew.start(`g${n}`, 'bus-consume', consumer), crew.start(`h${n}`, 'bus-consume', { ...consumer, group: 'h' })]))
+    const each = Math.ceil((count * (fault.share ?? 1)) / 2)
+    const producers = await Promise.all([...'pq'].map((n) => crew.start(n, 'bus-produce', { count: each, keys: 40, batch: 20, pauseMs: 80 })))
+    let sending = true
+    const sent = Promise.all(producers.map((producer) => producer.done())).finally(() => {
+      sending = false
+    })
+    const note = (): void => crew.recorder.record({ type: 'ok', f: 'fault', fault: 'restart' })
+    let strikes = 0
+    for (; strikes < (fault.strikes ?? 1_000) && (sending || strikes === 0); strikes++) {
+      // Its consequences (a lease that runs out meanwhile) may come while it lasts and after it.
+      const noting = setInterval(note, 50)
+      note()
+      await fault.strike({ proxy, server, random })
+      clearInterval(noting)
+      note()
+    }
+    const noting = setInterval(note, 200)
+    await sent
+    judge = await options.transport.open(server.url, {
+      clock: systemClock,
+      service: 'judge',
+      instanceId: 'judge',
+      report: () => undefined,
+      options: options.options ?? {},
+    })
+    const { admin } = judge
+    const all = (): ReturnType<typeof admin.groups> => admin.groups(busChannel)
+    await eventually(all, (rows) => rows.length === 2 && rows.every(({ backlog }) => backlog === 0), 'everything to be handled after the fault', 60_000)
+    clearInterval(noting)
+    await crew.close()
+    const events = crew.history()
+    const violations = checkHistory(events, { groups: { [busChannel]: ['g', 'h'] }, settlementConfirmed: false })
+    assert.deepEqual(violations.slice(0, 5), [], `${violations.length} violations in ${events.length} lines`)
+    return {
+      messages: each * 2,
+      strikes,
+      confirmed: events.filter(({ f, type }) => f === 'send' && type === 'ok').length,
+      handlerRuns: events.filter(({ f, type }) => f === 'deliver' && type === 'invoke').length,
+    }
+  } finally {
+    await judge?.close()
+    await crew.close()
+    await proxy.close()
+    await server.down()
+    await rm(folder, { recursive: true, force: true })
+  }
+}

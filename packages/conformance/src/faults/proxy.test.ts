@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { after, before, test } from 'node:test'
+import { FaultProxy } from './proxy.ts'
+
+const echo = createServer((socket) => socket.on('error', () => undefined).pipe(socket))
+let proxy: FaultProxy
+
+before(async () => {
+  echo.listen(0, '127.0.0.1')
+  await once(echo, 'listening')
+  proxy = await FaultProxy.to('127.0.0.1', (echo.address() as AddressInfo).port)
+})
+
+after(async () => {
+  await proxy.close()
+  echo.close()
+})
+
+test('passes bytes in order, whole or in slices of one', async () => {
+  const client = connect(proxy.port, '127.0.0.1')
+  const said = 'x'.repeat(500) + 'y'.repeat(500)
+  let heard = ''
+  client.setEncoding('utf8').on('data', (text: string) => {
+    heard += text
+  })
+  for (const weather of [{}, { sliceBytes: 1 }, { sliceBytes: 7, latencyMs: 5 }]) {
+    proxy.weather = weather
+    heard = ''
+    client.write(said)
+    while (heard.length < said.length) await once(client, 'data')
+    assert.equal(heard, said)
+  }
+  client.destroy()
+})
+
+test('swallows one direction, and cuts with a reset', async () => {
+  proxy.weather = {}
+  const client = connect(proxy.port, '127.0.0.1')
+  await once(client, 'connect')
+  client.write('a')
+  await once(client, 'data')
+  proxy.weather = { deafClient: true }
+  client.write('b')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  proxy.weather = {}
+  client.write('c')
+  assert.equal(String((await once(client, 'data'))[0]), 'c')
+  const failed = once(client, 'error')
+  assert.equal(proxy.cut(), 1)
+  assert.equal(((await failed)[0] as NodeJS.ErrnoException).code, 'ECONNRESET')
+})

@@ -1,0 +1,103 @@
+import type { Buffer } from 'node:buffer'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+
+/** How bytes pass, in both directions unless said. */
+export interface Weather {
+  /** Each piece arrives so much later, ms. */
+  readonly latencyMs?: number
+  /** Pieces are cut into slices of so many bytes, each a write of its own. */
+  readonly sliceBytes?: number
+  /** What a client sends is swallowed. */
+  readonly deafServer?: boolean
+  /** What the server answers is swallowed. */
+  readonly deafClient?: boolean
+}
+
+/** A TCP proxy between clients and a server, on a port of this machine: slow, deaf, or cutting connections, as it is told. */
+export class FaultProxy {
+  readonly #server: Server
+  readonly #host: string
+  readonly #port: number
+  readonly #pairs: Set<{ readonly client: Socket; readonly upstream: Socket }> = new Set()
+  #weather: Weather = {}
+  #refusing = false
+
+  private constructor(host: string, port: number) {
+    this.#host = host
+    this.#port = port
+    this.#server = createServer((client) => this.#join(client))
+  }
+
+  /** Listens on a free port and leads to `host:port`. */
+  static async to(host: string, port: number): Promise<FaultProxy> {
+    const proxy = new FaultProxy(host, port)
+    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve))
+    return proxy
+  }
+
+  get port(): number {
+    const address = this.#server.address()
+    return typeof address === 'object' && address !== null ? address.port : 0
+  }
+
+  /** From now on, for connections that are there, too. */
+  set weather(weather: Weather) {
+    this.#weather = weather
+  }
+
+  /** Resets every connection; returns how many. */
+  cut(): number {
+    const count = this.#pairs.size
+    for (const { client, upstream } of this.#pairs) {
+      client.resetAndDestroy()
+      upstream.resetAndDestroy()
+    }
+    this.#pairs.clear()
+    return count
+  }
+
+  /** Whether new connections are reset at once. */
+  set refusing(refusing: boolean) {
+    this.#refusing = refusing
+  }
+
+  async close(): Promise<void> {
+    this.cut()
+    await new Promise<void>((resolve) => void this.#server.close(() => resolve()))
+  }
+
+  #join(client: Socket): void {
+    if (this.#refusing) {
+      client.resetAndDestroy()
+      return
+    }
+    const upstream = connect({ host: this.#host, port: this.#port, noDelay: true })
+    client.setNoDelay(true)
+    const pair = { client, upstream }
+    this.#pairs.add(pair)
+    const end = (): void => {
+      this.#pairs.delete(pair)
+      client.destroy()
+      upstream.destroy()
+    }
+    for (const socket of [client, upstream]) socket.on('error', end).on('close', end)
+    client.on('data', (piece: Buffer) => this.#pass(piece, client, upstream, this.#weather.deafServer === true))
+    upstream.on('data', (piece: Buffer) => this.#pass(piece, upstream, client, this.#weather.deafClient === true))
+  }
+
+  #pass(piece: Buffer, from: Socket, to: Socket, swallowed: boolean): void {
+    if (swallowed) return
+    const { latencyMs = 0, sliceBytes } = this.#weather
+    const write = (): void => {
+      if (to.destroyed) return
+      if (sliceBytes === undefined) {
+        if (!to.write(piece)) {
+          from.pause()
+          to.once('drain', () => from.resume())
+        }
+      } else for (let at = 0; at < piece.length; at += sliceBytes) to.write(piece.subarray(at, at + sliceBytes))
+    }
+    if (latencyMs === 0) write()
+    else setTimeout(write, latencyMs)
+  }
+}

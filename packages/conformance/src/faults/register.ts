@@ -1,0 +1,19 @@
+import { describe, test } from 'node:test'
+import type { ConformanceOptions } from '../suite/suite.ts'
+import { faults, runFault } from './faults.ts'
+
+const messagesDefault = 1_500
+
+/** Registers a node:test case for each fault, one at a time: each has a server and six processes of its own. */
+export function registerFaults(options: ConformanceOptions): void {
+  const reason = options.server === undefined || options.member === undefined ? 'no server of its own can be started here' : false
+  const seed = Number(process.env.SEED ?? 1)
+  describe(`${options.name}: faults`, { concurrency: 1 }, () => {
+    for (const fault of faults) {
+      test(`faults: ${fault.name}`, { timeout: 300_000, skip: reason }, async (t) => {
+        const { messages, strikes, confirmed, handlerRuns } = await runFault(options, fault, options.faultMessages ?? messagesDefault, seed)
+        t.diagnostic(`seed ${seed}: ${strikes} strikes, ${messages} messages, ${confirmed} confirmed, ${handlerRuns} handler runs`)
+      })
+    }
+  })
+}

@@ -1,0 +1,4 @@
+import { conformance } from '@sluice/conformance'
+import { redisOptions } from './redis-options.ts'
+
+conformance({ ...redisOptions, parts: ['faults'] })

@@ -1,0 +1,28 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { OwnServer } from '@sluice/conformance'
+
+const main = fileURLToPath(new URL('../../../tools/brokers/main.ts', import.meta.url))
+
+/** A server of `npm run brokers`, by its name there, in a folder and on ports of its own. */
+export async function ownServer(name: string): Promise<OwnServer> {
+  const root = mkdtempSync(join(tmpdir(), 'sluice-faults-server-'))
+  const brokers = async (command: string): Promise<string> => {
+    const { stdout } = await promisify(execFile)(process.execPath, [main, command, name, '--json'], { env: { ...process.env, SLUICE_BROKERS: root } })
+    return stdout
+  }
+  const { url = '' } = (JSON.parse(await brokers('up')) as Readonly<Record<string, { readonly url: string }>>)[name] ?? {}
+  return {
+    url,
+    kill: async () => void (await brokers('kill')),
+    up: async () => void (await brokers('up')),
+    down: async () => {
+      await brokers('down')
+      rmSync(root, { recursive: true, force: true })
+    },
+  }
+}
