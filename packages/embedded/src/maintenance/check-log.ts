@@ -76,7 +76,7 @@ function walk(db: Database, channel: Channel, commitSeq: number, findings: Findi
           where,
           why,
           'groups stop in front of it; nothing of it is delivered',
-          'Restore a backup, or purge the group to go on without these messages',
+          'Restore a backup; or forget the group (bus.groups.remove) and let it begin behind these messages (from: a date)',
         )
       if (row.seq > commitSeq) findings.error('BLOCK_SEQ', where, `was written by commit ${row.seq}, after the last one`, 'it is never delivered')
       if (row.stored_at_ms < storedAtMs) findings.error('BLOCK_TIME', where, 'is older than what is before it', 'seeking by time misses messages')
