@@ -4,14 +4,10 @@ import type { AttemptRow, HeldDelivery, OwnedPartition } from './owned-partition
 
 /** A message of the log in a consumer's hands. The envelope is made when it is first looked at. */
 export class LogDelivery implements Delivery, HeldDelivery {
-  readonly fromLot = false as const
   readonly owner: OwnedPartition
   readonly block: Block
   readonly index: number
-  readonly position: number
-  readonly suspect: boolean
   readonly deliveries: number
-  readonly sizeBytes: number
   /** When it was handed out, ms since the epoch. */
   readonly deliveredAtMs: number
   readonly #firstDeliveredAtMs: number | undefined
@@ -32,13 +28,31 @@ export class LogDelivery implements Delivery, HeldDelivery {
     this.owner = owner
     this.block = block
     this.index = index
-    this.position = block.first + index
-    this.suspect = this.position < owner.suspectBefore
     this.deliveries = deliveries
-    this.sizeBytes = block.sizeAt(index)
     this.record = record
     this.deliveredAtMs = deliveredAtMs
     this.#firstDeliveredAtMs = firstDeliveredAtMs
+  }
+
+  get fromLot(): false {
+    return false
+  }
+
+  get position(): number {
+    return this.block.first + this.index
+  }
+
+  get suspect(): boolean {
+    return this.position < this.owner.suspectBefore
+  }
+
+  get sizeBytes(): number {
+    return this.block.sizeAt(this.index)
+  }
+
+  /** It stays until its settlement is synced; its envelope, made again if anybody should ask, need not. */
+  forgetEnvelope(): void {
+    this.#envelope = undefined
   }
 
   get envelope(): Envelope {

@@ -44,6 +44,7 @@ export class Settlement {
       }
       if (delivery instanceof LogDelivery) {
         delivery.owner.settle(delivery)
+        delivery.forgetEnvelope()
         member.inHand--
         member.inHandBytes -= delivery.sizeBytes
       } else {

@@ -19,6 +19,11 @@ export interface RunEntry {
   failure: { readonly error: unknown } | undefined
 }
 
+/** What can be cut short. A getter, so that no AbortController is made when nobody asks. */
+export interface Abortable {
+  readonly signal: AbortSignal
+}
+
 /** A handler with everything that decides how it is called. */
 export interface HandlerBinding {
   /** Message types it handles. */
@@ -38,9 +43,9 @@ export interface HandlerBinding {
   /**
    * Runs the handler (middleware included) over one or more entries. Returns undefined when it finished synchronously
    * (no promise is made then). A throw or rejection fails all entries; `entry.failure` fails one.
-   * `signal` is a function so that no AbortController is made when nobody asks.
+   * `call.signal` is made when somebody asks for it.
    */
-  run(entries: readonly RunEntry[], signal: () => AbortSignal): undefined | Promise<void>
+  run(entries: readonly RunEntry[], call: Abortable): undefined | Promise<void>
   /**
    * Called just before a message of this handler is dead-lettered, and waited for (a request answers its caller here).
    * Its failure is reported and changes nothing.

@@ -348,7 +348,7 @@ export class Dispatcher {
     while (!this.paused && this.slots < this.#options.concurrency) {
       const batch = this.#batching.takeRipe(fullOnly ? Number.NEGATIVE_INFINITY : this.#nowMs)
       if (batch === undefined) break
-      this.#run(new HandlerCall(batch.binding, batch.entries, this.#nowMs))
+      this.#run(new HandlerCall(batch.binding, batch.entries))
       ran = true
     }
     return ran
@@ -385,7 +385,7 @@ export class Dispatcher {
       return
     }
     entry.prepared = prepared
-    if (route.batch === undefined) this.#run(new HandlerCall(route, [entry], this.#nowMs))
+    if (route.batch === undefined) this.#run(new HandlerCall(route, [entry]))
     else this.#gather(entry, route)
   }
 
@@ -397,7 +397,7 @@ export class Dispatcher {
         this.lookAtClock()
         entry.prepared = value
         if (entry.lost || entry.lane.partition.stopping) this.machine.finish(entry, putBack)
-        else if (route.batch === undefined) this.#run(new HandlerCall(route, [entry], this.#nowMs))
+        else if (route.batch === undefined) this.#run(new HandlerCall(route, [entry]))
         else this.#batching.add(entry, route, this.#nowMs)
         this.schedule()
       },
@@ -451,9 +451,10 @@ export class Dispatcher {
     let event: ProcessEvent | undefined
     try {
       if (processStartEvents.hasSubscribers || processEvents.hasSubscribers) {
+        run.startedAtMs = this.#nowMs
         event = { ...this.#where({}), entries: run.entries, durationMs: undefined, outcomes: undefined, error: undefined }
-        result = processStartEvents.runStores(event, () => run.binding.run(run.entries, run.signal))
-      } else result = run.binding.run(run.entries, run.signal)
+        result = processStartEvents.runStores(event, () => run.binding.run(run.entries, run))
+      } else result = run.binding.run(run.entries, run)
     } catch (error) {
       this.#runEnded(run, { error }, event)
       return

@@ -1,6 +1,6 @@
 import type { SluiceError } from '../../errors/index.ts'
 import type { LaneEntry } from '../lane/index.ts'
-import type { HandlerBinding } from './binding.ts'
+import type { Abortable, HandlerBinding } from './binding.ts'
 
 /** A message's handler, or undefined while nobody here handles its type. */
 export type Route = HandlerBinding | undefined
@@ -9,10 +9,11 @@ export type Route = HandlerBinding | undefined
 export type Entry = LaneEntry<Route>
 
 /** One handler call with its entries: where its time-out and its signal live. */
-export class HandlerCall {
+export class HandlerCall implements Abortable {
   readonly binding: HandlerBinding
   readonly entries: Entry[]
-  readonly startedAtMs: number
+  /** Monotonic; set where somebody wants to hear how long it took. */
+  startedAtMs = 0
   /** Monotonic; 0: not waiting. Place in the heap of time-outs. */
   wakeMs = 0
   heapIndex = -1
@@ -23,14 +24,13 @@ export class HandlerCall {
   #controller: AbortController | undefined = undefined
   #abortReason: unknown
 
-  constructor(binding: HandlerBinding, entries: Entry[], startedAtMs: number) {
+  constructor(binding: HandlerBinding, entries: Entry[]) {
     this.binding = binding
     this.entries = entries
-    this.startedAtMs = startedAtMs
   }
 
   /** For the binding: the signal is made when somebody asks for it. */
-  readonly signal = (): AbortSignal => {
+  get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
       if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason)

@@ -43,7 +43,7 @@ export function binding(handle: Handle, more: Partial<HandlerBinding> = {}): Han
     batch: undefined,
     accepts: () => true,
     prepare: (delivery) => delivery.envelope.body,
-    run: (entries, signal) => handle(String(entries[0]?.prepared), entries[0] as RunEntry, signal),
+    run: (entries, call) => handle(String(entries[0]?.prepared), entries[0] as RunEntry, () => call.signal),
     ...more,
   }
 }

@@ -1,6 +1,6 @@
 import type { CommandContract, Contract, ContractOutput, EventContract, RequestContract } from '../../contract/index.ts'
 import type { Envelope } from '../../message/index.ts'
-import type { RunEntry } from '../dispatch/binding.ts'
+import type { Abortable, RunEntry } from '../dispatch/binding.ts'
 import type { Log } from '../logging/log.ts'
 import type { ContextLogger } from '../logging/logger.ts'
 import type { RequestOptions } from '../request-reply/api.ts'
@@ -34,12 +34,12 @@ function causeOf(envelope: Envelope): Cause {
 /** What single and batch contexts have in common. Everything is made when it is first asked for. */
 abstract class SendingContext {
   protected readonly scope: ContextScope
-  readonly #signal: () => AbortSignal
+  readonly #call: Abortable
   #log: ContextLogger | undefined
 
-  constructor(scope: ContextScope, signal: () => AbortSignal) {
+  constructor(scope: ContextScope, call: Abortable) {
     this.scope = scope
-    this.#signal = signal
+    this.#call = call
   }
 
   protected abstract readonly first: RunEntry
@@ -55,7 +55,7 @@ abstract class SendingContext {
   }
 
   get signal(): AbortSignal {
-    return this.#signal()
+    return this.#call.signal
   }
 
   get log(): ContextLogger {
@@ -105,8 +105,8 @@ export class SingleContext extends SendingContext implements HandlerContext {
   #message: Message | undefined
   #cause: Cause | undefined
 
-  constructor(scope: ContextScope, entry: RunEntry, signal: () => AbortSignal) {
-    super(scope, signal)
+  constructor(scope: ContextScope, entry: RunEntry, call: Abortable) {
+    super(scope, call)
     this.first = entry
   }
 
@@ -146,8 +146,8 @@ export class ManyContext extends SendingContext implements BatchContext {
   readonly #entries: readonly RunEntry[]
   #byData: Map<unknown, Envelope> | undefined
 
-  constructor(scope: ContextScope, entries: readonly RunEntry[], signal: () => AbortSignal) {
-    super(scope, signal)
+  constructor(scope: ContextScope, entries: readonly RunEntry[], call: Abortable) {
+    super(scope, call)
     this.#entries = entries
   }
 

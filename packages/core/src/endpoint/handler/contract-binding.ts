@@ -3,7 +3,7 @@ import { isSluiceError, SluiceError } from '../../errors/index.ts'
 import type { CodecRegistry, Envelope } from '../../message/index.ts'
 import type { RetryPolicy } from '../../policy/index.ts'
 import type { DeadLetterReason, Delivery } from '../../transport/index.ts'
-import type { HandlerBinding, RunEntry } from '../dispatch/binding.ts'
+import type { Abortable, HandlerBinding, RunEntry } from '../dispatch/binding.ts'
 import type { FaultLog } from '../logging/fault-log.ts'
 import type { HandlerRun, Middleware } from '../middleware/api.ts'
 import { runHandle } from '../middleware/chain.ts'
@@ -91,26 +91,26 @@ export class ContractBinding implements HandlerBinding {
     return result
   }
 
-  run(entries: readonly RunEntry[], signal: () => AbortSignal): undefined | Promise<void> {
+  run(entries: readonly RunEntry[], call: Abortable): undefined | Promise<void> {
     for (const { attempt, delivery } of entries)
       if (attempt > 1) this.#parts.faults.retry(this.#parts.scope.channel, this.#parts.scope.group, delivery.envelope, attempt)
-    const result = this.batch === undefined ? this.#runOne(entries[0] as RunEntry, signal) : this.#runBatch(entries, signal)
+    const result = this.batch === undefined ? this.#runOne(entries[0] as RunEntry, call) : this.#runBatch(entries, call)
     if (this.#isRequest) return this.#reply(entries[0] as RunEntry, result)
     // No promise of our own: the handler's is the outcome.
     return isThenable(result) ? (result as Promise<void>) : undefined
   }
 
-  #runOne(entry: RunEntry, signal: () => AbortSignal): unknown {
-    const context = new SingleContext(this.#parts.scope, entry, signal)
+  #runOne(entry: RunEntry, call: Abortable): unknown {
+    const context = new SingleContext(this.#parts.scope, entry, call)
     const middleware = this.#parts.middleware()
     if (middleware.length === 0) return this.#registration.handler(entry.prepared, context)
     const run: HandlerRun = { context, entries: [new EntryView(entry, this.#parts.scope.group)] }
     return runHandle(middleware, run, () => this.#registration.handler(entry.prepared, context))
   }
 
-  #runBatch(entries: readonly RunEntry[], signal: () => AbortSignal): unknown {
+  #runBatch(entries: readonly RunEntry[], call: Abortable): unknown {
     const { scope } = this.#parts
-    const context = new ManyContext(scope, entries, signal)
+    const context = new ManyContext(scope, entries, call)
     const views: EntryView[] = []
     for (const entry of entries) views.push(new EntryView(entry, scope.group))
     const middleware = this.#parts.middleware()

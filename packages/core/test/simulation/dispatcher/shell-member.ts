@@ -281,7 +281,7 @@ export class ShellMember implements SimMember, SimProcess {
         return false
       },
       prepare: (delivery) => delivery,
-      run: (entries, signal) => this.#run(entries as unknown as readonly Entry[], signal),
+      run: (entries, call) => this.#run(entries as unknown as readonly Entry[], () => call.signal),
     }
   }
 
