@@ -57,8 +57,8 @@ function checkLane(
       const first = fate.runs[0]
       if (previous !== undefined && first !== undefined && comparable(previous.message, message))
         checkPair(previous, { message, fate }, invariant, group, found)
-      // A message that never came to a handler here holds nobody back.
-      if (first !== undefined || message.outcome === 'ok') previous = { message, fate }
+      // A message that never came to a handler here holds nobody back; one that must come and has not, does.
+      if (first !== undefined || (message.outcome === 'ok' && model.scope.partial?.includes(group) !== true)) previous = { message, fate }
     }
   }
 }

@@ -1,4 +1,5 @@
 /** A process of a torture run: plays one part after another, until it is killed. Started with `fork`. */
+import { flushCompileCache } from 'node:module'
 import type { TransportFactory } from '@sluice/core/transport'
 import type { BeginTransaction } from '../../suite/rig.ts'
 import type { MemberModule } from '../crew.ts'
@@ -29,6 +30,8 @@ async function play(order: ActorOrder): Promise<void> {
     actor = new ProducerActor(order, factory, (await load(lent === true ? place.otherTransaction : place.transaction)) as BeginTransaction | undefined, sqlite)
   await actor.start()
   report({ kind: 'ready' })
+  // It would be written at an exit that most never come to; without it each start compiles everything again.
+  flushCompileCache()
 }
 
 async function obey(command: ActorCommand): Promise<void> {
