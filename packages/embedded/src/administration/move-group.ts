@@ -87,12 +87,8 @@ export function purgeGroup(db: Database, channel: ChannelRow, group: GroupRow): 
     channel.next_position,
     group.id,
   )
-  db.run(
-    'UPDATE partition SET done_count = done_count + ? WHERE group_id = ? AND residue = 0 AND modulus = (SELECT min(modulus) FROM partition WHERE group_id = ?)',
-    left,
-    group.id,
-    group.id,
-  )
+  // Whatever was split so far: one partition, and only one, has residue 0.
+  db.run('UPDATE partition SET done_count = done_count + ? WHERE group_id = ? AND residue = 0', left, group.id)
   db.run('DELETE FROM lot_entry WHERE lane_id IN (SELECT id FROM lot_lane WHERE group_id = ?)', group.id)
   db.run('DELETE FROM lot_lane WHERE group_id = ?', group.id)
   unparkDeadLetters(db, group.id)

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { transport } from '@sluice/embedded'
-import { context, joinGroup, message, place, reason, take } from '../../test/bus-file.ts'
+import { context, joinGroup, message, openBus, place, quietObserver, reason, subscription, take } from '../../test/bus-file.ts'
+import { openFile, openWithNode } from '../file/open.ts'
+import { partitionRows, splitPartition } from '../group/ownership.ts'
 import { checkFile } from '../maintenance/check.ts'
 
 // Found by the simulation of the engine (seed 410): `sluice check` called a purged group's dead letters damage.
@@ -23,4 +25,22 @@ test('a dead letter of a purged group parks nothing: the file is sound, what com
   assert.equal(await bus.admin.redrive('c', 'g', {}), 1)
   assert.equal((await first.lot?.read('0/1', 'key:k', 2))?.length, 1)
   await bus.close()
+})
+
+// Found by the simulation of the engine (seeds 89 and 159): the group with the smallest modulus need not be the one with residue 0.
+test('a group that is purged while some of its partitions are split already counts everything as done', async (t) => {
+  const path = place(t)
+  const bus = await openBus(path)
+  t.after(() => bus.close())
+  await bus.declare({ channels: [{ name: 'd', kind: 'events', partitions: 2 }], groups: [] })
+  await (await bus.consume({ ...subscription(), channel: 'd' }, quietObserver)).close()
+  await bus.send(Array.from({ length: 10 }, (_, n) => message(`${n}`, `k${n}`, 'd')))
+  const { db } = await openFile(path, openWithNode)
+  t.after(() => db.close())
+  const { id } = db.one<{ id: number }>("SELECT id FROM consumer_group WHERE name = 'g' AND channel_id = (SELECT id FROM channel WHERE name = 'd')")
+  const whole = partitionRows(db, id).find(({ modulus, residue }) => modulus === 2 && residue === 0)
+  assert.ok(whole)
+  splitPartition(db, id, whole)
+  assert.equal(await bus.admin.purge('d', 'g'), 10)
+  assert.equal((await bus.admin.groups('d'))[0]?.backlog, 0)
 })
