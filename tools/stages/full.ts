@@ -12,15 +12,44 @@ interface Part {
   readonly name: string
   readonly command: readonly string[]
   readonly budgetMinutes: number
+  readonly env?: Readonly<Record<string, string>>
 }
 
 const node = process.execPath
+/** Another one each day: what was looked at yesterday need not be looked at again. Every command prints its own. */
+const seed = Math.floor(Date.now() / 86_400_000)
+
+/** The engine's long proofs: damage, simulation, crash runs, power cuts, planted bugs. */
+function proofs(): readonly Part[] {
+  const damage = [node, '--test', 'packages/embedded/test/damage/flipped-bits.test.ts']
+  return [
+    { name: 'damage: flipped bits', command: damage, env: { FLIPS: '5000', SEED: String(seed) }, budgetMinutes: 20 },
+    {
+      name: 'simulation of the engine',
+      command: [node, 'packages/embedded/test/simulation/replay.ts'],
+      env: { SEEDS: '5000', FROM: String(seed * 5000) },
+      budgetMinutes: 30,
+    },
+    {
+      name: 'torture: crash runs',
+      command: [node, 'packages/conformance/test/torture.ts', '--minutes', '30', '--seed', String(seed * 1000)],
+      budgetMinutes: 40,
+    },
+    {
+      name: 'power cuts',
+      command: [node, 'packages/conformance/src/power-cut/main.ts', '--seed', String(seed), '--runs', '25', '--images', '400', '--jobs', '2'],
+      budgetMinutes: 60,
+    },
+    { name: 'planted bugs', command: [node, 'tools/planted/main.ts', '--all', '--slow'], budgetMinutes: 30 },
+  ]
+}
 
 function parts(): readonly Part[] {
   const slow = globSync('{packages,examples,bench,tools}/**/*.slow.test.ts', { exclude: ['**/node_modules'] }).sort()
   return [
     { name: 'everyday tests', command: [node, 'tools/stages/test.ts'], budgetMinutes: 12 },
     ...slow.map((file) => ({ name: `slow: ${file}`, command: [node, '--test', file], budgetMinutes: 30 })),
+    ...proofs(),
     { name: 'shop: every order, with chaos', command: [node, 'examples/shop/src/main.ts', '--once', '--json', '--chaos'], budgetMinutes: 30 },
     { name: 'shop: both modes', command: [node, 'examples/shop/src/main.ts', '--compare'], budgetMinutes: 15 },
     { name: 'bench', command: [node, 'bench/main.ts'], budgetMinutes: 30 },
@@ -38,8 +67,9 @@ function page(results: readonly (readonly [Part, Outcome])[], at: Date): string 
     ([{ name, budgetMinutes }, { code, durationMs }]) =>
       `| ${name} | ${code === 0 ? 'passed' : code === 124 ? `stopped at ${budgetMinutes} min` : `FAILED (exit ${code})`} | ${duration(durationMs)} |`,
   )
-  const endings = results.map(([{ name, command }, { output }]) => {
-    const shown = command.map((word) => (word === node ? 'node' : word)).join(' ')
+  const endings = results.map(([{ name, command, env = {} }, { output }]) => {
+    const settings = Object.entries(env).map(([key, value]) => `${key}=${value}`)
+    const shown = [...settings, ...command.map((word) => (word === node ? 'node' : word))].join(' ')
     return `## ${name}\n\n\`${shown}\`\n\n\`\`\`text\n${anonymous(output).trimEnd().split('\n').slice(-40).join('\n')}\n\`\`\`\n`
   })
   return [
@@ -70,7 +100,7 @@ const results: (readonly [Part, Outcome])[] = []
 for (const part of chosen) {
   console.log(`${part.name} (at most ${part.budgetMinutes} min) …`)
   const [program = node, ...args] = part.command
-  const outcome = await run(program, args, { budgetMs: part.budgetMinutes * 60_000, env: { NO_COLOR: '1' } })
+  const outcome = await run(program, args, { budgetMs: part.budgetMinutes * 60_000, env: { NO_COLOR: '1', ...part.env } })
   results.push([part, outcome])
   console.log(`  ${outcome.code === 0 ? 'passed' : `FAILED, exit ${outcome.code}`} in ${duration(outcome.durationMs)}`)
 }
