@@ -161,7 +161,12 @@ export class WalSync {
 
   /** Whether another file has the bus file's name: what is written here, nobody finds again. Only a restart helps. */
   fileReplaced(): boolean {
-    return statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#fileNumber
+    try {
+      return statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#fileNumber
+    } catch {
+      // Not known (a failing disk, a folder that may not be read any more): its syncs tell.
+      return false
+    }
   }
 
   /** After a checkpoint moved everything into the database file and synced it: syncs count again. */
