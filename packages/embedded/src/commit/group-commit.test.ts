@@ -51,6 +51,11 @@ function track(sent: Promise<SendReport>): () => SendReport | undefined {
   return () => confirmed
 }
 
+/** However long a busy machine takes. */
+async function until(holds: () => boolean): Promise<void> {
+  for (const endMs = performance.now() + 20_000; !holds() && performance.now() < endMs; ) await sleep(5)
+}
+
 test('a confirm waits for a sync that began after its commit', async (t) => {
   const disk = new Disk()
   const { bus, sender } = await open(t, disk)
@@ -62,13 +67,13 @@ test('a confirm waits for a sync that began after its commit', async (t) => {
   await sleep(20)
   assert.deepEqual([first(), second()], [undefined, undefined])
   disk.letGo()
-  await sleep(20)
+  await until(() => first() !== undefined)
   assert.deepEqual(first()?.failures, [])
   assert.equal(second(), undefined, 'the sync under way began before its commit')
   assert.equal(disk.held.length, 1)
   disk.holding = false
   disk.letGo()
-  await sleep(20)
+  await until(() => second() !== undefined)
   assert.deepEqual(second()?.failures, [])
   await bus.close()
 })
@@ -154,7 +159,7 @@ test('a disk that takes 300 ms a sync does not stall the event loop, and through
   await Promise.all(sent)
   delay.disable()
   const tookMs = performance.now() - startMs
-  assert.ok(tookMs < 2000, `one sync each would take 30 s, this took ${tookMs} ms`)
+  assert.ok(tookMs < 10_000, `one sync each would take 30 s, this took ${tookMs} ms`)
   assert.ok(delay.percentile(50) / 1e6 < 10, `event loop delay p50 ${delay.percentile(50) / 1e6} ms`)
   await bus.close()
 })
