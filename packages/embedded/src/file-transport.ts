@@ -19,11 +19,12 @@ import { DelayMover } from './delay/mover.ts'
 import { embeddedFacts } from './facts.ts'
 import { pathOfUrl } from './file/url.ts'
 import { FileConsumer } from './group/consumer.ts'
-import { declareTopology } from './group/declare.ts'
+import { declareTopology, dropAbandonedGroups } from './group/declare.ts'
 import { ProcessLease } from './lease/process-lease.ts'
 import { embeddedOptions } from './options.ts'
 import { RetentionKeeper } from './retention/retention.ts'
 import { Sender } from './send/sender.ts'
+import type { Database } from './sqlite/connection.ts'
 import { storeError } from './sqlite/errors.ts'
 import { LentTransactions } from './transaction/lent-transaction.ts'
 
@@ -135,9 +136,16 @@ export class FileTransport implements Transport {
     this.#retention.close()
     this.#lent.close()
     await Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()))
-    if (this.#lease.processId !== undefined)
-      await this.#bus.writer.write((db) => this.#lease.leave(db), { announce: true, sync: 'soon' }).catch(() => undefined)
+    if (this.#lease.processId !== undefined) await this.#bus.writer.write((db) => this.#leave(db), { announce: true, sync: 'soon' }).catch(() => undefined)
     await this.#bus.close()
+  }
+
+  // Consumers that could not leave: others must hear that what they own is free.
+  #leave(db: Database): void {
+    const groups = this.#lease.leave(db)
+    if (groups.length === 0) return
+    dropAbandonedGroups(db, groups)
+    this.#bus.markChanged(db)
   }
 
   #mustBeOpen(): void {

@@ -130,11 +130,12 @@ export class ProcessLease {
     return [...groups]
   }
 
-  /** Inside a write transaction: this process leaves. */
-  leave(db: Database): void {
-    if (this.#id === undefined) return
-    if (db.run('DELETE FROM process WHERE id = ? AND instance = ?', this.#id, this.#bus.context.instanceId) === 1)
-      db.run('DELETE FROM member WHERE process_id = ?', this.#id)
+  /** Inside a write transaction: this process leaves, with members that could not leave before. Returns their groups. */
+  leave(db: Database): readonly number[] {
+    const id = this.#id
+    if (id === undefined) return []
     this.#id = undefined
+    if (db.run('DELETE FROM process WHERE id = ? AND instance = ?', id, this.#bus.context.instanceId) === 0) return []
+    return db.all<{ group_id: number }>('DELETE FROM member WHERE process_id = ? RETURNING group_id', id).map((member) => member.group_id)
   }
 }

@@ -40,6 +40,7 @@ export class EventLoop {
   readonly violations: string[] = []
   readonly #clock: ManualClock = new ManualClock(Date.UTC(2026, 0, 1))
   #ready: Task[] = []
+  #wallJumpedMs = 0
   #current: Scheduled | undefined
 
   constructor(seed: number, traced: boolean) {
@@ -53,7 +54,13 @@ export class EventLoop {
   }
 
   get wallMs(): number {
-    return Math.floor(this.#clock.nowMs())
+    return Math.floor(this.#clock.nowMs()) + this.#wallJumpedMs
+  }
+
+  /** Sets the wall clock, for all processes: `byMs` from where it would be by itself. */
+  jumpTo(byMs: number): void {
+    this.log(() => `the wall clock is set to ${byMs} ms off`)
+    this.#wallJumpedMs = byMs
   }
 
   /** A whole number from `min` to `max`. */

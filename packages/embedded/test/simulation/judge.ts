@@ -22,6 +22,8 @@ export interface JudgedProcess extends MachineProcess {
   readonly instanceId: string
   /** What persons ask of it just now: changes of these kinds are theirs. */
   readonly admin: ReadonlySet<AdminKind>
+  /** When it last went on after a freeze, ms. */
+  readonly thawedAtMs: number
 }
 
 /** What a group was told to do. */
@@ -35,6 +37,7 @@ export interface GroupRules {
 /** A message that was published. */
 export interface Sent {
   readonly id: string
+  readonly type: string
   readonly key: string | undefined
   readonly producer: string
   /** Number of the call among its producer's. */
@@ -82,6 +85,8 @@ interface Group {
   /** Dead letters that were replayed. */
   readonly twice: Set<number>
   pausedSinceMs: number | undefined
+  /** Types recorded with the group, and since when, ms: before, they were nobody's and were skipped. */
+  readonly types: Map<string, number>
   /** Where it begins: what is before it was never its own. */
   start: number
 }
@@ -124,11 +129,16 @@ export class Judge {
   #liveMembers: ReadonlySet<number> = new Set()
   #processes: ReadonlyMap<number, ProcessRow> = new Map()
   #reader: ChannelReader | undefined
+  /** First message that is kept; and whether groups that are slow lose theirs. */
+  #keptFrom = 1
+  readonly #keepForGroups: boolean
+  #trimming = false
 
-  constructor(loop: EventLoop, machine: SimMachine, rules: ReadonlyMap<string, GroupRules>) {
+  constructor(loop: EventLoop, machine: SimMachine, rules: ReadonlyMap<string, GroupRules>, keepForGroups: boolean) {
     this.#loop = loop
     this.#machine = machine
     this.#rules = rules
+    this.#keepForGroups = keepForGroups
     machine.committed = (process, statements) => this.#committed(process as JudgedProcess, statements)
   }
 
@@ -149,13 +159,16 @@ export class Judge {
       for (const sql of statements) if (!sql.startsWith('SELECT') && sql.includes(table)) return true
       return false
     }
+    this.#trimming = touched('DELETE FROM block')
+    if (this.#trimming) this.#keptFrom = this.#machine.view.one<{ first: number }>('SELECT min(first_position) AS first FROM channel').first
     const groups = touched('consumer_group')
     if (groups) this.#readGroups()
     if (touched('process')) this.#readProcesses(process)
     if (touched('member')) this.#readMembers()
+    if (touched('group_type')) this.#readTypes()
     const grown = touched(' block')
     if (grown) this.#readLog()
-    if (groups || grown || touched('partition') || touched('lot_') || touched('dead_letter'))
+    if (groups || grown || this.#trimming || touched('partition') || touched('lot_') || touched('dead_letter'))
       for (const group of this.#groups.values()) this.#readGroup(group, process)
   }
 
@@ -177,6 +190,7 @@ export class Judge {
           running: new Set(),
           twice: new Set(),
           pausedSinceMs: undefined,
+          types: new Map(),
           start,
         }
         this.#groups.set(name, group)
@@ -205,6 +219,12 @@ export class Judge {
       if (process !== undefined) this.#members.set(id, process)
     }
     this.#liveMembers = new Set(rows.map(({ id }) => id))
+  }
+
+  #readTypes(): void {
+    for (const group of this.#groups.values())
+      for (const { type } of this.#machine.view.all<{ type: string }>('SELECT type FROM group_type WHERE group_id = ?', group.id))
+        if (!group.types.has(type)) group.types.set(type, this.#loop.nowMs)
   }
 
   #readLog(): void {
@@ -276,6 +296,7 @@ export class Judge {
       const inLog = !isDone(partition, position)
       if (!inLog && position >= group.start) done++
       if (inLog && lot.has(position) && !group.twice.has(position)) this.#loop.violation(`message ${position} is in the log of ${group.name} and in its lot`)
+      if (inLog && position < this.#keptFrom) this.#loop.violation(`message ${position} is trimmed, and ${group.name} has not done it`)
       const place = inLog ? 'log' : lot.has(position) ? 'lot' : dead.has(position) ? 'dead' : 'done'
       const before = group.places[position]
       if (before === place) continue
@@ -300,7 +321,8 @@ export class Judge {
         return
       case 'log done':
       case 'lot done':
-        if (!admin.has('purge') && !this.#succeeded(group, position, by)) this.#loop.violation(`${what}: no handler of it succeeded there`)
+        if (!admin.has('purge') && !this.#succeeded(group, position, by) && !this.#skipped(group, position, before))
+          this.#loop.violation(`${what}: no handler of it succeeded there`)
         return
       case 'dead done':
         if (!admin.has('discard')) this.#loop.violation(`${what}: nobody discarded it`)
@@ -323,6 +345,17 @@ export class Judge {
     }
   }
 
+  /** Given up for a slow group, or of a type that the group did not handle yet. */
+  #skipped(group: Group, position: number, before: Place | undefined): boolean {
+    if (before !== 'lot' && this.#trimming && !this.#keepForGroups && position < this.#keptFrom) return true
+    return this.#unhandled(group, position)
+  }
+
+  #unhandled(group: Group, position: number): boolean {
+    const sinceMs = group.types.get((this.#stored[position - 1] as Stored).sent.type) ?? Number.POSITIVE_INFINITY
+    return sinceMs > this.#loop.nowMs - 1_000
+  }
+
   /** Of a message that is stored twice, nobody can tell which copy a handler had. */
   #succeeded(group: Group, position: number, by: JudgedProcess): boolean {
     const copies = this.#positions.get((this.#stored[position - 1] as Stored).sent.id) ?? []
@@ -338,7 +371,7 @@ export class Judge {
     }
     if (old.epoch === now.epoch && old.owner === now.owner && old.cursor === now.cursor && old.done === now.done && old.done_count === now.done_count) return
     const moved = old.cursor !== now.cursor || old.done !== now.done || old.done_count !== now.done_count
-    const persons = by.admin.has('replay') || by.admin.has('purge')
+    const persons = by.admin.has('replay') || by.admin.has('purge') || (this.#trimming && !this.#keepForGroups)
     const owner = old.owner === null ? undefined : this.#members.get(old.owner)
     this.#loop.log(() => `${name}: epoch ${now.epoch}, owner ${this.#name(now.owner)}, cursor ${now.cursor} ${now.done} ${now.done_count}, by ${by.name}`)
     if (now.epoch < old.epoch) this.#loop.violation(`${name} goes back from epoch ${old.epoch} to ${now.epoch}`)
@@ -392,7 +425,7 @@ export class Judge {
     if (seq > this.#machine.syncedSeq) this.#loop.violation(`${what}: it is not synced`)
     if (attempt > group.rules.attempts) this.#loop.violation(`${what}: ${group.rules.attempts} are allowed`)
     for (const running of group.running) if (running.process === process && running.position === position) this.#loop.violation(`${what}: it runs already`)
-    if (owns) this.#checkStart(group, position, what)
+    if (owns) this.#checkStart(process, group, position, what)
     else this.staleStarts++
     const running = { process, position, epoch }
     group.running.add(running)
@@ -414,7 +447,11 @@ export class Judge {
     return mine.find((position) => !group.succeeded.get(position)?.has(process.name)) ?? mine[0] ?? positions[positions.length - 1] ?? 0
   }
 
-  #checkStart(group: Group, position: number, what: string): void {
+  #checkStart(process: JudgedProcess, group: Group, position: number, what: string): void {
+    const { pausedSinceMs } = group
+    const awareMs = this.#loop.nowMs - 2_500
+    if (pausedSinceMs !== undefined && pausedSinceMs < awareMs && process.thawedAtMs < awareMs)
+      this.#loop.violation(`${what}: it is paused since ${pausedSinceMs}`)
     const place = group.places[position]
     if (place === 'done' || place === 'dead') this.#loop.violation(`${what}: it is ${place}`)
     const lane = this.#laneOf(group, position)
@@ -422,7 +459,13 @@ export class Judge {
     if (group.parked.has(lane)) this.#loop.violation(`${what}: its lane is parked`)
     for (let earlier = 1; earlier < position; earlier++) {
       const before = group.places[earlier]
-      if ((before === 'log' || before === 'lot') && !group.succeeded.has(earlier) && this.#laneOf(group, earlier) === lane)
+      if (
+        (before === 'log' || before === 'lot') &&
+        !group.succeeded.has(earlier) &&
+        !group.twice.has(position) &&
+        this.#laneOf(group, earlier) === lane &&
+        !this.#unhandled(group, earlier)
+      )
         this.#loop.violation(`${what}: message ${earlier} of its lane is still in the ${before}`)
     }
   }
@@ -477,6 +520,8 @@ export class Judge {
 
   /** The run does not come to rest: says of what. */
   unsettled(): void {
+    for (const table of ['process', 'member', 'partition', 'lot_lane'])
+      for (const row of this.#machine.view.all(`SELECT * FROM ${table}`)) this.#loop.log(() => `${table} ${JSON.stringify(row)}`)
     for (const sent of this.#sent.values())
       if (sent.state === 'open') this.#loop.violation(`the publish of ${sent.id} never ends`)
       else if (sent.state === 'confirmed' && !this.#positions.has(sent.id)) this.#loop.violation(`message ${sent.id} is lost: it was confirmed and is nowhere`)

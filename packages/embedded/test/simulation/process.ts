@@ -1,5 +1,5 @@
 /** A simulated process: a real bus over the real engine, on the simulated machine. It can die, freeze, leave, and ask for administration. */
-import { type Bus, connect, event, channel as makeChannel, Reject, RetryAfter, type RetryPolicy, typed } from '@sluice/core'
+import { type Bus, connect, type EventContract, event, channel as makeChannel, Reject, RetryAfter, type RetryPolicy, typed } from '@sluice/core'
 import type { Timer, TransportAdmin, TransportFactory } from '@sluice/core/transport'
 import { BusFile } from '../../src/bus-file.ts'
 import { FileTransport } from '../../src/file-transport.ts'
@@ -29,6 +29,7 @@ export interface ProcessPlan {
   readonly holdMaxMs: number
   readonly windowCountMax: number
   readonly retentionBytes: number
+  readonly keepForGroups: boolean
 }
 
 interface Order {
@@ -42,6 +43,7 @@ export class SimProcess implements JudgedProcess, MachineProcess {
   readonly admin: Set<AdminKind> = new Set()
   instanceId = ''
   dead = false
+  thawedAtMs = Number.NEGATIVE_INFINITY
   frozen = false
   leaving = false
   left = false
@@ -54,7 +56,7 @@ export class SimProcess implements JudgedProcess, MachineProcess {
   readonly #judge: Judge
   readonly #plan: ProcessPlan
   readonly #faults: () => boolean
-  readonly #contract: ReturnType<typeof contractOf>
+  readonly #contracts: readonly EventContract<Order, Order>[]
 
   constructor(name: string, loop: EventLoop, machine: SimMachine, judge: Judge, plan: ProcessPlan, partitions: number, faults: () => boolean) {
     this.name = name
@@ -63,7 +65,7 @@ export class SimProcess implements JudgedProcess, MachineProcess {
     this.#judge = judge
     this.#plan = plan
     this.#faults = faults
-    this.#contract = contractOf(partitions, plan.retentionBytes)
+    this.#contracts = contractsOf(partitions, plan)
   }
 
   get running(): boolean {
@@ -82,27 +84,28 @@ export class SimProcess implements JudgedProcess, MachineProcess {
     return this.#loop.after(undefined, forMs, () => {
       this.#loop.log(() => `${this.name} goes on`)
       this.frozen = false
+      this.thawedAtMs = this.#loop.nowMs
       this.#loop.thawed(this)
     })
   }
 
-  /** Opens the bus and joins these groups; tries again after a failure, as a supervisor would. */
-  start(groups: readonly string[]): void {
+  /** Opens the bus and joins these groups, for all types or the first only; tries again after a failure, as a supervisor would. */
+  start(groups: readonly string[], allTypes: boolean): void {
     this.#loop.after(this, 0, () => {
-      this.#open(groups).then(
+      this.#open(groups, allTypes).then(
         () => {
           this.started = true
         },
         (error: unknown) => {
           if (this.dead) return
           this.#loop.log(() => `${this.name} cannot start: ${String(error)}`)
-          this.#loop.after(this, 100, () => this.start(groups))
+          this.#loop.after(this, 100, () => this.start(groups, allTypes))
         },
       )
     })
   }
 
-  async #open(groups: readonly string[]): Promise<void> {
+  async #open(groups: readonly string[], allTypes: boolean): Promise<void> {
     const { leaseMs, holdMaxMs, windowCountMax } = this.#plan
     const transport: TransportFactory = {
       schemes: ['simulated'],
@@ -138,7 +141,7 @@ export class SimProcess implements JudgedProcess, MachineProcess {
     for (const group of this.#plan.groups) {
       if (!groups.includes(group.name)) continue
       const { name, order, onDeadLetter, concurrency, concurrencyScope, retry } = group
-      bus.on(this.#contract, (_, { message, attempt }) => this.#handle(group, message.id, attempt), {
+      bus.on(allTypes ? this.#contracts : this.#contracts.slice(0, 1), (_, { message, attempt }) => this.#handle(group, message.id, attempt), {
         ...{ group: name, order, concurrency, concurrencyScope, retry, killSwitch: false },
         ...(order === 'none' ? {} : { onDeadLetter }),
       })
@@ -177,12 +180,21 @@ export class SimProcess implements JudgedProcess, MachineProcess {
     const bus = this.#bus
     if (bus === undefined) return
     const call = ++this.#calls
-    const sent: Sent = { id: `${this.name}-${call}`, key, producer: this.name, call, dueMs: delayMs === 0 ? 0 : this.#loop.wallMs + delayMs, state: 'open' }
+    const contract = this.#loop.pick(this.#contracts) as EventContract<Order, Order>
+    const sent: Sent = {
+      id: `${this.name}-${call}`,
+      type: contract.name,
+      key,
+      producer: this.name,
+      call,
+      dueMs: delayMs === 0 ? 0 : this.#loop.wallMs + delayMs,
+      state: 'open',
+    }
     this.#judge.sending(sent)
     const ended = (state: Sent['state']): void => {
       if (!this.dead) sent.state = state
     }
-    bus.publish(this.#contract, { n: call }, { id: sent.id, ...(key === undefined ? {} : { key }), ...(delayMs === 0 ? {} : { delayMs }) }).then(
+    bus.publish(contract, { n: call }, { id: sent.id, ...(key === undefined ? {} : { key }), ...(delayMs === 0 ? {} : { delayMs }) }).then(
       () => ended('confirmed'),
       (error: unknown) => ended(error instanceof Error && 'code' in error && error.code === 'PUBLISH_UNKNOWN' ? 'unknown' : 'failed'),
     )
@@ -242,6 +254,8 @@ export class SimProcess implements JudgedProcess, MachineProcess {
   }
 }
 
-function contractOf(partitions: number, maxBytes: number) {
-  return event('sim.ordered', typed<Order>(), { channel: makeChannel('sim', { partitions, retention: { maxBytes } }) })
+/** Two types on one channel. */
+function contractsOf(partitions: number, { retentionBytes: maxBytes, keepForGroups }: ProcessPlan): readonly EventContract<Order, Order>[] {
+  const channel = makeChannel('sim', { partitions, retention: { maxBytes, keepForGroups } })
+  return ['sim.placed', 'sim.paid'].map((name) => event(name, typed<Order>(), { channel }))
 }

@@ -12,7 +12,7 @@ if (SEED !== undefined) {
 } else {
   const sums = { messages: 0, starts: 0, commits: 0, takeovers: 0, deaths: 0, staleStarts: 0 }
   let failed = 0
-  const begun = performance.now()
+  const begun = process.cpuUsage()
   let seed = Number(FROM)
   for (; seed < Number(FROM) + Number(SEEDS) && (failed === 0 || KEEP_GOING !== undefined); seed++) {
     const result = await simulate(seed)
@@ -22,7 +22,9 @@ if (SEED !== undefined) {
     process.stdout.write(`seed ${seed}: ${result.violations[0]}\n`)
   }
   const figures = Object.entries(sums).map(([name, count]) => `${count} ${name}`)
-  process.stdout.write(`${failed} failed; ${seed - Number(FROM)} seeds, ${figures.join(', ')} in ${Math.round(performance.now() - begun)} ms\n`)
+  process.stdout.write(
+    `${failed} failed; ${seed - Number(FROM)} seeds, ${figures.join(', ')} in ${Math.round(process.cpuUsage(begun).user / 1000)} ms of CPU time\n`,
+  )
   process.exitCode = failed === 0 ? 0 : 1
 }
 process.exit()

@@ -19,7 +19,7 @@ export interface SimulationResult {
 }
 
 const faultsMs = 4_000
-const drainMsMax = 120_000
+const drainMsMax = 200_000
 const turnsMax = 60_000
 
 function planGroup(loop: EventLoop, name: string): GroupPlan {
@@ -72,6 +72,7 @@ class Run {
   readonly #faults: () => boolean
   readonly #keys: number
   #names = 0
+  readonly #jumps: boolean
   #partitions: number
 
   constructor(loop: EventLoop) {
@@ -85,13 +86,16 @@ class Run {
       holdMaxMs: loop.pick([0, 50, 1_000]),
       windowCountMax: loop.pick([1, 4, 16, 64]),
       retentionBytes: loop.pick([1_000, 10_000, 1_000_000]),
+      keepForGroups: loop.chance(0.8),
     }
     this.#judge = new Judge(
       loop,
       this.#machine,
       new Map(this.#plan.groups.map((group) => [group.name, { order: group.order, attempts: group.retry.attempts, parks: group.onDeadLetter === 'park' }])),
+      this.#plan.keepForGroups,
     )
     this.#keys = loop.between(1, 6)
+    this.#jumps = loop.chance(0.3)
     this.#partitions = loop.between(1, 3)
     loop.log(() => JSON.stringify({ ...this.#plan, faults }))
   }
@@ -121,7 +125,7 @@ class Run {
     const process = new SimProcess(`p${++this.#names}`, loop, this.#machine, this.#judge, this.#plan, this.#partitions, this.#faults)
     loop.log(() => `${process.name} is started, for ${groups.join(', ')}, ${this.#partitions} partitions`)
     this.#processes.push(process)
-    process.start(groups)
+    process.start(groups, this.#names === 1 || loop.chance(0.7))
     return process
   }
 
@@ -162,7 +166,7 @@ class Run {
     const loop = this.#loop
     const group = (loop.pick(this.#plan.groups) as GroupPlan).name
     const process = this.#alive()
-    switch (loop.pick(['die', 'freeze', 'freeze', 'join', 'leave', 'redrive', 'discard', 'replay', 'purge', 'pause', 'resume', 'inspect'])) {
+    switch (loop.pick(['die', 'freeze', 'freeze', 'join', 'leave', 'redrive', 'discard', 'replay', 'purge', 'pause', 'resume', 'inspect', 'jump'])) {
       case 'die':
         process?.die('from outside')
         break
@@ -193,6 +197,9 @@ class Run {
       case 'resume':
         process?.setPaused(group, false)
         break
+      case 'jump':
+        if (this.#jumps) loop.jumpTo(loop.between(-40_000, 40_000))
+        break
       case 'inspect':
         process?.inspect()
         break
@@ -204,7 +211,12 @@ class Run {
     const loop = this.#loop
     const last = new SimProcess('last', loop, this.#machine, this.#judge, this.#plan, this.#partitions, this.#faults)
     this.#processes.push(last)
-    last.start(this.#plan.groups.map(({ name }) => name))
+    last.start(
+      this.#plan.groups.map(({ name }) => name),
+      true,
+    )
+    // Whatever waits for its time is due.
+    if (this.#jumps) loop.jumpTo(80_000)
     const endMs = loop.nowMs + drainMsMax
     const rested = (): boolean => (last.started && this.#judge.settled) || loop.nowMs > endMs
     await loop.run(() => last.started || loop.nowMs > endMs, turnsMax)
