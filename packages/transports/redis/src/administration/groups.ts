@@ -7,7 +7,7 @@ import { groupKey, registryKeys } from '../keys.ts'
 import type { RedisBus } from '../redis-bus.ts'
 import { Commands } from '../resp/command.ts'
 import { isError, RedisError, type Reply, readReply } from '../resp/reply.ts'
-import { readEntries } from '../wire/fields.ts'
+import { readEntries } from '../wire/entries.ts'
 import { after, msOf, type Position } from '../wire/position.ts'
 
 /** Entries looked at for the oldest that a group waits for, at most. */

@@ -7,7 +7,7 @@ import { groupKey } from '../keys.ts'
 import type { RedisBus } from '../redis-bus.ts'
 import { Commands } from '../resp/command.ts'
 import { isError, type RedisError, readReply } from '../resp/reply.ts'
-import { type LogEntry, readEntries } from '../wire/fields.ts'
+import { type LogEntry, readEntries } from '../wire/entries.ts'
 import { after, firstPosition, type Position, positionAt } from '../wire/position.ts'
 
 const pageSize = 500

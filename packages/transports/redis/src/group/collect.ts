@@ -1,6 +1,6 @@
 /** Collects deliveries for one `receive`: released ones first, then on along the log, skipping what others own. */
 import { keyHash, placementKey } from '@sluice/core/transport'
-import type { LogEntry } from '../wire/fields.ts'
+import type { LogEntry } from '../wire/entries.ts'
 import { after, type Position } from '../wire/position.ts'
 import { LogDelivery } from './delivery.ts'
 import type { Member } from './member.ts'

@@ -1,5 +1,5 @@
 import type { Delivery, Envelope } from '@sluice/core/transport'
-import type { LogEntry, StoredMessage } from '../wire/fields.ts'
+import type { LogEntry, StoredMessage } from '../wire/entries.ts'
 import { msOf, type Position } from '../wire/position.ts'
 import type { HeldDelivery, HeldLotDelivery, OwnedPartition, Remembered } from './partition.ts'
 

@@ -6,7 +6,7 @@
  *      └→ lost (fenced, expired): nothing of it can be settled any more
  */
 import type { LotLane } from '@sluice/core/transport'
-import type { LogEntry } from '../wire/fields.ts'
+import type { LogEntry } from '../wire/entries.ts'
 import { after, later, type Position } from '../wire/position.ts'
 import { decodeRanges, type Progress } from './progress.ts'
 

@@ -1,4 +1,4 @@
-import type { LogEntry } from '../wire/fields.ts'
+import type { LogEntry } from '../wire/entries.ts'
 import { after, type Position } from '../wire/position.ts'
 
 /** A stretch of a channel: every entry at or after `from` and before `to`. */

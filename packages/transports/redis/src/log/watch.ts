@@ -7,7 +7,7 @@ import { Commands } from '../resp/command.ts'
 import { ConnectionEnded } from '../resp/connection.ts'
 import type { Link } from '../resp/link.ts'
 import { isError, type RedisError, readArray, readReply, readText, type Source, skipNull } from '../resp/reply.ts'
-import { type LogEntry, readEntries } from '../wire/fields.ts'
+import { type LogEntry, readEntries } from '../wire/entries.ts'
 import { idBefore, type Position } from '../wire/position.ts'
 
 /** A read that nobody wakes is made anew after this time, ms: a connection that is half open is noticed. */

@@ -154,24 +154,41 @@ export class ReplyScanner {
 
   /** Walks to the end of one answer; false: it is not all there. */
   #walk(): boolean {
-    while (this.#left > 0) {
-      // A long bulk string is jumped over before its bytes are here: nothing is joined for it.
-      if (this.#at >= this.#length) return false
-      const bytes = this.#joined()
-      const end = bytes.indexOf(cr, this.#at)
-      if (end < 0 || end + 1 >= this.#length) return false
-      const kind = bytes[this.#at]
-      this.#left--
+    // A long bulk string is jumped over before its bytes are here: nothing is joined for it.
+    if (this.#at >= this.#length) return this.#left === 0 && this.#at === this.#length && this.#finish()
+    const bytes = this.#joined()
+    const length = this.#length
+    let at = this.#at
+    let left = this.#left
+    while (left > 0 && at < length) {
+      const kind = bytes[at]
+      let end = at + 1
+      let size = 0
       if (kind === star || kind === dollar) {
-        const size = Number(bytes.toString('latin1', this.#at + 1, end))
-        if (kind === star && size > 0) this.#left += size
-        this.#at = end + 2 + (kind === dollar && size >= 0 ? size + 2 : 0)
-      } else this.#at = end + 2
+        const negative = bytes[end] === minus
+        let byte = bytes[end]
+        while (byte !== cr && end < length) {
+          size = size * 10 + (byte as number) - zero
+          byte = bytes[++end]
+        }
+        if (negative) size = -1
+      } else {
+        end = bytes.indexOf(cr, at)
+        if (end < 0) end = length
+      }
+      // The line is not all here: it is walked over again.
+      if (end + 1 >= length) break
+      left--
+      at = end + 2
+      if (kind === dollar && size >= 0) at += size + 2
+      else if (kind === star && size > 0) left += size
     }
-    if (this.#at > this.#length) {
-      // All elements are walked over, and the last one's bytes are on their way.
-      return false
-    }
+    this.#at = at
+    this.#left = left
+    return left === 0 && at <= length && this.#finish()
+  }
+
+  #finish(): boolean {
     this.#left = 1
     return true
   }

@@ -6,7 +6,8 @@ import { Buffer } from 'node:buffer'
 import type { Envelope } from '@sluice/core/transport'
 import { Commands } from '../resp/command.ts'
 import { sourceOf } from '../resp/reply.ts'
-import { fieldList, type LogEntry, readEntries, type StoredMessage } from './fields.ts'
+import { type LogEntry, readEntries, type StoredMessage } from './entries.ts'
+import { fieldList } from './fields.ts'
 
 const array32 = 0xdd
 const text32 = 0xdb
