@@ -66,6 +66,7 @@ export class AtomicSettlement {
               note: note ?? null,
             }
           } else if (delivery instanceof LotDelivery) {
+            delivery.tried()
             delivery.attempt = attempt
             delivery.notBeforeMs = notBeforeMs
             delivery.firstDeliveredAtMs = firstDeliveredAtMs

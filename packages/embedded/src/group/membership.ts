@@ -232,8 +232,8 @@ export class Membership {
     const toldSeq = bus.committedSeq()
     const lanes = lanesOf(bus.db, member.groupId)
     const told: { readonly partition: OwnedPartition; readonly lanes: LotLane[] }[] = []
-    for (const { row, attempts } of taken) {
-      const partition = new OwnedPartition(row, row.epoch, attempts)
+    for (const { row, attempts, lotEnd } of taken) {
+      const partition = new OwnedPartition(row, row.epoch, attempts, lotEnd)
       partition.lotToldSeq = toldSeq
       member.partitions.set(partition.name, partition)
       told.push({ partition, lanes: [] })

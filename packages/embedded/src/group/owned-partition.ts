@@ -85,6 +85,9 @@ export class OwnedPartition {
   lotToldSeq = 0
   /** Lot deliveries that were read and are not settled, or settled but still in the file; by entry id. */
   readonly lotReads: Map<number, HeldLotDelivery> = new Map()
+  /** Lot entries up to this one were there when it was taken: who died may have begun them, except those whose attempts were written since. */
+  readonly lotEnd: number
+  readonly lotTried: Set<number> = new Set()
   /** `readFrom` when its progress was last written. */
   writtenReadFrom: number
   /** Something is settled that the file does not know yet. */
@@ -104,13 +107,14 @@ export class OwnedPartition {
   #settledAfterLast = false
   #settledEnd = 0
 
-  constructor(row: PartitionRow, epoch: number, attempts: readonly AttemptRow[]) {
+  constructor(row: PartitionRow, epoch: number, attempts: readonly AttemptRow[], lotEnd = 0) {
     this.name = `${row.residue}/${row.modulus}`
     this.modulus = row.modulus
     this.residue = row.residue
     this.epoch = epoch
     this.suspectBefore = row.suspect_before
     this.deaths = row.deaths
+    this.lotEnd = lotEnd
     this.deliveredBefore = row.claimed
     this.readFrom = row.cursor
     this.writtenReadFrom = row.cursor

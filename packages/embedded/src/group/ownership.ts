@@ -37,12 +37,15 @@ export function takePartition(db: Database, groupId: number, row: PartitionRow, 
     taken.cursor,
   )
   for (const { position, whole } of attempts) if (whole !== 1) throw damagedRow(`the attempt at position ${position}`)
-  return { row: taken, attempts }
+  const lotEnd = taken.deaths === 0 ? 0 : (db.get<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'lot_entry'")?.seq ?? 0)
+  return { row: taken, attempts, lotEnd }
 }
 
 export interface OwnedPartitionRow {
   readonly row: PartitionRow
   readonly attempts: readonly AttemptRow[]
+  /** Id of the newest message in the lot; 0 where nobody died over it. */
+  readonly lotEnd: number
 }
 
 /** Writes a partition's progress; false: it belongs to another owner now, nothing was written. */

@@ -26,6 +26,7 @@ export interface LotEntryRow {
 export class LotDelivery implements Delivery {
   readonly fromLot = true as const
   readonly owner: OwnedPartition
+  readonly suspect: boolean
   readonly lane: string
   readonly laneHash: number
   readonly row: LotEntryRow
@@ -39,6 +40,8 @@ export class LotDelivery implements Delivery {
 
   constructor(owner: OwnedPartition, lane: string, laneHash: number, row: LotEntryRow, envelope: Envelope) {
     this.owner = owner
+    // Reading the lot is not claimed beforehand: after a death every entry that was in it may have been begun.
+    this.suspect = owner.deaths > 0 && row.id <= owner.lotEnd && !owner.lotTried.has(row.id)
     this.lane = lane
     this.laneHash = laneHash
     this.row = row
@@ -61,9 +64,9 @@ export class LotDelivery implements Delivery {
     return this.row.deliveries
   }
 
-  // Reading the lot is not claimed beforehand: after a death every entry at a lane's head may have been begun.
-  get suspect(): boolean {
-    return this.owner.deaths > 0
+  /** Its owner wrote its attempts: from now on they are exact. */
+  tried(): void {
+    if (this.suspect) this.owner.lotTried.add(this.row.id)
   }
 
   get storedAtMs(): number {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import type { Delivery, LotLane } from '@sluice/core/transport'
 import { bodies, joinGroup, message, openBus, place, quietObserver, reason, subscription, take } from '../../test/bus-file.ts'
@@ -55,6 +56,44 @@ test('a second redrive into a lane that drains is told, although neither state n
       ['suspended', 2],
     ],
   )
+})
+
+test('after a death only what was in the lot then is suspect, until its attempt is written; what is redriven later is not', async (t) => {
+  const path = place(t)
+  const bus = await openBus(path)
+  t.after(() => bus.close())
+  const before = await bus.consume(subscription(), quietObserver)
+  await bus.send([message('dead', 'k1'), message('waits', 'k2')])
+  const taken = await take(before, 2)
+  const [dead, waits] = ['dead', 'waits'].map((body) => taken.find(({ envelope }) => envelope.body === body)) as [Delivery, Delivery]
+  await before.deadLetter([{ delivery: dead, lane: 'key:k1', reason, mode: 'continue' }])
+  await before.lot?.move('key:k2', [waits], { state: 'suspended', dueAtMs: 0 })
+  await before.close()
+  // As a kill -9 leaves it: an owner that is no member any more.
+  const db = new DatabaseSync(path)
+  db.exec('PRAGMA busy_timeout = 5000; UPDATE partition SET owner = 1000000')
+  db.close()
+
+  const { told, until } = news()
+  const consumer = await bus.consume(subscription(), {
+    ...quietObserver,
+    assigned: (_partition, lanes) => void told.push(...lanes),
+    lotChanged: (_partition, lanes) => void told.push(...lanes),
+  })
+  const read = async (lane: string): Promise<Delivery | undefined> => {
+    const [first] = (await consumer.lot?.read(told.find((one) => one.lane === lane)?.partition as string, lane, 10)) ?? []
+    return first
+  }
+  await until(1)
+  const held = (await read('key:k2')) as Delivery
+  assert.equal(held.suspect, true)
+  await consumer.record([{ delivery: held, attempt: 1, notBeforeMs: 0, firstDeliveredAtMs: 1 }])
+  consumer.release([held])
+  await bus.admin.redrive('c', 'g', {})
+  await until(2)
+  assert.equal((await read('key:k1'))?.suspect, false, 'it was put back after the death')
+  const again = await read('key:k2')
+  assert.deepEqual([again?.attempt, again?.suspect], [1, false], 'its attempt was written')
 })
 
 test('what the owner itself moved is no news to it', async (t) => {

@@ -157,6 +157,7 @@ export class FileParkingLot implements ParkingLot {
         head.delivery.row.id,
       )
     })
+    if (head?.delivery instanceof LotDelivery) head.delivery.tried()
     voidLane(partition, lane)
     partition.blocked = false
   }
