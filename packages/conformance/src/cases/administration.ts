@@ -59,6 +59,11 @@ export const administration: Subject = {
     },
     {
       name: 'browse reads page by page, oldest first, and consumes nothing',
+      needs: (facts) => (facts.replay ? undefined : 'a queue cannot be read without consuming it'),
+      async refused(rig) {
+        const transport = await rig.channel({ groups: ['g'] })
+        await assert.rejects(transport.admin.browse('c', { limit: 10 }), { code: 'UNSUPPORTED' })
+      },
       async run(rig) {
         const transport = await rig.channel({ groups: ['g'] })
         await transport.send(numbered(25, ['a', undefined]))

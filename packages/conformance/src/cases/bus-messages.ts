@@ -78,12 +78,14 @@ export const busMessages: Subject = {
         }
         await handled.until(6)
         const transport = await rig.open()
-        const page = await transport.admin.browse(orderChannel, { limit: 10 })
-        assert.deepEqual(
-          page.messages.map((envelope) => envelope.datacontentencoding),
-          ['gzip', undefined, 'br', undefined, 'zstd', undefined],
-        )
-        assert.ok(page.messages.every((envelope) => envelope.body.length < 1_000))
+        // Where a queue is all there is, nobody can look into it.
+        const page = transport.facts.replay ? (await transport.admin.browse(orderChannel, { limit: 10 })).messages : undefined
+        if (page !== undefined)
+          assert.deepEqual(
+            page.map((envelope) => envelope.datacontentencoding),
+            ['gzip', undefined, 'br', undefined, 'zstd', undefined],
+          )
+        assert.ok(page?.every((envelope) => envelope.body.length < 1_000) ?? true)
         assert.ok(handled.all.every((each) => ['x'.repeat(50_000), 'short'].includes((each.data as Item).text ?? '')))
       },
     },

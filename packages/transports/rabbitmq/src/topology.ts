@@ -32,7 +32,9 @@ export class TopologyKeeper {
 
   async declare({ channels, groups }: Topology): Promise<void> {
     await Promise.all(channels.map((channel) => this.channel(channel)))
-    await Promise.all(groups.map((group) => this.group(group)))
+    // An instance's reply channel is made by whoever consumes it, and nobody else declares a group of it.
+    const replies = new Set(channels.filter(({ kind }) => kind === 'reply').map(({ name }) => name))
+    await Promise.all(groups.filter(({ channel }) => !replies.has(channel)).map((group) => this.group(group)))
   }
 
   /** A channel's exchange, and the queue of what nobody asked for. */

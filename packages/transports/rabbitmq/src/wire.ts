@@ -36,24 +36,29 @@ export function toWire(envelope: Envelope, sizeBytes: number, storedAtMs: number
 }
 
 /**
- * Reads what {@link toWire} or a stranger wrote. What is no CloudEvent comes as an envelope of type `unknown` with its
- * bytes as they are: who handles it decides.
+ * Reads what {@link toWire} or a stranger wrote: CloudEvents in binary mode, or in structured mode by their content type.
+ * A stranger's message without `ce_` headers is an event of the type that its property `type` or its routing key says.
  */
 export function fromWire(message: Message, nowMs: number): ReadMessage {
-  const { headers = {}, contentType } = message.properties
-  const storedAtMs = numberOf(headers['sluice-stored']) ?? nowMs
-  const isText = headers['sluice-text'] !== undefined
-  const body = isText ? message.content.toString() : new Uint8Array(message.content)
+  const headers: Readonly<Record<string, unknown>> = message.properties.headers ?? {}
+  const contentType: unknown = message.properties.contentType
+  const body = headers['sluice-text'] === undefined ? new Uint8Array(message.content) : message.content.toString()
   const kept: [string, unknown][] = []
-  for (const name in headers) if (!name.startsWith(own) && !name.startsWith('x-')) kept.push([name, headers[name]])
-  for (const name in headers) if (name.startsWith('x-') && !brokerHeaders.has(name)) kept.push([name, headers[name]])
-  let envelope: Envelope
-  try {
-    envelope = fromBinary('ce_', { contentType, headers: kept, body }, { receivedAtMs: nowMs, bytesMax: messageBytesMax * 2 })
-  } catch {
-    envelope = strange(message, nowMs)
+  let isEvent = false
+  for (const name in headers) {
+    if (name.startsWith(own) || brokerHeaders.has(name)) continue
+    kept.push([name, headers[name]])
+    if (name === 'ce_specversion') isEvent = true
   }
-  return { envelope, storedAtMs, sizeBytes: numberOf(headers['sluice-size']) ?? message.content.length + 200 }
+  const about = { storedAtMs: numberOf(headers['sluice-stored']) ?? nowMs, sizeBytes: numberOf(headers['sluice-size']) ?? message.content.length + 200 }
+  const text = typeof contentType === 'string' ? contentType : undefined
+  if (!isEvent && text?.startsWith('application/cloudevents') !== true) return { envelope: strange(message, nowMs), ...about }
+  try {
+    return { envelope: fromBinary('ce_', { contentType: text, headers: kept, body }, { receivedAtMs: nowMs, bytesMax: messageBytesMax * 2 }), ...about }
+  } catch {
+    // In its lane and of its type, but of a content type that nobody decodes: whoever handles the type gives it up, untouched.
+    return { envelope: { ...strange(message, nowMs), datacontenttype: 'application/x-undecodable' }, ...about }
+  }
 }
 
 const brokerHeaders: ReadonlySet<string> = new Set([
@@ -66,16 +71,20 @@ const brokerHeaders: ReadonlySet<string> = new Set([
 ])
 
 function strange({ properties, fields, content }: Message, nowMs: number): Envelope {
-  const id: unknown = properties.messageId
+  const { messageId, type, contentType, headers = {} } = properties
+  const { ce_type: eventType, ce_partitionkey: key } = headers
   return {
-    id: typeof id === 'string' && id !== '' && id.length < 256 ? id : newId(nowMs),
-    type: typeof properties.type === 'string' && properties.type !== '' ? properties.type : 'unknown',
-    source: `amqp:${fields.exchange}`,
+    id: isName(messageId) ? messageId : newId(nowMs),
+    type: [eventType, type, fields.routingKey.replace(/(\.[01])+$/, '')].find(isName) ?? 'unknown',
+    source: `amqp:${encodeURIComponent(fields.exchange)}`,
     time: new Date(nowMs).toISOString(),
-    datacontenttype: typeof properties.contentType === 'string' ? properties.contentType : 'application/octet-stream',
+    datacontenttype: isName(contentType) ? contentType : 'application/octet-stream',
+    ...(isName(key) ? { partitionkey: key } : {}),
     body: new Uint8Array(content),
   }
 }
+
+const isName = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length < 256
 
 /** A header of this transport as a number. */
 export function numberOf(value: unknown): number | undefined {

@@ -1,10 +1,10 @@
 /** What a group has waiting: the server knows what nobody holds, its members the rest. */
-import { type GroupStatus, partitionName } from '@sluice/core/transport'
+import type { GroupStatus } from '@sluice/core/transport'
 import type { Link } from '../link/link.ts'
 import type { Instance } from '../member/instance.ts'
 import type { Names } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { GroupEntry } from '../registry/state.ts'
+import { type GroupEntry, partitionsOf } from '../registry/state.ts'
 
 /** How long a member may take to say what it holds, ms. */
 const patienceMs = 1_000
@@ -70,25 +70,21 @@ export class Figures {
     const instances = [...new Set(group.members.map(({ instance }) => instance))]
     const replies = await Promise.all(instances.map((instance) => this.#instance.ask(instance, { ask: 'holdings', channel, group: name }, patienceMs)))
     const holdings: Holdings[] = []
-    let dead = 0
     for (const [i, reply] of replies.entries()) {
       if (reply === 'dead') {
-        dead += group.members.filter(({ instance }) => instance === instances[i]).length
         await this.#registry.append({ op: 'dead', instance: instances[i] as string })
       } else if (reply !== 'silent') holdings.push(...((reply.all as Holdings[] | undefined) ?? []))
     }
-    return { holdings, consumers: group.members.length - (group.members.length > 0 ? 0 : dead) }
+    return { holdings, consumers: group.members.length }
   }
 
   /** Messages that nobody holds; undefined: its queues are gone. */
   async #ready(group: GroupEntry): Promise<number | undefined> {
-    let sum = 0
-    for (let index = 0; index < group.partitions; index++) {
-      const count = await this.#countOrGone(this.#names.partition(group.channel, group.group, partitionName(index, group.partitions)))
-      if (count === undefined) return undefined
-      sum += count
-    }
-    return sum
+    const queues = partitionsOf(group).map((partition) => this.#names.partition(group.channel, group.group, partition))
+    for (const partition of group.befores) queues.push(this.#names.before(group.channel, group.group, partition))
+    const counts = await Promise.all(queues.map((queue) => this.#countOrGone(queue)))
+    if (counts.slice(0, group.partitions).includes(undefined)) return undefined
+    return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
   }
 
   async #count(queue: string): Promise<number> {

@@ -51,13 +51,14 @@ export class RabbitAdmin implements TransportAdmin {
   async groups(channel?: string): Promise<readonly GroupStatus[]> {
     this.#home.mustBeOpen()
     await this.#home.registry.sync()
-    const rows: GroupStatus[] = []
-    for (const group of this.#home.registry.state.groups(channel)) {
-      const row = await this.#figures.group(group)
-      if (row !== undefined) rows.push(row)
-      else if (group.ephemeral) await this.#home.registry.append({ op: 'group-gone', channel: group.channel, group: group.group })
-    }
-    return rows
+    const rows = await Promise.all(
+      this.#home.registry.state.groups(channel).map(async (group) => {
+        const row = await this.#figures.group(group)
+        if (row === undefined && group.ephemeral) await this.#home.registry.append({ op: 'group-gone', channel: group.channel, group: group.group })
+        return row
+      }),
+    )
+    return rows.filter((row) => row !== undefined)
   }
 
   async channels(): Promise<readonly ChannelStatus[]> {

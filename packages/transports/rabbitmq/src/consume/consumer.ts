@@ -44,9 +44,6 @@ interface Waiter {
   readonly resolve: (deliveries: readonly Delivery[]) => void
 }
 
-/** Messages that a partition has fetched and not settled, at most. */
-const prefetchMax = 2_000
-
 /** See the header of this file. */
 export class RabbitConsumer implements Consumer, LinkUser {
   readonly lot: ParkingLot
@@ -438,7 +435,6 @@ export class RabbitConsumer implements Consumer, LinkUser {
       publisher,
       clock,
       nowMs: () => clock.nowMs(),
-      prefetch: Math.min(prefetchMax, this.#subscription.windowCount),
       queue: (partition) => names.partition(channel, name, partition),
       lotQueue: (partition) => names.lot(channel, name, partition),
       hasLot: (partition) => this.#entry()?.lots.includes(partition) === true,

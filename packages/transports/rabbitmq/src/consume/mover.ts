@@ -17,6 +17,7 @@ import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import { fromWire } from '../wire.ts'
 import { AckWindow } from './ack-window.ts'
+import { partitionPrefetch } from './prefetch.ts'
 
 interface MoverHome {
   readonly link: Link
@@ -27,8 +28,6 @@ interface MoverHome {
   readonly topology: TopologyKeeper
 }
 
-/** Copies that are not confirmed yet, at most. */
-const window = 500
 /** Clocks of producers may differ by this, ms. */
 const skewMs = 60_000
 
@@ -36,7 +35,7 @@ const skewMs = 60_000
 export async function haltPartition(home: MoverHome, entry: GroupEntry, partition: string): Promise<void> {
   const { channel, group } = entry
   // Nothing is settled: that we were the active consumer once is all that is wanted.
-  await drain(home, home.names.partition(channel, group, partition), 1, async () => false, 'active')
+  await drain(home, home.names.partition(channel, group, partition), partitionPrefetch, async () => false, 'active')
   await home.registry.append({ op: 'halted', channel, group, partition })
 }
 
@@ -55,8 +54,8 @@ export async function movePartition(home: MoverHome, entry: GroupEntry, partitio
     return true
   }
   const oldBefore = names.before(channel, group, partition)
-  if (entry.befores.includes(partition)) await drain(home, oldBefore, window, move)
-  await drain(home, old, window, move)
+  if (entry.befores.includes(partition)) await drain(home, oldBefore, partitionPrefetch, move)
+  await drain(home, old, partitionPrefetch, move)
   const index = Number(partition.split('/')[0])
   const children = Array.from({ length: growth.partitions / partitions }, (_, i) => partitionName(index + i * partitions, growth.partitions))
   if (entry.lots.includes(partition)) {
@@ -67,9 +66,13 @@ export async function movePartition(home: MoverHome, entry: GroupEntry, partitio
       return true
     })
   }
+  // A new queue gives back no more than its owner will fetch at once, so what it holds so far is moved, too.
   if (twins.size > 0)
     for (const child of children)
-      await drain(home, names.partition(channel, group, child), 0, async ({ properties }) => twins.has(String(properties.messageId)))
+      await drain(home, names.partition(channel, group, child), partitionPrefetch, async (message) => {
+        if (!twins.has(String(message.properties.messageId))) await copy(publisher, names.before(channel, group, child), message)
+        return true
+      })
   await registry.append({ op: 'moved', channel, group, partition })
   for (const queue of [old, oldBefore, names.lot(channel, group, partition)]) await topology.removeEmpty([queue])
 }

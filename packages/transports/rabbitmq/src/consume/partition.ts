@@ -13,6 +13,7 @@ import type { Publisher } from '../send/publisher.ts'
 import { fromWire, numberOf, toWire } from '../wire.ts'
 import { AckWindow } from './ack-window.ts'
 import type { RabbitDelivery } from './delivery.ts'
+import { partitionPrefetch } from './prefetch.ts'
 
 /** What a partition needs of its consumer. */
 export interface PartitionHome {
@@ -20,7 +21,6 @@ export interface PartitionHome {
   readonly publisher: Publisher
   readonly nowMs: () => number
   readonly clock: Clock
-  readonly prefetch: number
   readonly queue: (partition: string) => string
   readonly lotQueue: (partition: string) => string
   readonly hasLot: (partition: string) => boolean
@@ -68,7 +68,6 @@ export class OwnedPartition {
     const partition = new OwnedPartition(
       {
         ...home,
-        prefetch: 0,
         queue: () => '',
         hasLot: () => true,
         makeLot: async () => {},
@@ -87,12 +86,12 @@ export class OwnedPartition {
 
   /** Becomes the owner: waits until the one before let go, and reads the parking lot. Rejects when it is lost meanwhile. */
   async take(): Promise<readonly LotLane[]> {
-    const { publisher, clock, prefetch, queue } = this.#home
+    const { publisher, clock, queue } = this.#home
     const channel = await this.#open()
     this.#channel = channel
     this.#acks = new AckWindow(channel)
     this.#isOrphan = this.#home.isOrphan(this.name)
-    await channel.prefetch(prefetch)
+    await channel.prefetch(partitionPrefetch)
     const early: ConsumeMessage[] = []
     let isOpen = false
     const { active } = await hold({
@@ -126,11 +125,11 @@ export class OwnedPartition {
   async #readBefore(): Promise<void> {
     const queue = this.#home.beforeQueue(this.name)
     if (queue === undefined) return
-    const { publisher, clock, prefetch } = this.#home
+    const { publisher, clock } = this.#home
     const channel = await this.#open()
     const acks = new AckWindow(channel)
     this.#before = { channel, acks }
-    await channel.prefetch(prefetch)
+    await channel.prefetch(partitionPrefetch)
     let count = 0
     const { read } = await hold({
       channel,
@@ -371,7 +370,7 @@ export class OwnedPartition {
       return
     }
     const progress = this.lot.progressOf(read.envelope.id)
-    this.buffer.push({
+    const delivery: RabbitDelivery = {
       ...read,
       ...progressFields(progress, before > 0 ? read.storedAtMs : undefined),
       owner: this,
@@ -384,7 +383,8 @@ export class OwnedPartition {
       position: this.#nextPosition++,
       entry: undefined,
       state: 'held',
-    })
+    }
+    this.buffer.push(delivery)
     this.#home.arrived()
   }
 
