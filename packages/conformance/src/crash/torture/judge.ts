@@ -32,7 +32,7 @@ export function judge(raw: readonly HistoryEvent[], plan: TorturePlan, drained: 
     parking: plan.groups.filter(({ onDeadLetter, order }) => onDeadLetter === 'park' && order === 'key').map(({ name }) => name),
     drained,
   }
-  const violations = [...checkHistory(events, scope), ...missedNotices(events)]
+  const violations = [...checkHistory(events, scope), ...missedNotices(events), ...beyondBound(events, plan)]
   if (!drained) violations.push({ invariant: 'I11', message: 'the backlog did not drain', at: events.length - 1 })
   const runs = events.filter(({ f, type }) => f === 'deliver' && type === 'invoke')
   const count = (invariant: Violation['invariant']): number => violations.filter((v) => v.invariant === invariant).length
@@ -46,6 +46,19 @@ export function judge(raw: readonly HistoryEvent[], plan: TorturePlan, drained: 
     outOfOrder: count('I6') + count('I10'),
     doubledAfterAccept: count('I8'),
   }
+}
+
+/** I9 for handlers: none begins an attempt that its policy does not allow. */
+function beyondBound(events: readonly HistoryEvent[], plan: TorturePlan): Violation[] {
+  const bounds = new Map(plan.groups.map(({ name, attempts }) => [name, attempts]))
+  bounds.set(workChannel, plan.groups[0]?.attempts ?? 0)
+  const beyond: Violation[] = []
+  for (const { f, type, group = '', id = '', attempt = 0, i: at } of events) {
+    const bound = bounds.get(group)
+    if (f === 'deliver' && type === 'invoke' && bound !== undefined && attempt > bound)
+      beyond.push({ invariant: 'I9', message: `attempt ${attempt} of ${bound} begins`, at, id, group })
+  }
+  return beyond
 }
 
 /** I1 for what every instance gets: who was there before a notice was sent, and came to no harm until the end, has handled it. */
