@@ -26,7 +26,8 @@ import {
 const fewMax = 16
 
 interface Asked {
-  readonly partition: string
+  /** As it was ours when it was asked for: a read of an earlier ownership would hide from the later one what it read. */
+  readonly partition: OwnedPartition | undefined
   readonly lane: string
   readonly countMax: number
   resolve(deliveries: LotDelivery[] | undefined): void
@@ -63,7 +64,7 @@ export class FileParkingLot implements ParkingLot {
 
   read(partition: string, lane: string, countMax: number): Promise<readonly Delivery[] | undefined> {
     return new Promise((resolve, reject) => {
-      this.#asked.push({ partition, lane, countMax, resolve, reject })
+      this.#asked.push({ partition: this.#member.partitions.get(partition), lane, countMax, resolve, reject })
       if (this.#asked.length === 1) this.#member.bus.reads.read((db) => this.#readAll(db)).catch((error: unknown) => this.#rejectAll(error))
     })
   }
@@ -98,13 +99,12 @@ export class FileParkingLot implements ParkingLot {
 
   #take(
     db: Database,
-    partitionName: string,
+    partition: OwnedPartition | undefined,
     row: LaneRow | undefined,
     countMax: number,
     loaded: (row: LaneRow) => LotEntryRow[] | undefined,
   ): LotDelivery[] | undefined {
-    const { bus, partitions, subscription } = this.#member
-    const partition = partitions.get(partitionName)
+    const { bus, subscription } = this.#member
     if (partition === undefined || partition.state === 'lost') throw leaseLost()
     if (row === undefined) return []
     if (intact(row).state === 'parked') return undefined
