@@ -9,6 +9,11 @@ import { type GroupEntry, partitionsOf } from '../registry/state.ts'
 /** How long a member may take to say what it holds, ms. */
 const patienceMs = 1_000
 
+/** A visit to a lot that somebody takes over at the same time is tried again, so often. */
+const visitsMax = 10
+
+const nothing: Holdings = { unsettled: 0, inFlight: 0, entries: 0, suspended: 0, parked: 0, behind: {}, partitions: [] }
+
 /** Sum of what the members of a group hold. */
 export interface Holdings {
   readonly unsettled: number
@@ -27,9 +32,15 @@ export class Figures {
   readonly #registry: Registry
   readonly #instance: Instance
   readonly #names: Names
-  readonly #visitLot: (group: GroupEntry, partition: string) => Promise<Holdings>
+  readonly #visitLot: (group: GroupEntry, partition: string) => Promise<Holdings | undefined>
 
-  constructor(link: Link, registry: Registry, instance: Instance, names: Names, visitLot: (group: GroupEntry, partition: string) => Promise<Holdings>) {
+  constructor(
+    link: Link,
+    registry: Registry,
+    instance: Instance,
+    names: Names,
+    visitLot: (group: GroupEntry, partition: string) => Promise<Holdings | undefined>,
+  ) {
     this.#link = link
     this.#registry = registry
     this.#instance = instance
@@ -41,14 +52,8 @@ export class Figures {
   async group(group: GroupEntry): Promise<GroupStatus | undefined> {
     const before = await this.#ready(group)
     if (before === undefined) return undefined
-    const { holdings, consumers } = await this.held(group)
+    const all = await this.everywhere(group)
     const after = before > 0 ? before : ((await this.#ready(group)) ?? 0)
-    const visited: Holdings[] = []
-    for (const partition of group.lots) {
-      if (holdings.some(({ partitions }) => partitions.includes(partition))) continue
-      if ((await this.#count(this.#names.lot(group.channel, group.group, partition))) > 0) visited.push(await this.#visitLot(group, partition))
-    }
-    const all = [...holdings, ...visited]
     const sum = (field: 'unsettled' | 'inFlight' | 'entries' | 'suspended' | 'parked'): number => all.reduce((total, each) => total + each[field], 0)
     return {
       channel: group.channel,
@@ -59,23 +64,39 @@ export class Figures {
       deadLetters: group.hasDead ? await this.#count(this.#names.dead(group.channel, group.group)) : 0,
       parkedLanes: sum('parked'),
       suspendedLanes: sum('suspended'),
-      consumers,
+      consumers: group.members.length,
       paused: group.paused,
     }
   }
 
-  /** What each member holds, and how many there are. */
-  async held(group: GroupEntry): Promise<{ readonly holdings: readonly Holdings[]; readonly consumers: number }> {
+  /** What members hold, and what is in the lots of partitions that nobody owns. */
+  async everywhere(group: GroupEntry): Promise<readonly Holdings[]> {
+    for (let tries = 1; ; tries++) {
+      const held = await this.held(group)
+      const owned = new Set(held.flatMap(({ partitions }) => partitions))
+      const visits = await Promise.all(group.lots.filter((partition) => !owned.has(partition)).map((partition) => this.#visit(group, partition)))
+      const visited = visits.filter((visit) => visit !== undefined)
+      // Somebody became the owner meanwhile, and will say so when asked again.
+      if (visited.length === visits.length || tries === visitsMax) return [...held, ...visited]
+    }
+  }
+
+  /** What each member holds; who turns out to be dead is struck from the registry. */
+  async held(group: GroupEntry): Promise<readonly Holdings[]> {
     const { channel, group: name } = group
     const instances = [...new Set(group.members.map(({ instance }) => instance))]
     const replies = await Promise.all(instances.map((instance) => this.#instance.ask(instance, { ask: 'holdings', channel, group: name }, patienceMs)))
     const holdings: Holdings[] = []
     for (const [i, reply] of replies.entries()) {
-      if (reply === 'dead') {
-        await this.#registry.append({ op: 'dead', instance: instances[i] as string })
-      } else if (reply !== 'silent') holdings.push(...((reply.all as Holdings[] | undefined) ?? []))
+      if (reply === 'dead') await this.#registry.append({ op: 'dead', instance: instances[i] as string })
+      else if (reply !== 'silent') holdings.push(...((reply.all as Holdings[] | undefined) ?? []))
     }
-    return { holdings, consumers: group.members.length }
+    return holdings
+  }
+
+  async #visit(group: GroupEntry, partition: string): Promise<Holdings | undefined> {
+    const waiting = await this.#count(this.#names.lot(group.channel, group.group, partition))
+    return waiting === 0 ? nothing : this.#visitLot(group, partition)
   }
 
   /** Messages that nobody holds; undefined: its queues are gone. */

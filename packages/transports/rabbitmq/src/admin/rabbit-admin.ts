@@ -38,6 +38,9 @@ export interface AdminHome {
   send(message: OutgoingMessage): Promise<void>
 }
 
+/** A lot that does not let us in within this has an owner, ms. */
+const visitMs = 1_000
+
 /** Administration over RabbitMQ. Figures are sums over several questions: approximate while messages flow. */
 export class RabbitAdmin implements TransportAdmin {
   readonly #home: AdminHome
@@ -78,8 +81,8 @@ export class RabbitAdmin implements TransportAdmin {
 
   async removeGroup(channel: string, group: string): Promise<void> {
     const entry = await this.#find(channel, group)
-    const { consumers } = await this.#figures.held(entry)
-    const live = this.#home.registry.state.group(channel, group)?.members.length ?? consumers
+    await this.#figures.held(entry)
+    const live = this.#home.registry.state.group(channel, group)?.members.length ?? 0
     if (live > 0) throw new SluiceError('INVALID_OPTION', `group "${group}" of channel "${channel}" has ${live} live consumers`, { fix: 'Stop them first' })
     await this.#home.topology.removeGroup(entry)
   }
@@ -198,22 +201,22 @@ export class RabbitAdmin implements TransportAdmin {
   }
 
   async #behind(entry: GroupEntry): Promise<Readonly<Record<string, number>>> {
-    const { holdings } = await this.#figures.held(entry)
-    const owned = new Set(holdings.flatMap(({ partitions }) => partitions))
-    const all = [...holdings]
-    for (const partition of entry.lots) if (!owned.has(partition)) all.push(await this.#visitLot(entry, partition))
+    const all = await this.#figures.everywhere(entry)
     return Object.assign({}, ...all.map(({ behind }) => behind))
   }
 
-  /** Looks into the lot of a partition that nobody owns. */
-  async #visitLot(group: GroupEntry, name: string): Promise<Holdings> {
+  /** Looks into the lot of a partition that nobody owns; undefined: it does have an owner. */
+  async #visitLot(group: GroupEntry, name: string): Promise<Holdings | undefined> {
     const { link, publisher, clock, names } = this.#home
     const partition = OwnedPartition.visitor(
       { link, publisher, clock, nowMs: () => clock.nowMs(), lotQueue: (each) => names.lot(group.channel, group.group, each), report: () => undefined },
       name,
     )
     try {
-      await partition.lookAtLot()
+      const looked = partition.lookAtLot().then(() => true)
+      looked.catch(() => undefined)
+      const late = new Promise<boolean>((resolve) => void clock.setTimer(visitMs, () => resolve(false)))
+      if (!(await Promise.race([looked, late]))) return undefined
       const behind: Record<string, number> = {}
       const count = { suspended: 0, parked: 0 }
       for (const lane of partition.lot.lanes.values()) {
