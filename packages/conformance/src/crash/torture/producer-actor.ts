@@ -12,7 +12,7 @@ import type { ProducerPlan } from './plan.ts'
 const windowMs = 600_000
 
 /** No run is to end in a backlog that takes minutes. */
-const countMax = 1_500
+const countMax = 800
 
 interface Sending {
   readonly order: TortureOrder

@@ -224,7 +224,7 @@ export class TortureRun {
         this.#recorder?.record({ type: 'ok', f: 'drained' })
         return true
       }
-      await pause(30)
+      await pause(60)
     }
     this.#troubles.push(`not drained: ${status?.text ?? operator.actor.error ?? 'no answer'}`)
     return false
