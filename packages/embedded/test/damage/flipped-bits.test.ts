@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
-import { isSluiceError, seededRandom, type Transport, type TransportReport } from '@sluice/core/transport'
+import { type Consumer, isSluiceError, seededRandom, type Transport, type TransportReport } from '@sluice/core/transport'
 import { transport } from '@sluice/embedded'
 import { context, joinGroup, message, openBus, place, reason, take } from '../bus-file.ts'
 
@@ -57,10 +57,16 @@ function code(error: unknown): string {
   throw error
 }
 
-async function look(path: string, expected: number): Promise<Seen> {
+/** How long a busy machine may take to deliver what is there, ms: less, and nobody is told, is a finding. */
+const patienceMs = 5000
+/** Where nobody knows how much there is: nothing more came for so long, ms. */
+const quietMs = 1000
+
+/** `expected`: how many deliveries there are; undefined: all that come. */
+async function look(path: string, expected: number | undefined): Promise<Seen> {
   const told = new Set<string>()
   const reports: TransportReport[] = []
-  const delivered = new Map<string, string>()
+  let delivered: ReadonlyMap<string, string> = new Map()
   let read: ReadonlyMap<string, string> = new Map()
   let bus: Transport
   try {
@@ -70,19 +76,31 @@ async function look(path: string, expected: number): Promise<Seen> {
   }
   try {
     read = await readAll(bus)
-    const consumer = await joinGroup(bus)
-    const endMs = performance.now() + 250
-    while (delivered.size < expected && performance.now() < endMs && !reports.some(({ level }) => level === 'error')) {
-      const timer = setTimeout(() => void consumer.close(), 260)
-      for (const { envelope } of await consumer.receive(1000, Number.POSITIVE_INFINITY)) delivered.set(envelope.id, JSON.stringify(envelope))
-      clearTimeout(timer)
-    }
+    delivered = await receiveAll(await joinGroup(bus), expected, () => reports.some(({ level }) => level === 'error'))
   } catch (error) {
     told.add(code(error))
   }
   await bus.close().catch((error) => told.add(code(error)))
   for (const { level, error } of reports) if (level !== 'info') told.add(error?.code ?? level)
   return { told, read, delivered }
+}
+
+/** Until all came, an error was told, or patience is over. */
+async function receiveAll(consumer: Consumer, expected: number | undefined, isTold: () => boolean): Promise<ReadonlyMap<string, string>> {
+  const delivered = new Map<string, string>()
+  let endMs = performance.now() + patienceMs
+  const watch = setInterval(() => void (performance.now() >= endMs || isTold() ? consumer.close() : undefined), 5)
+  try {
+    while (delivered.size < (expected ?? Infinity)) {
+      const some = await consumer.receive(1000, Number.POSITIVE_INFINITY)
+      if (some.length === 0) break
+      for (const { envelope } of some) delivered.set(envelope.id, JSON.stringify(envelope))
+      if (expected === undefined) endMs = performance.now() + quietMs
+    }
+  } finally {
+    clearInterval(watch)
+  }
+  return delivered
 }
 
 async function isSound(path: string): Promise<boolean> {
@@ -111,7 +129,7 @@ async function flipAll(t: TestContext, path: string, suffixes: readonly string[]
   const random = seededRandom(seed)
   const torn = `${path}.flipped`
   copy(path, torn, suffixes)
-  const truth = await look(torn, 1000)
+  const truth = await look(torn, undefined)
   assert.equal(truth.told.size, 0)
   assert.ok(truth.delivered.size > 20 && truth.read.size > 60)
   const bytes = readFileSync(`${path}${target}`)
