@@ -8,6 +8,16 @@ import { Block, type BlockRow, missingBlock } from './block.ts'
 
 const place = 'id & 17592186044415 AS first, count, seq, stored_at_ms, bytes'
 const readBlocksMax = 8
+// Made once: a text is the key by which its prepared statement is found. The block of a position may begin before it.
+const from = '(?1 << 44) | ?2'
+const around: string = `coalesce((SELECT id FROM (SELECT id, count FROM block WHERE id <= (${from}) AND id >= (?1 << 44) ORDER BY id DESC LIMIT 1)
+  WHERE id + count > (${from})), ${from})`
+const select = (data: string, start: string): string =>
+  `SELECT ${place}, ${data} FROM block WHERE id >= ${start} AND id < ((?1 + 1) << 44) ORDER BY id LIMIT ?3`
+const selectOn: string = select('data', `(${from})`)
+const selectOnWithoutData: string = select('NULL AS data', `(${from})`)
+const selectAround: string = select('data', around)
+const selectAroundWithoutData: string = select('NULL AS data', around)
 /** Blocks kept at most, however small. */
 const cacheBlocksMax = 256
 
@@ -25,6 +35,8 @@ export class ChannelReader {
   #last: Block | undefined
   // Everything below is known to be stored, and nothing at or after it was there at commit #tailSeq.
   #tail = 0
+  /** Where a block ends that was read. */
+  #boundary = -1
   #tailSeq = -1
 
   constructor(db: Database, channelId: number, cacheBytesMax: number) {
@@ -65,17 +77,10 @@ export class ChannelReader {
     }
   }
 
-  #select(data: string, position: number, countMax: number): BlockRow[] {
-    return this.#db.all<BlockRow>(
-      `SELECT ${place}, ${data} FROM block
-       WHERE id >= coalesce((SELECT id FROM (SELECT id, count FROM block WHERE id <= ((?1 << 44) | ?2) AND id >= (?1 << 44)
-                                             ORDER BY id DESC LIMIT 1)
-                             WHERE id + count > ((?1 << 44) | ?2)), (?1 << 44) | ?2)
-         AND id < ((?1 + 1) << 44) ORDER BY id LIMIT ?3`,
-      this.channelId,
-      position,
-      countMax,
-    )
+  #select(data: 'data' | 'NULL AS data', position: number, countMax: number): BlockRow[] {
+    // Behind the last block that was read begins the next one: where everybody reads who keeps up.
+    const sql = position === this.#boundary ? (data === 'data' ? selectOn : selectOnWithoutData) : data === 'data' ? selectAround : selectAroundWithoutData
+    return this.#db.all<BlockRow>(sql, this.channelId, position, countMax)
   }
 
   #read(position: number, seq: number): Block | undefined {
@@ -88,8 +93,10 @@ export class ChannelReader {
       this.#cache.push(block)
       this.#cacheBytes += block.bytes
     }
+    const lastRow = rows[rows.length - 1]
+    if (lastRow !== undefined) this.#boundary = lastRow.first + lastRow.count
     if (all) {
-      const end = rows.length === 0 ? position : (rows[rows.length - 1] as BlockRow).first + (rows[rows.length - 1] as BlockRow).count
+      const end = lastRow === undefined ? position : this.#boundary
       this.#tail = Math.max(this.#tail, end)
       this.#tailSeq = Math.max(this.#tailSeq, seq)
     }
@@ -139,6 +146,7 @@ export class ChannelReader {
     this.#cacheBytes = 0
     this.#last = undefined
     this.#tail = 0
+    this.#boundary = -1
     this.#tailSeq = -1
   }
 }
