@@ -5,7 +5,7 @@
  * partition is taken by one UPDATE that names the epoch it was seen with.
  */
 import type { LotLane } from '@sluice/core/transport'
-import { describeLane, lanesChangedSince, lanesOf } from '../lot/lot-rows.ts'
+import { describeLane, type LaneRow, lanesChangedSince, lanesOf } from '../lot/lot-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { storeError } from '../sqlite/errors.ts'
 import { declareChannel, declareGroup, dropAbandonedGroups, type GroupRow, groupColumns } from './declare.ts'
@@ -18,6 +18,8 @@ import type { Settlement } from './settlement.ts'
 
 /** A type that no live member has announced for this long is forgotten. */
 const typeKeptMs = 24 * 3_600_000
+/** Lanes of the lot that are read in one turn of the loop when a partition is taken. */
+const lanesPerTurn = 1000
 /** How long after a failure partitions are balanced, or given up, again, ms. */
 const againMs = 200
 
@@ -221,30 +223,47 @@ export class Membership {
       { sync: 'committed', announce: gone.length > 0 || split.length > 0 },
     )
     if (member.closing) return
-    if (taken.length > 0) this.#own(taken)
+    if (taken.length > 0) await this.#own(taken)
     if (split.length > 0 || gone.length > 0) this.#again = true
   }
 
-  #own(taken: readonly OwnedPartitionRow[]): void {
+  async #own(taken: readonly OwnedPartitionRow[]): Promise<void> {
     const member = this.#member
-    const { bus } = member
-    // Read first: what changes between the two is told twice rather than never.
-    const toldSeq = bus.committedSeq()
-    const lanes = lanesOf(bus.db, member.groupId)
-    const told: { readonly partition: OwnedPartition; readonly lanes: LotLane[] }[] = []
+    let failure: { readonly error: unknown } | undefined
     for (const { row, attempts, lotEnd } of taken) {
       const partition = new OwnedPartition(row, row.epoch, attempts, lotEnd)
-      partition.lotToldSeq = toldSeq
+      // Read first: what changes from outside meanwhile is told twice rather than never. Nobody else changes these lanes.
+      partition.lotToldSeq = member.bus.committedSeq()
+      let lanes: LotLane[]
+      try {
+        lanes = await this.#lanesOf(partition)
+      } catch (error) {
+        // A damaged lane keeps its own partition from us, no other.
+        failure ??= { error }
+        continue
+      }
+      if (member.closing) return
       member.partitions.set(partition.name, partition)
-      told.push({ partition, lanes: [] })
+      member.rebuildTable()
+      member.observer.assigned(partition.name, lanes)
     }
-    for (const lane of lanes) {
-      const one = told.find(({ partition }) => lane.hash % partition.modulus === partition.residue)
-      one?.lanes.push(describeLane(lane, one.partition.name))
-    }
-    member.rebuildTable()
-    for (const { partition, lanes } of told) member.observer.assigned(partition.name, lanes)
+    // What was changed while lanes were read was news to nobody.
+    this.#showLots()
     member.wake()
+    if (failure !== undefined) throw failure.error
+  }
+
+  /** A hundred thousand lanes take a second: the loop gets its turns meanwhile. */
+  async #lanesOf(partition: OwnedPartition): Promise<LotLane[]> {
+    const { bus, groupId } = this.#member
+    const lanes: LotLane[] = []
+    for (let after = ''; ; ) {
+      const rows = lanesOf(bus.db, groupId, partition, after, lanesPerTurn)
+      for (const row of rows) lanes.push(describeLane(row, partition.name))
+      if (rows.length < lanesPerTurn) return lanes
+      after = (rows[rows.length - 1] as LaneRow).lane
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
   }
 
   /** Lets the core drain a partition, then frees it for the member that should have it. */
