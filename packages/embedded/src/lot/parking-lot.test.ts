@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import type { Delivery, LotLane } from '@sluice/core/transport'
+import type { Delivery, LotLane, TransportReport } from '@sluice/core/transport'
 import { bodies, joinGroup, message, openBus, place, quietObserver, reason, subscription, take } from '../../test/bus-file.ts'
 
 /** Resolves with the lane's news once it is told of it `count` times. */
@@ -170,4 +170,25 @@ test('a parked lane with nothing behind it that is discarded: its owner is told,
   const assigned: (readonly LotLane[])[] = []
   await bus.consume(subscription(), { ...quietObserver, assigned: (_partition, lanes) => void assigned.push(lanes) })
   assert.ok(assigned.length > 0 && assigned.every((lanes) => lanes.length === 0))
+})
+
+test('a damaged lane keeps its own partition from being consumed, no other', async (t) => {
+  const path = place(t)
+  const reports: TransportReport[] = []
+  const bus = await openBus(path, {}, reports)
+  t.after(() => bus.close())
+  const first = await joinGroup(bus)
+  await bus.send(Array.from({ length: 40 }, (_, n) => message(`${n}`, `k${n}`)))
+  const taken = await take(first, 40)
+  const damaged = taken[7] as Delivery
+  await first.lot?.move('key:k7', [damaged], { state: 'suspended', dueAtMs: 4_000_000_000_000 })
+  await first.close()
+  const disk = new DatabaseSync(path)
+  disk.exec('PRAGMA busy_timeout = 5000; PRAGMA ignore_check_constraints = 1; UPDATE lot_lane SET lane_sum = lane_sum + 1')
+  disk.close()
+  const rest = taken.filter(({ partition }) => partition !== damaged.partition)
+  assert.ok(rest.length > 20)
+  const second = await joinGroup(bus)
+  assert.deepEqual(bodies(await take(second, rest.length)).sort(), bodies(rest).sort())
+  assert.ok(reports.some(({ level, error }) => level === 'error' && error?.code === 'STORE_CORRUPT'))
 })
