@@ -13,6 +13,7 @@ export interface Check {
 
 const simulations: Readonly<Record<string, readonly string[]>> = {
   'dispatcher simulation': ['packages/core/test/simulation/dispatcher/replay.ts'],
+  'engine simulation': ['packages/embedded/test/simulation/replay.ts'],
 }
 
 const suites: Readonly<Record<string, string>> = {

@@ -32,6 +32,8 @@ export interface GroupRules {
   readonly attempts: number
   /** `onDeadLetter: 'park'`. */
   readonly parks: boolean
+  /** Batches with several messages of a lane, which begin together. */
+  readonly many: boolean
 }
 
 /** A message that was published. */
@@ -126,6 +128,8 @@ export class Judge {
   readonly #groups: Map<string, Group> = new Map()
   /** Process of each member that ever was. */
   readonly #members: Map<number, JudgedProcess> = new Map()
+  /** Names of the partitions that a process was told it owns, by instance and group. */
+  readonly #owned: Map<string, Set<string>> = new Map()
   #liveMembers: ReadonlySet<number> = new Set()
   #processes: ReadonlyMap<number, ProcessRow> = new Map()
   #reader: ChannelReader | undefined
@@ -404,7 +408,27 @@ export class Judge {
     return member === null ? 'nobody' : `member ${member} (${this.#members.get(member)?.name ?? '?'})`
   }
 
-  // ------------------------------------------------------------------ handlers
+  // ------------------------------------------------------------------ what processes are told, and their handlers
+
+  /** A process hears that it owns a partition, or does not any more: from then on it starts nothing of it. */
+  told(process: JudgedProcess, group: string, partition: string, owned: boolean): void {
+    if (process.dead) return
+    this.#loop.log(() => `${process.name} is told: partition ${partition} of ${group} is ${owned ? 'its own' : 'not its own'}`)
+    const key = `${process.instanceId} ${group}`
+    const names = this.#owned.get(key) ?? new Set()
+    this.#owned.set(key, names)
+    if (owned) names.add(partition)
+    else names.delete(partition)
+  }
+
+  #believesToOwn(process: JudgedProcess, group: string, position: number): boolean {
+    const { hash } = this.#stored[position - 1] as Stored
+    for (const name of this.#owned.get(`${process.instanceId} ${group}`) ?? []) {
+      const [residue = 0, modulus = 1] = name.split('/').map(Number)
+      if (hash % modulus === residue) return true
+    }
+    return false
+  }
 
   /** A handler begins; what is returned is passed to `ended`. */
   started(process: JudgedProcess, groupName: string, id: string, attempt: number): Running | undefined {
@@ -425,6 +449,7 @@ export class Judge {
     if (seq > this.#machine.syncedSeq) this.#loop.violation(`${what}: it is not synced`)
     if (attempt > group.rules.attempts) this.#loop.violation(`${what}: ${group.rules.attempts} are allowed`)
     for (const running of group.running) if (running.process === process && running.position === position) this.#loop.violation(`${what}: it runs already`)
+    if (!this.#believesToOwn(process, groupName, position)) this.#loop.violation(`${what}: it was told that the partition is not its own`)
     if (owns) this.#checkStart(process, group, position, what)
     else this.staleStarts++
     const running = { process, position, epoch }
@@ -457,7 +482,9 @@ export class Judge {
     const lane = this.#laneOf(group, position)
     if (lane === undefined) return
     if (group.parked.has(lane)) this.#loop.violation(`${what}: its lane is parked`)
+    const together = new Set(group.rules.many ? [...group.running].filter((running) => running.process === process).map((running) => running.position) : [])
     for (let earlier = 1; earlier < position; earlier++) {
+      if (together.has(earlier)) continue
       const before = group.places[earlier]
       if (
         (before === 'log' || before === 'lot') &&

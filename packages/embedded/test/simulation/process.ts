@@ -1,6 +1,18 @@
 /** A simulated process: a real bus over the real engine, on the simulated machine. It can die, freeze, leave, and ask for administration. */
-import { type Bus, connect, type EventContract, event, channel as makeChannel, Reject, RetryAfter, type RetryPolicy, typed } from '@sluice/core'
-import type { Timer, TransportAdmin, TransportFactory } from '@sluice/core/transport'
+import {
+  type BatchEntry,
+  type BatchOptions,
+  type Bus,
+  connect,
+  type EventContract,
+  event,
+  channel as makeChannel,
+  Reject,
+  RetryAfter,
+  type RetryPolicy,
+  typed,
+} from '@sluice/core'
+import type { Timer, Transport, TransportAdmin, TransportFactory } from '@sluice/core/transport'
 import { BusFile } from '../../src/bus-file.ts'
 import { FileTransport } from '../../src/file-transport.ts'
 import { embeddedOptions } from '../../src/options.ts'
@@ -20,6 +32,8 @@ export interface GroupPlan {
   readonly failShare: number
   readonly rejectShare: number
   readonly retryAfterShare: number
+  /** Messages in batches; `many`: several of a lane in one. */
+  readonly batch: (BatchOptions & { readonly perLane: 'one' | 'many' }) | undefined
 }
 
 /** What all processes of the run have in common. */
@@ -116,7 +130,7 @@ export class SimProcess implements JudgedProcess, MachineProcess {
         const bus = await BusFile.open(this.#machine.path, context, embeddedOptions(context), this.#machine.syncCalls(this), this.#machine.openBell(this))
         const opened = FileTransport.over(bus)
         this.#administration = opened.admin
-        return opened
+        return this.#overheard(opened)
       },
     }
     const said =
@@ -140,13 +154,47 @@ export class SimProcess implements JudgedProcess, MachineProcess {
     this.#bus = bus
     for (const group of this.#plan.groups) {
       if (!groups.includes(group.name)) continue
-      const { name, order, onDeadLetter, concurrency, concurrencyScope, retry } = group
-      bus.on(allTypes ? this.#contracts : this.#contracts.slice(0, 1), (_, { message, attempt }) => this.#handle(group, message.id, attempt), {
-        ...{ group: name, order, concurrency, concurrencyScope, retry, killSwitch: false },
+      const { name, order, onDeadLetter, concurrency, concurrencyScope, retry, batch } = group
+      const contracts = allTypes ? this.#contracts : this.#contracts.slice(0, 1)
+      const options = {
+        ...{ group: name, order, concurrency, concurrencyScope, retry, killSwitch: false as const },
         ...(order === 'none' ? {} : { onDeadLetter }),
-      })
+      }
+      if (batch === undefined) bus.on(contracts, (_, { message, attempt }) => this.#handle(group, message.id, attempt), options)
+      else bus.on(contracts, (entries) => this.#handleBatch(group, entries), { ...options, batch })
     }
     await bus.start()
+  }
+
+  /** What the engine tells the core of partitions, the judge hears, too. */
+  #overheard(opened: FileTransport): Transport {
+    const told = (group: string, partition: string, owned: boolean): void => this.#judge.told(this, group, partition, owned)
+    return {
+      facts: opened.facts,
+      admin: opened.admin,
+      declare: (topology) => opened.declare(topology),
+      send: (batch, options) => opened.send(batch, options),
+      close: () => opened.close(),
+      consume: (subscription, observer) =>
+        opened.consume(subscription, {
+          assigned: (partition, lanes) => {
+            told(subscription.group, partition, true)
+            observer.assigned(partition, lanes)
+          },
+          revoking: (partition) => {
+            told(subscription.group, partition, false)
+            return observer.revoking(partition)
+          },
+          lost: (partition) => {
+            told(subscription.group, partition, false)
+            observer.lost(partition)
+          },
+          lostDeliveries: (deliveries) => observer.lostDeliveries(deliveries),
+          lotChanged: (partition, lanes) => observer.lotChanged(partition, lanes),
+          paused: (paused) => observer.paused(paused),
+          settlementLost: (deliveries, error) => observer.settlementLost(deliveries, error),
+        }),
+    }
   }
 
   #handle(group: GroupPlan, id: string, attempt: number): Promise<void> | undefined {
@@ -162,6 +210,22 @@ export class SimProcess implements JudgedProcess, MachineProcess {
       return undefined
     }
     return new Promise<void>((resolve) => void this.#loop.after(this, delayMs, resolve)).then(end)
+  }
+
+  async #handleBatch(group: GroupPlan, entries: readonly BatchEntry[]): Promise<void> {
+    const runs = entries.map(({ message, attempt }) => this.#judge.started(this, group.name, message.id, attempt))
+    const delayMs = this.#loop.random() * group.handlerMsMax
+    if (delayMs >= 1) await new Promise<void>((resolve) => void this.#loop.after(this, delayMs, resolve))
+    // The later ones of its lane fail with one that fails.
+    const failed = new Set<string | undefined>()
+    for (const [index, entry] of entries.entries()) {
+      const lane = group.order === 'channel' ? 'channel' : group.order === 'key' ? entry.key : undefined
+      const failure = this.#faults() ? this.#failure(group) : undefined
+      const fails = failure !== undefined || (lane !== undefined && failed.has(lane))
+      if (fails) failed.add(lane)
+      this.#judge.ended(group.name, runs[index], !fails)
+      if (failure !== undefined) entry.fail(failure)
+    }
   }
 
   #failure({ failShare, rejectShare, retryAfterShare }: GroupPlan): unknown {

@@ -35,6 +35,7 @@ function planGroup(loop: EventLoop, name: string): GroupPlan {
     failShare: loop.pick([0, 0.1, 0.4]),
     rejectShare: loop.pick([0, 0.05]),
     retryAfterShare: loop.pick([0, 0.1]),
+    batch: loop.chance(0.25) ? { size: loop.between(2, 6), waitMs: loop.pick([0, 20, 100]), perLane: loop.pick(['one', 'many']) } : undefined,
   }
 }
 
@@ -91,7 +92,12 @@ class Run {
     this.#judge = new Judge(
       loop,
       this.#machine,
-      new Map(this.#plan.groups.map((group) => [group.name, { order: group.order, attempts: group.retry.attempts, parks: group.onDeadLetter === 'park' }])),
+      new Map(
+        this.#plan.groups.map((group) => [
+          group.name,
+          { order: group.order, attempts: group.retry.attempts, parks: group.onDeadLetter === 'park', many: group.batch?.perLane === 'many' },
+        ]),
+      ),
       this.#plan.keepForGroups,
     )
     this.#keys = loop.between(1, 6)
