@@ -49,9 +49,9 @@ export const commitBugs: readonly PlantedBug[] = [
   },
   {
     bug: 'a doorbell that promises more than the file holds is believed',
-    file: 'packages/embedded/src/doorbell/doorbell.ts',
-    find: 'throw commitsMissing(path, committed, synced)',
-    replace: 'void commitsMissing(path, committed, synced)',
+    file: 'packages/embedded/src/doorbell/bell-file.ts',
+    find: 'if (bell.syncedSeq > committedSeq)',
+    replace: 'if (bell.syncedSeq < 0)',
     caughtBy: [deliverSynced],
   },
   {

@@ -100,8 +100,8 @@ export const groupBugs: readonly PlantedBug[] = [
   {
     bug: 'a process that died keeps its members',
     file: 'packages/embedded/src/lease/process-lease.ts',
-    find: "'DELETE FROM member WHERE process_id = ? RETURNING group_id'",
-    replace: "'SELECT group_id FROM member WHERE process_id = ?'",
+    find: "for (const member of db.all<{ group_id: number }>('DELETE FROM member WHERE process_id = ? RETURNING group_id', id))",
+    replace: "for (const member of db.all<{ group_id: number }>('SELECT group_id FROM member WHERE process_id = ?', id))",
     caughtBy: [expiry, 'processes :: kill -9 of consumers under load'],
   },
   {
