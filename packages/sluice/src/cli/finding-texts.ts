@@ -29,7 +29,11 @@ export const chineseFindings: Readonly<Record<string, FindingText>> = {
   FOREIGN: { what: '文件与旁边的 -wal 或 -bell 属于不同的总线', means: 'Sluice 拒绝打开该文件', fix: '放回该文件自己的 -wal；若是 -bell 来自别处，将其删除' },
   CHANNEL: { what: '频道的记录与其内容不符', means: '服务可能无法声明该频道，或统计、清理、按时间查找有误', fix: restore },
   HOLE: { what: '日志中的位置不连续', means: '有消息缺失，或有位置重复', fix: restore },
-  BLOCK_DAMAGED: { what: '一个消息块已损坏', means: '消费组停在它之前；其中的消息不会被投递', fix: '恢复备份；或删除该消费组（bus.groups.remove），让它从这些消息之后开始（from：日期）' },
+  BLOCK_DAMAGED: {
+    what: '一个消息块已损坏',
+    means: '消费组停在它之前；其中的消息不会被投递',
+    fix: '恢复备份；或删除该消费组（bus.groups.remove），让它从这些消息之后开始（from：日期）',
+  },
   BLOCK_SEQ: { what: '一个消息块的提交号大于最后一次提交', means: '它永远不会被投递', fix: restore },
   BLOCK_TIME: { what: '一个消息块的时间早于它之前的块', means: '按时间查找会漏掉消息', fix: restore },
   ORPHAN: { what: '有数据行不属于任何频道、消费组或通道', means: '其中的消息无人可以取得，或只是占用空间', fix: restore },
