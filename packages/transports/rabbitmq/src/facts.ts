@@ -20,7 +20,7 @@ export function rabbitFacts(serverVersion: string, options: RabbitOptions): Tran
     publishOrder: 'sequence',
     parkingLot: 'durable',
     attempts: 'floor',
-    delayedSend: { delayMsMax: 0, keyed: false },
+    delayedSend: { delayMsMax: Number.MAX_SAFE_INTEGER, keyed: true },
     schedules: true,
     fanOut: 'transport',
     broadcast: true,
@@ -36,6 +36,7 @@ export function rabbitFacts(serverVersion: string, options: RabbitOptions): Tran
     messageBytesMax,
     notes: [
       'Accepting is not confirmed by RabbitMQ: what was accepted right before a connection broke may come again.',
+      'Delayed messages wait in one queue a channel, at most 100,000 of them; one of the processes that are connected moves what is due.',
       'Accepted messages are gone: no replay, and a late group gets what is new.',
       ...(options.queues === 'classic' ? ['Classic queues live on one node: while it is down their messages are out of reach.'] : []),
     ],

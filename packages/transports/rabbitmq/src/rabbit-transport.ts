@@ -16,6 +16,7 @@ import { RabbitAdmin } from './admin/rabbit-admin.ts'
 import { type ConsumerHome, RabbitConsumer } from './consume/consumer.ts'
 import { ReplyConsumer } from './consume/reply-consumer.ts'
 import { DeadLetters } from './dead/dead-letters.ts'
+import { DelayedMessages } from './delayed/delayed-messages.ts'
 import { rabbitFacts } from './facts.ts'
 import { closedError } from './link/errors.ts'
 import { Link } from './link/link.ts'
@@ -38,6 +39,7 @@ export class RabbitTransport implements Transport {
   readonly #instance: Instance
   readonly #topology: TopologyKeeper
   readonly #sender: Sender
+  readonly #delayed: DelayedMessages
   readonly #names: Names
   readonly #home: ConsumerHome
   readonly #consumers: Set<RabbitConsumer> = new Set()
@@ -65,7 +67,15 @@ export class RabbitTransport implements Transport {
     )
     this.#topology = new TopologyKeeper(consuming, this.#publisher, this.#registry, this.#names, options, clock)
     const deadLetters = new DeadLetters(consuming, this.#publisher, clock, this.#names, this.#topology)
-    this.#sender = new Sender(this.#publisher, this.#registry, this.#names, clock)
+    this.#delayed = new DelayedMessages({
+      link: consuming,
+      publisher: this.#publisher,
+      clock,
+      registry: this.#registry,
+      instance: this.#instance,
+      names: this.#names,
+    })
+    this.#sender = new Sender(this.#publisher, this.#registry, this.#names, clock, this.#delayed)
     this.facts = rabbitFacts('', options)
     const shared = {
       link: consuming,
@@ -80,6 +90,7 @@ export class RabbitTransport implements Transport {
     this.#home = { ...shared, report: (event) => context.report(event), left: (consumer) => void this.#consumers.delete(consumer) }
     this.admin = new RabbitAdmin({
       ...shared,
+      delayed: this.#delayed,
       mustBeOpen: () => this.#mustBeOpen(),
       send: async (message) => {
         const [failure] = (await this.send([message])).failures
@@ -94,6 +105,7 @@ export class RabbitTransport implements Transport {
       await Promise.all(transport.#links.map((link) => link.open()))
       await transport.#registry.open()
       await transport.#instance.open()
+      transport.#delayed.open()
     } catch (error) {
       await transport.close()
       throw error
@@ -105,6 +117,7 @@ export class RabbitTransport implements Transport {
   async declare(topology: Topology): Promise<void> {
     this.#mustBeOpen()
     await this.#topology.declare(topology)
+    for (const { name } of topology.channels) this.#delayed.touch(name)
   }
 
   async send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {
@@ -152,6 +165,7 @@ export class RabbitTransport implements Transport {
   async #close(): Promise<void> {
     await Promise.allSettled([...this.#consumers, ...this.#replies].map((consumer) => consumer.close()))
     await this.#sender.close()
+    await this.#delayed.close()
     await this.#instance.close()
     await this.#registry.close()
     await this.#publisher.close()

@@ -12,6 +12,9 @@ import type { Publisher } from './send/publisher.ts'
 /** Events that no group asked for are kept up to this; then the oldest go. */
 const unroutedMax = { 'x-max-length': 100_000, 'x-max-length-bytes': 256 * 1024 * 1024 }
 
+/** Delayed messages are held by one process: beyond this a delayed send waits, and fails at its time-out. */
+const delayedMax = { 'x-max-length': 100_000, 'x-overflow': 'reject-publish' }
+
 /** See the header of this file. */
 export class TopologyKeeper {
   readonly #link: Link
@@ -50,6 +53,8 @@ export class TopologyKeeper {
         await channel.assertExchange(this.#names.exchange(name), 'topic', { durable: true, alternateExchange: unrouted })
         await channel.assertQueue(unrouted, this.#queue({ arguments: { ...unroutedMax, 'x-overflow': 'drop-head' } }))
         await channel.bindQueue(unrouted, unrouted, '')
+        const { arguments: single, ...durable } = this.#exclusiveQueue()
+        await channel.assertQueue(this.#names.delayed(name), { ...durable, arguments: { ...single, ...delayedMax } })
       })
     if ((await this.#registry.append({ op: 'channel', name, kind, partitions: wanted })) === 'refused')
       throw kindConflict(name, this.#registry.state.channels.get(name)?.kind, kind)

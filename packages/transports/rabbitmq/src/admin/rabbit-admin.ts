@@ -14,6 +14,7 @@ import {
 } from '@sluice/core/transport'
 import { OwnedPartition, putNote } from '../consume/partition.ts'
 import { type DeadLetters, type HeldLetter, matching, unknownGroup } from '../dead/dead-letters.ts'
+import type { DelayedMessages } from '../delayed/delayed-messages.ts'
 import type { Link } from '../link/link.ts'
 import type { LotNote } from '../lot/lot-state.ts'
 import type { Instance } from '../member/instance.ts'
@@ -34,6 +35,7 @@ export interface AdminHome {
   readonly names: Names
   readonly topology: TopologyKeeper
   readonly deadLetters: DeadLetters
+  readonly delayed: DelayedMessages
   mustBeOpen(): void
   send(message: OutgoingMessage): Promise<void>
 }
@@ -74,7 +76,7 @@ export class RabbitAdmin implements TransportAdmin {
         const unrouted = await this.#figures.count(names.unrouted(name))
         // RabbitMQ counts nothing that is gone: what is known to have been stored is what is still kept.
         const kept = Math.max(unrouted, ...groups.filter(({ channel }) => channel === name).map(({ backlog }) => backlog))
-        return { channel: name, kind, stored: kept, kept, unrouted, scheduled: 0 }
+        return { channel: name, kind, stored: kept, kept, unrouted, scheduled: await this.#home.delayed.count(name) }
       }),
     )
   }
@@ -142,9 +144,10 @@ export class RabbitAdmin implements TransportAdmin {
     throw new SluiceError('UNSUPPORTED', 'RabbitMQ: a queue cannot be read without consuming it', { fix: "Use the management plugin's page of the queue" })
   }
 
-  async cancel(): Promise<boolean> {
+  async cancel(channel: string, id: string): Promise<boolean> {
     this.#home.mustBeOpen()
-    return false
+    await this.#home.registry.sync()
+    return this.#home.delayed.cancel(channel, id)
   }
 
   async putSchedule(schedule: ScheduleRecord): Promise<ScheduleRecord> {

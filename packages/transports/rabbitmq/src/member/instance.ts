@@ -99,6 +99,23 @@ export class Instance implements LinkUser {
     })
   }
 
+  /** Waits for a reply to what `send` publishes with these properties, whoever gives it. */
+  async await(patienceMs: number, send: (properties: { readonly messageId: string; readonly replyTo: string }) => Promise<void>): Promise<Reply> {
+    const messageId = newId()
+    const reply = new Promise<Reply>((resolve) => {
+      const timer = this.#clock.setTimer(patienceMs, () => this.#settle(messageId, 'silent'))
+      this.#pending.set(messageId, { resolve, timer })
+    })
+    await send({ messageId, replyTo: this.#queueOf(this.id) })
+    return reply
+  }
+
+  /** Replies to such a question. */
+  reply({ replyTo, messageId }: Message['properties'], answer: Answer): void {
+    if (typeof replyTo === 'string')
+      this.#channel?.publish('', replyTo, Buffer.from(JSON.stringify(answer)), { correlationId: String(messageId), persistent: false })
+  }
+
   /** Asks whether these live, and strikes the dead from the registry. Resolves to those that live, or do not answer. */
   async findDead(instances: readonly string[]): Promise<readonly string[]> {
     const replies = await Promise.all(instances.map((instance) => this.ask(instance, { ask: 'alive' }, 1_000)))

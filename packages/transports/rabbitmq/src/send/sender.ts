@@ -1,5 +1,6 @@
 import type { Clock, OutgoingMessage, SendFailure, SendReport } from '@sluice/core/transport'
 import { SluiceError } from '@sluice/core/transport'
+import type { DelayedMessages } from '../delayed/delayed-messages.ts'
 import { type Names, routingKey } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
 import { messageBytesMax, toWire } from '../wire.ts'
@@ -32,11 +33,13 @@ export class Sender {
   readonly #registry: Registry
   readonly #names: Names
   readonly #clock: Clock
+  readonly #delayed: DelayedMessages
   #writing: Promise<void> = Promise.resolve()
   #waiting = 0
   readonly #open: Set<Promise<void>> = new Set()
 
-  constructor(publisher: Publisher, registry: Registry, names: Names, clock: Clock) {
+  constructor(publisher: Publisher, registry: Registry, names: Names, clock: Clock, delayed: DelayedMessages) {
+    this.#delayed = delayed
     this.#publisher = publisher
     this.#registry = registry
     this.#names = names
@@ -75,11 +78,23 @@ export class Sender {
       }
       const full = this.#publisher.room()
       if (full !== undefined) await full
+      const dueMs = message.notBeforeMs ?? 0
+      if (dueMs > nowMs) {
+        await this.#writeDelayed(message, dueMs, nowMs, batch, index)
+        continue
+      }
       const { content, properties } = toWire(message.envelope, message.sizeBytes, nowMs)
       if (this.#registry.state.channels.has(message.channel))
         this.#publisher.publish(this.#names.exchange(message.channel), routingKey(message.envelope), content, properties, batch, index)
       else this.#publisher.publish('', this.#names.reply(message.channel), content, properties, batch, index)
     }
+  }
+
+  async #writeDelayed(message: OutgoingMessage, dueMs: number, nowMs: number, batch: Batch, index: number): Promise<void> {
+    this.#delayed.touch(message.channel)
+    const { content, properties } = toWire(message.envelope, message.sizeBytes, nowMs, { 'sluice-due': dueMs })
+    await this.#publisher.room()
+    this.#publisher.publish('', this.#names.delayed(message.channel), content, properties, batch, index)
   }
 
   #refusal({ channel, sizeBytes, rejectUnrouted }: OutgoingMessage): SluiceError | undefined {
