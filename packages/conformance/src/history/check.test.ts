@@ -45,6 +45,13 @@ const good: Record<string, Line[]> = {
     did('redrive', 'a'),
     dead('a', { attempt: 1, attemptsMax: 1, exhausted: true, proc: 'c2' }),
   ],
+  'a dead letter that its process could not make any more': [
+    ...s('a', 0),
+    ...failed('a'),
+    dead('a', { type: 'info' }),
+    ...byAnother(done('a')),
+    { type: 'fail', f: 'deadletter', group: 'g', id: 'a', key: 'k' },
+  ],
   'accepted while a replay goes on, and again after it': [
     ...s('a', 0),
     { type: 'invoke', f: 'replay', group: 'g' },
@@ -384,6 +391,11 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
   ['attempts not counted', 'I9', [...s('a', 0), ...failed('a'), ...failed('a'), ...failed('a'), dead('a', { attempt: 1, attemptsMax: 1 })]],
   ['a dead letter with other bytes', 'I9', [...s('a', 0), ...failed('a'), dead('a', { sha256: 'x' })]],
   ['a dead letter of nothing', 'I9', [dead('z')]],
+  [
+    'a dead letter that was made after all, and done by another',
+    'I1',
+    [...s('a', 0), ...failed('a'), dead('a', { type: 'info' }), ...byAnother(done('a')), { type: 'ok', f: 'fault', fault: 'death', victim: 'c3' }],
+  ],
   ['dead-lettered twice', 'I9', [...s('a', 0), ...failed('a'), dead('a'), dead('a')]],
   [
     'commits overtaken',

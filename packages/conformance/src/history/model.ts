@@ -58,6 +58,8 @@ export class HistoryModel {
   readonly replays: Replay[] = []
   readonly leases: HistoryEvent[] = []
   readonly unrouted: Set<string> = new Set()
+  /** Lines that asked for a dead letter which was never made. */
+  readonly unmadeDeadLetters: Set<number> = new Set()
   readonly malformed: Violation[] = []
 
   constructor(events: readonly HistoryEvent[], scope: HistoryScope) {
@@ -162,6 +164,7 @@ export class HistoryModel {
     if (event.id === undefined || event.group === undefined) return this.#bad(event, `${event.f} without an id or a group`)
     const fate = this.fate(event.group, event.id)
     if (event.f === 'deliver') return this.#readRun(event, fate)
+    if (event.f === 'deadletter' && event.type === 'fail') return this.#unmade(event, fate)
     if (event.type === 'invoke' || event.type === 'fail') return
     switch (event.f) {
       case 'accept':
@@ -190,6 +193,14 @@ export class HistoryModel {
       default:
         fate.ends.push(event.i)
     }
+  }
+
+  /** A dead letter that its process had asked for, and that is proven not to have been made. */
+  #unmade(event: HistoryEvent, fate: Fate): void {
+    const at = fate.deadLetters.findLastIndex(({ proc, type }) => proc === event.proc && type === 'info')
+    if (at === -1) return this.#bad(event, 'a dead letter failed that nobody asked for')
+    const [asked] = fate.deadLetters.splice(at, 1)
+    if (asked !== undefined) this.unmadeDeadLetters.add(asked.i)
   }
 
   #readRun(event: HistoryEvent, fate: Fate): void {

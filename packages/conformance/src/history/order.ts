@@ -120,7 +120,7 @@ function checkHeldBack(model: HistoryModel, group: string, found: Violation[]): 
   for (const event of model.events) {
     if (event.group !== group || event.key === undefined || event.type === 'fail') continue
     const head = heads.get(event.key)
-    if (event.f === 'deadletter' && event.type !== 'invoke') heads.set(event.key, event)
+    if (event.f === 'deadletter' && event.type !== 'invoke' && !model.unmadeDeadLetters.has(event.i)) heads.set(event.key, event)
     else if ((event.f === 'redrive' || event.f === 'discard') && head?.id === event.id) heads.delete(event.key)
     else if (event.f === 'deliver' && event.type === 'invoke' && head !== undefined) {
       // Its own process died or lost it: perhaps it never became a dead letter.

@@ -85,6 +85,9 @@ class SettlementRecord {
           await consumer.deadLetter(records)
         } catch (error) {
           this.#write({ type: 'ok', f: 'fault', fault: 'settlement-lost', victim: this.#proc })
+          // Fenced: all of them, and for certain. Anything else (the disk) leaves it open.
+          if ((error as { code?: unknown }).code === 'LEASE_LOST')
+            for (const { delivery } of records) this.#write({ ...this.#about(delivery), type: 'fail', f: 'deadletter' })
           throw error
         }
       },
