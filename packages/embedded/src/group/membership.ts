@@ -5,7 +5,7 @@
  * partition is taken by one UPDATE that names the epoch it was seen with.
  */
 import type { LotLane } from '@sluice/core/transport'
-import { describeLane, type LaneRow, lanesChangedSince, lanesOf } from '../lot/lot-rows.ts'
+import { describeLane, type LaneRow, lanesAfter, lanesChangedSince } from '../lot/lot-rows.ts'
 import type { Database } from '../sqlite/connection.ts'
 import { storeError } from '../sqlite/errors.ts'
 import { declareChannel, declareGroup, dropAbandonedGroups, type GroupRow, groupColumns } from './declare.ts'
@@ -18,7 +18,7 @@ import type { Settlement } from './settlement.ts'
 
 /** A type that no live member has announced for this long is forgotten. */
 const typeKeptMs = 24 * 3_600_000
-/** Lanes of the lot that are read in one turn of the loop when a partition is taken. */
+/** Lanes of the lot that are read in one turn of the loop when partitions are taken. */
 const lanesPerTurn = 1000
 /** How long after a failure partitions are balanced, or given up, again, ms. */
 const againMs = 200
@@ -229,38 +229,35 @@ export class Membership {
 
   async #own(taken: readonly OwnedPartitionRow[]): Promise<void> {
     const member = this.#member
-    let failure: { readonly error: unknown } | undefined
+    // Read first: what changes from outside meanwhile is told twice rather than never. Nobody else changes these lanes.
+    const toldSeq = member.bus.committedSeq()
+    const told: { readonly partition: OwnedPartition; readonly lanes: LotLane[] }[] = []
     for (const { row, attempts, lotEnd } of taken) {
       const partition = new OwnedPartition(row, row.epoch, attempts, lotEnd)
-      // Read first: what changes from outside meanwhile is told twice rather than never. Nobody else changes these lanes.
-      partition.lotToldSeq = member.bus.committedSeq()
-      let lanes: LotLane[]
-      try {
-        lanes = await this.#lanesOf(partition)
-      } catch (error) {
-        // A damaged lane keeps its own partition from us, no other.
-        failure ??= { error }
-        continue
-      }
-      if (member.closing) return
-      member.partitions.set(partition.name, partition)
-      member.rebuildTable()
-      member.observer.assigned(partition.name, lanes)
+      partition.lotToldSeq = toldSeq
+      told.push({ partition, lanes: [] })
     }
+    // All lanes of the group, not only those of these partitions: a damaged one may belong to any.
+    await this.#eachLane((row) => {
+      const one = told.find(({ partition }) => row.hash % partition.modulus === partition.residue)
+      one?.lanes.push(describeLane(row, one.partition.name))
+    })
+    if (member.closing) return
+    for (const { partition } of told) member.partitions.set(partition.name, partition)
+    member.rebuildTable()
+    for (const { partition, lanes } of told) member.observer.assigned(partition.name, lanes)
     // What was changed while lanes were read was news to nobody.
     this.#showLots()
     member.wake()
-    if (failure !== undefined) throw failure.error
   }
 
   /** A hundred thousand lanes take a second: the loop gets its turns meanwhile. */
-  async #lanesOf(partition: OwnedPartition): Promise<LotLane[]> {
+  async #eachLane(look: (row: LaneRow) => void): Promise<void> {
     const { bus, groupId } = this.#member
-    const lanes: LotLane[] = []
     for (let after = ''; ; ) {
-      const rows = lanesOf(bus.db, groupId, partition, after, lanesPerTurn)
-      for (const row of rows) lanes.push(describeLane(row, partition.name))
-      if (rows.length < lanesPerTurn) return lanes
+      const rows = lanesAfter(bus.db, groupId, after, lanesPerTurn)
+      for (const row of rows) look(row)
+      if (rows.length < lanesPerTurn) return
       after = (rows[rows.length - 1] as LaneRow).lane
       await new Promise<void>((resolve) => setImmediate(resolve))
     }

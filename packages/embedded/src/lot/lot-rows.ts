@@ -73,24 +73,9 @@ export function makeLane(
   )
 }
 
-/** A partition's lanes in the order of their names, from the one after `after` ('': the first), at most `countMax`. */
-export function lanesOf(
-  db: Database,
-  groupId: number,
-  { modulus, residue }: { readonly modulus: number; readonly residue: number },
-  after: string,
-  countMax: number,
-): LaneRow[] {
-  return db
-    .all<LaneRow>(
-      `SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND lane > ? AND hash % ? = ? ORDER BY lane LIMIT ?`,
-      groupId,
-      after,
-      modulus,
-      residue,
-      countMax,
-    )
-    .map(intact)
+/** A group's lanes in the order of their names, from the one after `after` ('': the first), at most `countMax`. */
+export function lanesAfter(db: Database, groupId: number, after: string, countMax: number): LaneRow[] {
+  return db.all<LaneRow>(`SELECT ${laneColumns} FROM lot_lane WHERE group_id = ? AND lane > ? ORDER BY lane LIMIT ?`, groupId, after, countMax).map(intact)
 }
 
 /** Lanes of a group that were changed from outside by a commit after `seq`. */
