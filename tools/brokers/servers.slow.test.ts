@@ -4,9 +4,16 @@ import { missing, testLife, trialFleet } from './life.fixture.ts'
 import type { Server } from './server.ts'
 import { kafka } from './servers/kafka.ts'
 import { rabbitmq, rabbitmqTls } from './servers/rabbitmq.ts'
+import { redisTls } from './servers/redis.ts'
 
 const clusters: readonly Server[] = [kafka('kafka-cluster', 17_192, 3), rabbitmq('rabbitmq-cluster', 17_772, 3)]
-const tried: readonly Server[] = [kafka('kafka', 17_092, 1), rabbitmq('rabbitmq', 17_672, 1), rabbitmqTls('rabbitmq-tls', 17_872), ...clusters]
+const tried: readonly Server[] = [
+  kafka('kafka', 17_092, 1),
+  rabbitmq('rabbitmq', 17_672, 1),
+  rabbitmqTls('rabbitmq-tls', 17_872),
+  redisTls('redis-tls', 17_399),
+  ...clusters,
+]
 const trial = trialFleet(tried)
 
 for (const server of tried) testLife(server, trial)

@@ -9,15 +9,17 @@ import type { OwnServer } from '@sluice/conformance'
 const main = fileURLToPath(new URL('../../../tools/brokers/main.ts', import.meta.url))
 
 /** A server of `npm run brokers`, by its name there, in a folder and on ports of its own. */
-export async function ownServer(name: string): Promise<OwnServer> {
+export async function ownServer(name: string): Promise<OwnServer & { readonly extras: Readonly<Record<string, string>> }> {
   const root = mkdtempSync(join(tmpdir(), 'sluice-faults-server-'))
   const brokers = async (command: string): Promise<string> => {
     const { stdout } = await promisify(execFile)(process.execPath, [main, command, name, '--json'], { env: { ...process.env, SLUICE_BROKERS: root } })
     return stdout
   }
-  const { url = '' } = (JSON.parse(await brokers('up')) as Readonly<Record<string, { readonly url: string }>>)[name] ?? {}
+  type Started = Readonly<Record<string, { readonly url: string; readonly extras: Readonly<Record<string, string>> }>>
+  const { url = '', extras = {} } = (JSON.parse(await brokers('up')) as Started)[name] ?? {}
   return {
     url,
+    extras,
     kill: async () => void (await brokers('kill')),
     up: async () => void (await brokers('up')),
     down: async () => {

@@ -2,12 +2,13 @@ import type { Server } from '../server.ts'
 import { kafka } from './kafka.ts'
 import { postgres } from './postgres.ts'
 import { rabbitmq, rabbitmqTls } from './rabbitmq.ts'
-import { redis } from './redis.ts'
+import { redis, redisTls } from './redis.ts'
 
 /** Every server that `npm run brokers` knows. */
 export const servers: readonly Server[] = [
   redis('redis', 16_379, 'always'),
   redis('redis-everysec', 16_389, 'everysec'),
+  redisTls('redis-tls', 16_399),
   kafka('kafka', 19_092, 1),
   kafka('kafka-cluster', 19_192, 3),
   postgres,

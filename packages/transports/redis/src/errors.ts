@@ -5,9 +5,9 @@ import { RedisError } from './resp/reply.ts'
 const connectFixes: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Start the server, or correct host and port',
   ENOTFOUND: 'Correct the host name',
-  SELF_SIGNED_CERT_IN_CHAIN: 'Give the certificate authority: transportOptions: { redis: { tls: { ca } } }',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'Give the certificate authority: transportOptions: { redis: { tls: { ca } } }',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'Give the certificate authority: transportOptions: { redis: { tls: { ca } } }',
+  SELF_SIGNED_CERT_IN_CHAIN: 'Give the file of the certificate authority: transportOptions: { redis: { ca } }',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'Give the file of the certificate authority: transportOptions: { redis: { ca } }',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'Give the file of the certificate authority: transportOptions: { redis: { ca } }',
   ERR_TLS_CERT_ALTNAME_INVALID: 'Connect by a name that the certificate holds, or give transportOptions: { redis: { tls: { servername } } }',
 }
 

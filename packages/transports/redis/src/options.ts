@@ -17,7 +17,7 @@ export interface RedisOptions {
   readonly sendBytesMax: number
   /** Replicas that must have a message before it is confirmed (`WAIT`). Default 0. */
   readonly replicas: number
-  /** Options of node:tls for `rediss:` (ca, cert, key, servername …). */
+  /** Options of node:tls for `rediss:`; of it `ca`, `cert` and `key`, the paths of PEM files, are given beside it. */
   readonly tls: Readonly<Record<string, unknown>>
   readonly connectTimeoutMs: number
   /** A server that leaves a command unanswered for so long is taken for gone, and the connection is opened again, ms. Default 15,000. */
@@ -33,7 +33,21 @@ export interface RedisTarget extends ServerAddress {
   readonly shown: string
 }
 
-const names = ['leaseMs', 'partitions', 'prefix', 'sendBytesMax', 'replicas', 'tls', 'connectTimeoutMs', 'replyTimeoutMs', 'password', 'passwordFile']
+const names = [
+  'leaseMs',
+  'partitions',
+  'prefix',
+  'sendBytesMax',
+  'replicas',
+  'tls',
+  'connectTimeoutMs',
+  'replyTimeoutMs',
+  'password',
+  'passwordFile',
+  'ca',
+  'cert',
+  'key',
+]
 
 function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
   if (value === undefined) return fallback
@@ -63,7 +77,7 @@ export function redisOptions(url: string, context: TransportContext): RedisOptio
     prefix,
     sendBytesMax: integer('sendBytesMax', options.sendBytesMax, 64 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
     replicas: integer('replicas', options.replicas, 0, 0, 16),
-    tls: tls as Readonly<Record<string, unknown>>,
+    tls: { ...(tls as Readonly<Record<string, unknown>>), ...pemFiles(options) },
     connectTimeoutMs: integer('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1, 600_000),
     replyTimeoutMs: integer('replyTimeoutMs', options.replyTimeoutMs, 15_000, 100, 600_000),
   }
@@ -96,6 +110,21 @@ export function redisTarget(url: string, context: TransportContext, options: Red
   }
 }
 
+function pemFiles(options: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const files: Record<string, string> = {}
+  for (const name of ['ca', 'cert', 'key']) if (options[name] !== undefined) files[name] = fileText(name, options[name])
+  return files
+}
+
+function fileText(name: string, path: unknown): string {
+  if (typeof path !== 'string') throw new SluiceError('INVALID_OPTION', `redis.${name} must be the path of a file`)
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new SluiceError('INVALID_OPTION', `the file that redis.${name} names cannot be read`, { cause })
+  }
+}
+
 function prefixOf(url: string): string | undefined {
   return URL.canParse(url) ? (new URL(url).searchParams.get('prefix') ?? undefined) : undefined
 }
@@ -103,13 +132,7 @@ function prefixOf(url: string): string | undefined {
 function passwordOf(options: Readonly<Record<string, unknown>>): string | undefined {
   const { password, passwordFile } = options
   if (password !== undefined && typeof password !== 'string') throw new SluiceError('INVALID_OPTION', 'redis.password must be text')
-  if (passwordFile === undefined) return password
-  if (typeof passwordFile !== 'string') throw new SluiceError('INVALID_OPTION', 'redis.passwordFile must be the path of a file')
-  try {
-    return readFileSync(passwordFile, 'utf8').replace(/\r?\n$/, '')
-  } catch (cause) {
-    throw new SluiceError('INVALID_OPTION', 'the file that redis.passwordFile names cannot be read', { cause })
-  }
+  return passwordFile === undefined ? password : fileText('passwordFile', passwordFile).replace(/\r?\n$/, '')
 }
 
 function badUrl(why: string): SluiceError {

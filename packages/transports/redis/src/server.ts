@@ -25,6 +25,10 @@ export async function readServer(link: Link, options: RedisOptions): Promise<Tra
       fix: 'Use Redis 7.0 or newer, or Valkey: older ones neither count the entries of a stream nor run scripts while memory is full',
     })
   if (settings.replica) throw new SluiceError('UNSUPPORTED', 'this server is a replica', { fix: 'Give the URL of the primary' })
+  if (settings.cluster)
+    throw new SluiceError('UNSUPPORTED', 'this server is a node of a Redis Cluster', {
+      fix: 'Use one Redis (with replicas and a fail-over that keeps its address): a cluster is not supported yet, though all keys of a channel share a slot',
+    })
   return factsOf(settings, options)
 }
 

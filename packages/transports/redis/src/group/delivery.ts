@@ -84,15 +84,16 @@ export class LotDelivery implements Delivery, HeldLotDelivery {
   readonly position: Position
   readonly message: StoredMessage
   readonly lotNote: LotNote
-  readonly suspect = false as const
+  readonly suspect: boolean
   state: 'delivered' | 'settled' | 'void' = 'delivered'
 
-  constructor(owner: OwnedPartition, lane: string, position: Position, message: StoredMessage, lotNote: LotNote) {
+  constructor(owner: OwnedPartition, lane: string, position: Position, message: StoredMessage, lotNote: LotNote, suspect: boolean) {
     this.owner = owner
     this.lane = lane
     this.position = position
     this.message = message
     this.lotNote = lotNote
+    this.suspect = suspect
   }
 
   get envelope(): Envelope {
@@ -116,7 +117,7 @@ export class LotDelivery implements Delivery, HeldLotDelivery {
   }
 
   get deliveries(): number {
-    return this.lotNote.deliveries ?? 0
+    return Math.max(this.lotNote.deliveries ?? 0, this.suspect ? 1 : 0)
   }
 
   get firstDeliveredAtMs(): number | undefined {

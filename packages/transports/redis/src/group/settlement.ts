@@ -5,6 +5,7 @@
  */
 import type { Delivery, SluiceError, Timer } from '@sluice/core/transport'
 import { leaseLost } from '../errors.ts'
+import type { Position } from '../wire/position.ts'
 import { LogDelivery, LotDelivery, type RedisDelivery } from './delivery.ts'
 import type { Member } from './member.ts'
 import type { HeldDelivery, OwnedPartition } from './partition.ts'
@@ -35,6 +36,7 @@ export class Settlement {
   #atomics: Atomic[] = []
   #waiting: (() => void)[] = []
   #giving: { readonly partition: OwnedPartition; readonly wants: string }[] = []
+  #back: Position[] = []
   #leaving = false
   #writing = false
   #numbers = 0
@@ -71,6 +73,7 @@ export class Settlement {
       if (delivery instanceof LotDelivery) {
         delivery.state = 'void'
         delivery.owner.lotReads.delete(delivery)
+        this.putBack(delivery.position)
         continue
       }
       delivery.state = 'released'
@@ -82,6 +85,12 @@ export class Settlement {
       released.splice(at, 0, delivery)
     }
     member.wake()
+  }
+
+  /** A message of the lot is not in hand any more: said with the next write, so that a later death is not charged to it. */
+  putBack(position: Position): void {
+    this.#back.push(position)
+    this.#later(flushDelayMs)
   }
 
   /** Resolves when everything settled so far is written or reported lost. */
@@ -240,7 +249,8 @@ export class Settlement {
     }
     if (giving.length > 0) write.ring = true
     write.leave = this.#leaving
-    return write.written.length === 0 && atomics.length === 0 && !write.leave ? undefined : write
+    write.back.push(...this.#back.splice(0))
+    return write.written.length === 0 && atomics.length === 0 && write.back.length === 0 && !write.leave ? undefined : write
   }
 
   async #write(write: Write, pending: readonly RedisDelivery[], atomics: readonly Atomic[]): Promise<void> {

@@ -40,7 +40,9 @@ const claimAheadMs = 100
 export class Write {
   readonly n: number
   readonly rec: (readonly [Position, string])[] = []
-  readonly lrec: (readonly [Position, string])[] = []
+  readonly lrec: (readonly [position: Position, json: string, partition: string])[] = []
+  /** Lot positions that were read and are not in hand any more. */
+  readonly back: Position[] = []
   readonly dead: DeadRow[] = []
   readonly moves: MoveRow[] = []
   readonly dues: (readonly [lane: string, dueMs: number])[] = []
@@ -111,6 +113,7 @@ export class Write {
       ),
       ...listed('rec', this.rec),
       ...listed('lrec', this.lrec),
+      ...listed('back', this.back),
       ...listed(
         'out',
         this.out.map(({ lane, position, owner }) => [lane, position, owner.name]),

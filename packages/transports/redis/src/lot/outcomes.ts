@@ -26,7 +26,7 @@ export function record(settlement: Settlement, records: readonly AttemptRecord[]
     build: (write) => {
       records.forEach(({ delivery }, i) => {
         if (delivery instanceof LogDelivery) write.rec.push([delivery.position, JSON.stringify(remembered[i])])
-        else write.lrec.push([(delivery as LotDelivery).position, noteJson(delivery as LotDelivery, remembered[i] as Remembered)])
+        else write.lrec.push([(delivery as LotDelivery).position, noteJson(delivery as LotDelivery, remembered[i] as Remembered), delivery.partition])
       })
     },
     done: () => {
@@ -70,18 +70,19 @@ export function deadLetter(member: Member, settlement: Settlement, records: read
         const { owner } = delivery as RedisDelivery
         if (mode !== 'park') continue
         owner.noteLane(lane, 0)
-        voidLane(owner, lane)
+        voidLane(settlement, owner, lane)
       }
     },
   })
 }
 
 /** What was read of a lane and not settled is void: back in the lot. */
-export function voidLane(partition: OwnedPartition, lane: string): void {
+export function voidLane(settlement: Settlement, partition: OwnedPartition, lane: string): void {
   for (const delivery of partition.lotReads) {
     if (delivery.lane !== lane || delivery.state !== 'delivered') continue
     delivery.state = 'void'
     partition.lotReads.delete(delivery)
+    settlement.putBack(delivery.position)
   }
 }
 

@@ -56,7 +56,7 @@ export class RedisParkingLot implements ParkingLot {
     })
     if (reply === 'lost' || (partition.state as string) === 'lost') throw leaseLost()
     if (reply === 'parked') return undefined
-    return this.#deliver(partition, lane, countMax, reply as readonly (string | Uint8Array)[])
+    return this.#deliver(partition, lane, countMax, reply as readonly (string | Uint8Array | number)[])
   }
 
   async reschedule(partitionName: string, lane: string, dueAtMs: number, head?: AttemptRecord): Promise<void> {
@@ -67,10 +67,10 @@ export class RedisParkingLot implements ParkingLot {
       settles: false,
       build: (write) => {
         write.dues.push([lane, dueAtMs])
-        if (head?.delivery instanceof LotDelivery) write.lrec.push([head.delivery.position, noteJson(head.delivery, rememberedOf(head))])
+        if (head?.delivery instanceof LotDelivery) write.lrec.push([head.delivery.position, noteJson(head.delivery, rememberedOf(head)), partition.name])
       },
       done: () => {
-        voidLane(partition, lane)
+        voidLane(this.#settlement, partition, lane)
         partition.blocked = false
       },
     })
@@ -82,14 +82,14 @@ export class RedisParkingLot implements ParkingLot {
     return partition
   }
 
-  #deliver(partition: OwnedPartition, lane: string, countMax: number, rows: readonly (string | Uint8Array)[]): LotDelivery[] {
+  #deliver(partition: OwnedPartition, lane: string, countMax: number, rows: readonly (string | Uint8Array | number)[]): LotDelivery[] {
     // With the core, or settled and not out of the lot yet: neither must come again.
     const held = new Set([...partition.lotReads].filter((read) => read.lane === lane).map(({ position }) => position))
     const deliveries: LotDelivery[] = []
-    for (let i = 0; i + 2 < rows.length && deliveries.length < countMax; i += 3) {
+    for (let i = 0; i + 3 < rows.length && deliveries.length < countMax; i += 4) {
       const position = String(rows[i])
       if (held.has(position)) continue
-      const delivery = new LotDelivery(partition, lane, position, unpack(bytesOf(rows[i + 1])), JSON.parse(String(rows[i + 2])) as LotNote)
+      const delivery = new LotDelivery(partition, lane, position, unpack(bytesOf(rows[i + 1])), JSON.parse(String(rows[i + 2])) as LotNote, rows[i + 3] === 1)
       partition.lotReads.add(delivery)
       deliveries.push(delivery)
     }
@@ -99,6 +99,6 @@ export class RedisParkingLot implements ParkingLot {
 }
 
 // A packed message that happens to be text was read as text.
-function bytesOf(value: string | Uint8Array | undefined): Uint8Array {
-  return typeof value === 'string' ? new TextEncoder().encode(value) : (value ?? new Uint8Array(0))
+function bytesOf(value: string | number | Uint8Array | undefined): Uint8Array {
+  return value instanceof Uint8Array ? value : new TextEncoder().encode(String(value))
 }

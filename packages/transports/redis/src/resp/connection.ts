@@ -3,7 +3,7 @@
  * sent twice: when the connection ends, every call that waits fails, and its caller decides.
  */
 import type { Buffer } from 'node:buffer'
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Clock, Timer } from '@sluice/core/transport'
 import type { Commands } from './command.ts'
@@ -64,7 +64,10 @@ export class Connection {
   static open(address: ServerAddress, clock: Clock): Promise<Connection> {
     const { host, port, tls, connectTimeoutMs, replyTimeoutMs } = address
     return new Promise((resolve, reject) => {
-      const socket = tls === undefined ? connectTcp({ host, port, noDelay: true, keepAlive: true }) : connectTls({ host, port, servername: host, ...tls })
+      const socket =
+        tls === undefined
+          ? connectTcp({ host, port, noDelay: true, keepAlive: true })
+          : connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), ...tls })
       const timer = clock.setTimer(connectTimeoutMs, () => fail(new ConnectionEnded(`${host}:${port} did not answer within ${connectTimeoutMs} ms`)), {
         keepAlive: true,
       })

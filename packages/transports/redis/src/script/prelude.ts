@@ -15,7 +15,7 @@
  * | G:parts | hash | per partition `<r>/<m>:` o owner · e epoch · c cursor · d done ranges · k claimed · s suspect before · n deaths · w type wanted |
  * | G:members, :info, :held, :seq, :types | zset (lease ends, server ms), hashes | who is there; :seq has each one's last write |
  * | G:att | hash | position → attempts of a message that waits in its lane |
- * | G:lanes, :lane:<lane>, :lot, :lot:meta | hashes, zset of positions | the parking lot |
+ * | G:lanes, :lane:<lane>, :lot, :lot:meta, :lot:read | hashes, zset of positions | the parking lot; :lot:read has who has what in hand |
  * | G:dead, :dead:meta, :dead:body | zset by id, hashes | dead letters |
  */
 export const prelude = `
@@ -49,10 +49,19 @@ local function parts(group)
   end
   return h, names
 end
+-- Who read what of the lot: given back in good order it is forgotten, after a death it stays as 'dead'.
+local function forgetReads(group, partition, to)
+  local reads = call('HGETALL', G(group) .. ':lot:read')
+  for i = 1, #reads, 2 do
+    if reads[i + 1] == partition then
+      if to then call('HSET', G(group) .. ':lot:read', reads[i], to) else call('HDEL', G(group) .. ':lot:read', reads[i]) end
+    end
+  end
+end
 local function dropLot(group)
   local S = G(group)
   for _, lane in ipairs(call('HKEYS', S .. ':lanes')) do call('DEL', S .. ':lane:' .. lane) end
-  call('DEL', S .. ':lanes', S .. ':lot', S .. ':lot:meta', S .. ':att')
+  call('DEL', S .. ':lanes', S .. ':lot', S .. ':lot:meta', S .. ':lot:read', S .. ':att')
 end
 local function dropGroup(group)
   local S = G(group)
@@ -93,6 +102,7 @@ local function reap(group, except)
     for _, name in ipairs(names) do
       if h[name .. ':o'] == id then
         local k, s = h[name .. ':k'] or '', h[name .. ':s'] or ''
+        forgetReads(group, name, 'dead')
         call('HSET', S .. ':parts', name .. ':o', '', name .. ':e', h[name .. ':e'] + 1, name .. ':s', k > s and k or s, name .. ':n', (h[name .. ':n'] or 0) + 1)
       end
     end

@@ -2,7 +2,7 @@
  * All that a member writes about its partitions, in one step, fenced by owner and epoch. ARGV[1] is JSON:
  * g group · m member · n number of this write (sent again after a broken connection, it is done once) ·
  * p [[name, epoch, cursor, done, newly done, claimed, free?, type wanted]] · need [names that must be ours, else nothing is done] ·
- * fin [positions whose attempts are forgotten] · rec [[position, JSON]] · lrec [[lot position, JSON]] · out [[lane, position]] ·
+ * fin [positions whose attempts are forgotten] · rec [[position, JSON]] · lrec [[lot position, JSON, partition]] · back [lot positions that are not in hand any more] · out [[lane, position]] ·
  * dead [{lane, hash, park, json, body}] · moves [{lane, hash, state, due, entries: [[position, JSON, body]]}] · dues [[lane, ms]] · leave · ring.
  * Bodies are indexes of ARGV. Returns {'ok'|'fenced'|'again', fenced names, lanes that went with their last message}.
  */
@@ -38,6 +38,7 @@ for _, w in ipairs(mine) do
   done = done + w[5]
   if w[7] == 1 then
     call('HSET', P, name .. ':o', '')
+    forgetReads(p.g, name)
     if w[8] ~= '' then call('HSET', P, name .. ':w', w[8]) end
   end
 end
@@ -45,7 +46,13 @@ if done > 0 then call('HINCRBY', S, 'done', done) end
 for _, pos in ipairs(p.fin or {}) do call('HDEL', S .. ':att', pos) end
 for _, r in ipairs(p.rec or {}) do call('HSET', S .. ':att', r[1], r[2]) end
 for _, r in ipairs(p.lrec or {}) do
-  if call('HEXISTS', S .. ':lot:meta', r[1]) == 1 then call('HSET', S .. ':lot:meta', r[1], r[2]) end
+  if call('HEXISTS', S .. ':lot:meta', r[1]) == 1 then
+    call('HSET', S .. ':lot:meta', r[1], r[2])
+    call('HSET', S .. ':lot:read', r[1], r[3])
+  end
+end
+for _, pos in ipairs(p.back or {}) do
+  if call('HGET', S .. ':lot:read', pos) ~= 'dead' then call('HDEL', S .. ':lot:read', pos) end
 end
 local function lane(name)
   local text = call('HGET', S .. ':lanes', name)
@@ -69,6 +76,7 @@ for _, o in ipairs(p.out or {}) do
   if not isFenced[o[3]] and call('ZREM', S .. ':lane:' .. o[1], o[2]) == 1 then
     call('HDEL', S .. ':lot', o[2])
     call('HDEL', S .. ':lot:meta', o[2])
+    call('HDEL', S .. ':lot:read', o[2])
     call('HINCRBY', S, 'lot', -1)
     if call('ZCARD', S .. ':lane:' .. o[1]) == 0 then
       local l = lane(o[1])
@@ -103,7 +111,7 @@ elseif p.ring then ring('partitions') end
 return {'ok', names, gone}
 `
 
-/** ARGV: group, member, partition, epoch, lane, count. Returns 'lost', 'parked', or {position, body, JSON, …}, oldest first. */
+/** ARGV: group, member, partition, epoch, lane, count. Returns 'lost', 'parked', or {position, body, JSON, 1 if somebody died with it in hand, …}, oldest first. */
 export const readLaneScript = `
 local S = G(ARGV[1])
 local v = call('HMGET', S .. ':parts', ARGV[3] .. ':o', ARGV[3] .. ':e')
@@ -113,9 +121,12 @@ if not text then return {} end
 if cjson.decode(text).s == 'parked' then return 'parked' end
 local out = {}
 for _, pos in ipairs(call('ZRANGE', S .. ':lane:' .. ARGV[5], 0, ARGV[6] - 1)) do
+  local read = call('HGET', S .. ':lot:read', pos)
+  if not read then call('HSET', S .. ':lot:read', pos, ARGV[3]) end
   out[#out + 1] = pos
   out[#out + 1] = call('HGET', S .. ':lot', pos)
   out[#out + 1] = call('HGET', S .. ':lot:meta', pos)
+  out[#out + 1] = read == 'dead' and 1 or 0
 end
 return out
 `
