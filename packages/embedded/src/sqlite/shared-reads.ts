@@ -1,7 +1,7 @@
 import type { Database } from './connection.ts'
 
-/** What one pass of the event loop spends on waiting reads before the rest goes on, ms. */
-const sliceMs = 5
+/** Reads in one pass of the event loop; the rest in the next one. */
+const passMax = 16
 
 /**
  * Reads of one pass of the event loop share one read transaction. A read by itself locks, and after a commit of another
@@ -31,15 +31,15 @@ export class SharedReads {
 
   #run(): void {
     const waiting = this.#waiting
-    const endMs = performance.now() + sliceMs
+    const end = Math.min(passMax, waiting.length)
     let count = 0
     try {
       this.#db.snapshot(() => {
-        while (count < waiting.length && (count === 0 || performance.now() < endMs)) waiting[count++]?.()
+        while (count < end) waiting[count++]?.()
       })
     } catch {
       // The file cannot be read, or is closed: each caller is told so by its own read.
-      while (count < waiting.length) waiting[count++]?.()
+      while (count < end) waiting[count++]?.()
     }
     this.#waiting = count === waiting.length ? [] : waiting.slice(count)
     if (this.#waiting.length > 0) setImmediate(() => this.#run())
