@@ -79,10 +79,12 @@ export interface EncodeOptions {
 /** The codecs that a bus knows. Immutable; `with` makes a larger one. */
 export class CodecRegistry {
   readonly #codecs: readonly Codec[]
+  readonly #json: Codec
 
   /** `codecs` come before the built-in ones (JSON, bytes, text), the first match wins. */
   constructor(codecs: readonly Codec[] = []) {
     this.#codecs = [...codecs, jsonCodec, bytesCodec, textCodec]
+    this.#json = this.#codecs.find((codec) => codec.contentType === jsonCodec.contentType) ?? jsonCodec
   }
 
   /** Every media type that can be written. */
@@ -92,7 +94,7 @@ export class CodecRegistry {
 
   /** @throws SluiceError UNSUPPORTED_ENCODING when no codec reads this media type, or its charset is not UTF-8. */
   codecFor(contentType: string | undefined): Codec {
-    if (contentType === undefined || contentType === jsonCodec.contentType) return this.#jsonCodec()
+    if (contentType === undefined || contentType === jsonCodec.contentType) return this.#json
     const media = parseMediaType(contentType)
     if (media === undefined) throw new SluiceError('UNSUPPORTED_ENCODING', 'the content type is not a media type')
     checkCharset(media)
@@ -129,14 +131,8 @@ export class CodecRegistry {
     const codec = this.codecFor(message.datacontenttype)
     const encoding = message.datacontentencoding
     const body = encoding === undefined ? message.body : decompressBody(message.body, encoding, bytesMax)
-    if (body.length === 0 && codec === this.#jsonCodec()) return undefined
+    if (body.length === 0 && codec === this.#json) return undefined
     return codec.decode(body)
-  }
-
-  #jsonCodec(): Codec {
-    const first = this.#codecs[0] as Codec
-    if (first === jsonCodec) return first
-    return this.#codecs.find((codec) => codec.contentType === jsonCodec.contentType) as Codec
   }
 }
 

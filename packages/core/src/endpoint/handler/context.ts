@@ -1,5 +1,5 @@
 import type { CommandContract, Contract, ContractOutput, EventContract, RequestContract } from '../../contract/index.ts'
-import type { Envelope } from '../../message/index.ts'
+import { type Envelope, ownText } from '../../message/index.ts'
 import type { Abortable, RunEntry } from '../dispatch/binding.ts'
 import type { Log } from '../logging/log.ts'
 import type { ContextLogger } from '../logging/logger.ts'
@@ -133,7 +133,7 @@ export class SingleContext extends SendingContext implements HandlerContext {
   }
 
   get key(): string | undefined {
-    return this.first.delivery.envelope.partitionkey
+    return ownedText(this.first.delivery.envelope.partitionkey)
   }
 
   get idempotencyKey(): string {
@@ -196,7 +196,7 @@ export class EntryView implements BatchEntry {
   }
 
   get key(): string | undefined {
-    return this.#entry.delivery.envelope.partitionkey
+    return ownedText(this.#entry.delivery.envelope.partitionkey)
   }
 
   get idempotencyKey(): string {
@@ -212,12 +212,22 @@ export class EntryView implements BatchEntry {
   }
 }
 
+function ownedText(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : ownText(text)
+}
+
+/** Handlers keep keys and ids (of what they have seen, say): those are copies, the rest may be slices of a larger text. */
 function messageOf(entry: RunEntry): Message {
-  return { ...attributesOf(entry.delivery.envelope), data: entry.prepared }
+  const message: { -readonly [Name in keyof Message]: Message[Name] } = { ...attributesOf(entry.delivery.envelope), data: entry.prepared }
+  message.id = ownText(message.id)
+  if (message.partitionkey !== undefined) message.partitionkey = ownText(message.partitionkey)
+  if (message.correlationid !== undefined) message.correlationid = ownText(message.correlationid)
+  if (message.causationid !== undefined) message.causationid = ownText(message.causationid)
+  return message
 }
 
 /** Source and id name a message for ever; the group keeps two services' calls to one provider apart. */
 function idempotencyKeyOf(group: string, entry: RunEntry): string {
   const { id, source } = entry.delivery.envelope
-  return `${group}:${source}:${id}`
+  return ownText(`${group}:${source}:${id}`)
 }

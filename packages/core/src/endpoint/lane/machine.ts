@@ -28,6 +28,8 @@
  * A partition that is *stopping* (revoking, drain) starts nothing; each lane goes as soon as nothing of it is under way.
  * A partition that is *lost* goes at once; its running handlers are aborted and their outcomes dropped.
  */
+
+import { ownText } from '../../message/index.ts'
 import type { AttemptRecord, DeadLetterReason, Delivery, LotLane } from '../../transport/index.ts'
 import { DueHeap } from './due-heap.ts'
 import { EntryQueue, Lane, type LaneCommand, LaneEntry, type LaneRequest, Partition, type Verdict } from './model.ts'
@@ -410,6 +412,7 @@ export class LaneMachine<Route> {
   #giveUp(lane: Lane<Route>, head: LaneEntry<Route>, reason: DeadLetterReason): void {
     // A lane of one message has no successors to park.
     const mode = lane.kind === 'id' || !this.#options.lot ? 'continue' : this.#options.onDeadLetter
+    if (mode === 'park') lane.key = ownText(lane.key)
     lane.phase = mode === 'park' ? 'parking' : 'givingUp'
     this.#request(lane, { kind: 'deadLetter', lane, delivery: head.delivery, reason, mode })
   }
@@ -522,6 +525,8 @@ export class LaneMachine<Route> {
       return
     }
     lane.phase = 'suspending'
+    // It may stay for days, and its messages do not.
+    lane.key = ownText(lane.key)
     lane.dueMs = head.notBeforeMs
     head.unrecorded = false
     const record = this.#recordOf(head)

@@ -156,7 +156,7 @@ export class EntryQueue<Route> {
 /** One lane that holds something now. Made on arrival, dropped when empty: an idle key costs no memory. */
 export class Lane<Route> {
   readonly kind: LaneKind
-  readonly key: string
+  key: string
   readonly partition: Partition<Route>
   phase: LanePhase = 'open'
   /** What may start, in order; entries with a handler stay at its head until they are settled. */
