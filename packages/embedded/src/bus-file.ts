@@ -55,6 +55,8 @@ export class BusFile {
   #seenSeq = 0
   #changeSeq = 0
   #foreignSync: NodeJS.Timeout | undefined
+  /** Highest commit that was wanted and not synced. */
+  #foreignSeq = 0
   #recovery: NodeJS.Timeout | undefined
   #soonLook: NodeJS.Timeout | undefined
   /** A transaction of this process changed members, groups or lots since the last look. */
@@ -208,11 +210,19 @@ export class BusFile {
     if (seq <= this.sync.syncedSeq) return true
     this.sync.vouched(this.#doorbell.syncedSeq())
     if (seq <= this.sync.syncedSeq) return true
+    this.#awaitRing(seq)
+    return false
+  }
+
+  // Nearly always the writer rings: a sync here would only hold up its next one.
+  #awaitRing(seq: number): void {
+    this.#foreignSeq = Math.max(this.#foreignSeq, seq)
     this.#foreignSync ??= setTimeout(() => {
       this.#foreignSync = undefined
-      this.sync.request(false)
+      this.sync.vouched(this.#doorbell.syncedSeq())
+      if (seq > this.sync.syncedSeq) this.sync.request(false)
+      else if (this.#foreignSeq > this.sync.syncedSeq) this.#awaitRing(this.#foreignSeq)
     }, foreignSyncGraceMs).unref()
-    return false
   }
 
   /** Number of the file's last commit, read now. */

@@ -254,7 +254,8 @@ export class Writer {
     else
       this.#soon ??= setTimeout(() => {
         this.#soon = undefined
-        this.#sync.request(false)
+        // Another process's sync, after its own commit, covered these as well, where its ring was heard.
+        if (this.#committed.length > 0) this.#sync.request(false)
       }, soonMs)
     this.#events.committed()
   }
