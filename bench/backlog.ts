@@ -70,6 +70,8 @@ export class Drain {
   }
 
   reached(count: number): Promise<void> {
+    // It says how far it is only while it gets on.
+    if (this.handled >= count) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#beyond.push({ count, resolve })
       this.#ended?.catch(reject)
