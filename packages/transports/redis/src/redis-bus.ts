@@ -14,6 +14,8 @@ export class RedisBus {
   readonly watch: Watch
   readonly #readers: Map<string, LogReader> = new Map()
 
+  #declareAgain: (channel: string) => boolean = () => false
+
   constructor(context: TransportContext, options: RedisOptions, link: Link, watch: Watch) {
     this.context = context
     this.options = options
@@ -43,6 +45,16 @@ export class RedisBus {
   forgetReader(reader: LogReader): void {
     this.#readers.delete(reader.key)
     this.watch.remove(reader.key)
+  }
+
+  /** How a channel that this process declared is declared again; says whether it did declare it. */
+  onGone(declareAgain: (channel: string) => boolean): void {
+    this.#declareAgain = declareAgain
+  }
+
+  /** A channel is not on the server: declared again soon, if this process had declared it. Returns whether it had. */
+  declareAgain(channel: string): boolean {
+    return this.#declareAgain(channel)
   }
 
   /** The connection is back: what was being read is asked for again. */

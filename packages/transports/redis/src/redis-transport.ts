@@ -1,6 +1,8 @@
 import {
+  type ChannelDeclaration,
   type Consumer,
   type ConsumerObserver,
+  type GroupDeclaration,
   type OutgoingMessage,
   type SendOptions,
   type SendReport,
@@ -40,6 +42,8 @@ export class RedisTransport implements Transport {
   readonly #sender: Sender
   readonly #mover: DueMover
   readonly #consumers: Set<RedisConsumer> = new Set()
+  readonly #declared: Map<string, { readonly channel: ChannelDeclaration; readonly groups: Map<string, GroupDeclaration> }> = new Map()
+  readonly #declaring: Set<string> = new Set()
   #heartbeat: Timer | undefined
   #beats = 0
   #closing: Promise<void> | undefined
@@ -49,6 +53,7 @@ export class RedisTransport implements Transport {
     this.#reading = reading
     this.facts = facts
     this.#mover = new DueMover(bus)
+    bus.onGone((channel) => this.#declareAgain(channel))
     this.#sender = new Sender(bus, (channel, dueMs) => this.#mover.sent(channel, dueMs))
     const inHand = (): ReadonlyMap<string, number> => new Map([...this.#consumers].map(({ inHand: { memberId, count } }) => [memberId, count]))
     const changed = async (channel: string): Promise<void> => {
@@ -80,6 +85,23 @@ export class RedisTransport implements Transport {
   async declare(topology: Topology): Promise<void> {
     this.#mustBeOpen()
     await sluiced('declaring', declareTopology(this.#bus, topology))
+    for (const channel of topology.channels) this.#declared.set(channel.name, { channel, groups: this.#declared.get(channel.name)?.groups ?? new Map() })
+    for (const group of topology.groups) if (!group.ephemeral) this.#declared.get(group.channel)?.groups.set(group.group, group)
+  }
+
+  // The server lost its data: what this process had declared is declared once more, each channel once at a time.
+  #declareAgain(name: string): boolean {
+    const declared = this.#declared.get(name)
+    if (declared === undefined) return false
+    if (this.#declaring.has(name) || this.#closing !== undefined) return true
+    this.#declaring.add(name)
+    this.#bus.report('error', `channel ${name} is not on the server any more: the server lost its data. It is made anew`)
+    // What was sent to it before is gone; a group that started at its end starts at its beginning, so that nothing more is.
+    const groups = [...declared.groups.values()].map((group): GroupDeclaration => ({ ...group, from: 'start' }))
+    declareTopology(this.#bus, { channels: [declared.channel], groups })
+      .catch((error: unknown) => this.#bus.report('warn', `channel ${name} could not be made anew`, toSluice(error, 'declaring')))
+      .finally(() => this.#declaring.delete(name))
+    return true
   }
 
   send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {

@@ -111,7 +111,11 @@ export class Membership {
     if (typeof view === 'string') return view
     if (announce) this.#announcedAtMs = sentAtMs
     // The lease runs from before the question: what the server counts ends later.
-    if (mode !== 'look') member.leaseEndsAtMs = sentAtMs + bus.options.leaseMs
+    if (mode !== 'look') {
+      member.leaseEndsAtMs = sentAtMs + bus.options.leaseMs
+      // Overdue, it handed out nothing.
+      member.wake()
+    }
     return view
   }
 

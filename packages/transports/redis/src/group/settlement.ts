@@ -186,7 +186,7 @@ export class Settlement {
     do {
       const waiting = this.#waiting.splice(0)
       const atomics = this.#ready()
-      const pending = this.#pending.splice(0)
+      const pending = this.#keepOrReport(this.#pending.splice(0))
       const write = this.#build(pending, atomics)
       if (write !== undefined) await this.#write(write, pending, atomics)
       for (const resolve of waiting) resolve()
@@ -267,13 +267,13 @@ export class Settlement {
     if (answer.kind === 'fenced') {
       for (const atomic of atomics) if (atomic.settles) for (const delivery of atomic.deliveries) this.#unsettle(delivery)
       write.takeBack()
-      this.#loseAll(fenced)
-      this.#keepOrReport(pending)
+      this.#loseAll(write, fenced)
+      this.#pending.unshift(...this.#keepOrReport(pending))
       this.#atomics.unshift(...atomics)
       return
     }
     for (const one of write.written) if (!fenced.has(one.partition.name)) write.note(one)
-    this.#loseAll(fenced)
+    this.#loseAll(write, fenced)
     for (const delivery of write.out) delivery.owner.lotReads.delete(delivery)
     for (const lane of answer.gone) for (const partition of member.partitions.values()) partition.noteLane(lane, undefined)
     this.reportLost(
@@ -286,18 +286,15 @@ export class Settlement {
     }
   }
 
-  #keepOrReport(pending: readonly RedisDelivery[]): void {
-    this.reportLost(
-      pending.filter(({ owner }) => owner.state === 'lost'),
-      leaseLost(),
-    )
-    this.#pending.unshift(...pending.filter(({ owner }) => owner.state !== 'lost'))
+  /** Those that can still be settled; the others, whose partition was lost meanwhile, are reported. */
+  #keepOrReport(pending: readonly RedisDelivery[]): RedisDelivery[] {
+    const lost = pending.filter(({ owner }) => owner.state === 'lost')
+    this.reportLost(lost, leaseLost())
+    return pending.filter(({ owner }) => owner.state !== 'lost')
   }
 
-  #loseAll(names: ReadonlySet<string>): void {
-    for (const name of names) {
-      const partition = this.#member.partitions.get(name)
-      if (partition !== undefined) this.#member.lose(partition)
-    }
+  // By the partition that was written: one of the same name may have been taken anew meanwhile.
+  #loseAll(write: Write, names: ReadonlySet<string>): void {
+    for (const { partition } of write.written) if (names.has(partition.name)) this.#member.lose(partition)
   }
 }

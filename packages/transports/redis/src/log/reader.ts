@@ -84,6 +84,10 @@ export class LogReader implements Watched {
     for (const listener of this.#listeners) listener.rung()
   }
 
+  failed(error: Error): void {
+    for (const listener of this.#listeners) listener.failed(error)
+  }
+
   #want(position: Position): void {
     if (this.#pages.at(position) !== undefined) return
     if (this.#end !== undefined && position >= this.#end) {
@@ -108,7 +112,7 @@ export class LogReader implements Watched {
       if (this.#fetching !== position) return
       this.#fetching = undefined
       if (error instanceof ConnectionEnded) return
-      for (const listener of this.#listeners) listener.failed(error instanceof Error ? error : new Error(String(error)))
+      this.failed(error instanceof Error ? error : new Error(String(error)))
     }
   }
 

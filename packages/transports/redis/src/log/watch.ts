@@ -12,6 +12,10 @@ import { idBefore, type Position } from '../wire/position.ts'
 
 /** A read that nobody wakes is made anew after this time, ms: a connection that is half open is noticed. */
 const blockMs = 5_000
+/** The same where the server does not tell which client this is, so that nothing can wake the read. */
+const blindBlockMs = 50
+/** After the server refused to read, ms. */
+const retryMs = 1_000
 
 /** A channel as the watch sees it. */
 export interface Watched {
@@ -24,6 +28,8 @@ export interface Watched {
   readonly countMax: number
   entries(from: Position, entries: readonly LogEntry[]): void
   rung(): void
+  /** The server refused to read; it is asked again. */
+  failed(error: Error): void
 }
 
 interface Heard {
@@ -83,10 +89,9 @@ export class Watch {
 
   async #unblock(): Promise<void> {
     this.#unblocking = true
-    const { clientId } = this.#link
     // It may arrive before the read does: then it says 0, and is sent again. And what is wished may have changed since.
-    while (!this.#closed && this.#asked !== '' && this.#wish() !== this.#asked && clientId !== 0) {
-      const done = await this.#control.command('CLIENT', 'UNBLOCK', clientId).catch(() => undefined)
+    while (!this.#closed && this.#asked !== '' && this.#wish() !== this.#asked && this.#link.clientId !== 0) {
+      const done = await this.#control.command('CLIENT', 'UNBLOCK', this.#link.clientId).catch(() => undefined)
       if (done !== 1) await new Promise<void>((resolve) => void this.#clock.setTimer(1, resolve))
     }
     this.#unblocking = false
@@ -105,7 +110,9 @@ export class Watch {
         for (const { channel, from } of watched) this.#tell(channel, from, heard)
       } catch (error) {
         this.#asked = ''
-        if (!(error instanceof ConnectionEnded)) await new Promise<void>((resolve) => void this.#clock.setTimer(200, resolve))
+        if (error instanceof ConnectionEnded) continue
+        for (const channel of this.#channels.values()) channel.failed(error instanceof Error ? error : new Error(String(error)))
+        await new Promise<void>((resolve) => void this.#clock.setTimer(retryMs, resolve))
       }
     }
     this.#running = false
@@ -123,7 +130,7 @@ export class Watch {
       keys.push(channel.key)
       ids.push(idBefore(channel.wanted))
     }
-    return new Commands().add('XREAD', 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...keys, ...ids)
+    return new Commands().add('XREAD', 'COUNT', count, 'BLOCK', this.#link.clientId === 0 ? blindBlockMs : blockMs, 'STREAMS', ...keys, ...ids)
   }
 
   #tell(channel: Watched, from: Position | undefined, heard: readonly Heard[]): void {

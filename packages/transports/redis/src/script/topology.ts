@@ -4,9 +4,11 @@
 export const channelScript = `
 local meta = K .. ':meta'
 local kind = call('HGET', meta, 'kind')
-if not kind then
+if call('EXISTS', K) == 0 then
   call('XGROUP', 'CREATE', K, '-', '$', 'MKSTREAM')
   call('XGROUP', 'DESTROY', K, '-')
+end
+if not kind then
   call('HSET', meta, 'kind', ARGV[1], 'partitions', ARGV[2] == '' and ARGV[3] or ARGV[2], 'unrouted', 0, 'emptySince', 0)
 elseif kind ~= ARGV[1] then return kind
 elseif ARGV[2] ~= '' and tonumber(ARGV[2]) > tonumber(call('HGET', meta, 'partitions')) then

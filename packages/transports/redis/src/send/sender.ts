@@ -21,6 +21,8 @@ const callCountMax = 2_000
 const callBytesMax = 1024 * 1024
 /** How long a call waits for a lost connection to come back before its messages fail, ms. */
 const reconnectMs = 5_000
+/** How long replicas may take, ms. */
+const replicasMs = 10_000
 
 export class Sender {
   readonly #bus: RedisBus
@@ -181,14 +183,14 @@ class ChannelLine {
       writeFields(commands, message.envelope, message.sizeBytes)
     }
     commands.add('EXEC')
-    if (this.#bus.options.replicas > 0) commands.add('WAIT', this.#bus.options.replicas, 10_000)
+    if (this.#bus.options.replicas > 0) commands.add('WAIT', this.#bus.options.replicas, replicasMs)
     return commands
   }
 
   #storedPlain(items: readonly Item[], { stored, replicas }: Executed): void {
     const wanted = this.#bus.options.replicas
     items.forEach((item, i) => {
-      if (stored[i] !== true) this.#fail(item, 'failed', unrouted(), false)
+      if (stored[i] !== true) this.#failUnrouted(item)
       else if (wanted > 0 && (replicas ?? 0) < wanted) {
         const why = new SluiceError('PUBLISH_UNKNOWN', `${replicas ?? 0} of ${wanted} replicas have the message`)
         this.#fail(item, 'unknown', why, true)
@@ -205,13 +207,18 @@ class ChannelLine {
       ...(resend ? { again: true } : {}),
     }))
     const bodies: Word[] = items.map(({ message }) => pack(message.envelope, message.sizeBytes))
-    return (await this.#bus.link.run('send', this.#key, JSON.stringify(list), ...bodies)) as readonly string[]
+    const answers = (await this.#bus.link.run('send', this.#key, JSON.stringify(list), ...bodies)) as readonly string[]
+    const { replicas } = this.#bus.options
+    if (replicas === 0) return answers
+    const have = Number(await this.#bus.link.command('WAIT', replicas, replicasMs))
+    if (have < replicas) throw new Error(`${have} of ${replicas} replicas have the messages`)
+    return answers
   }
 
   #storedByScript(items: readonly Item[], answers: readonly string[]): void {
     items.forEach((item, i) => {
       const answer = answers[i] ?? ''
-      if (answer === 'unrouted') this.#fail(item, 'failed', unrouted(), false)
+      if (answer === 'unrouted') this.#failUnrouted(item)
       else if (answer === 'nogroup') this.#fail(item, 'failed', new SluiceError('UNROUTED', 'no group asks for the events of this channel'), false)
       else {
         if (answer.startsWith('=')) {
@@ -221,6 +228,12 @@ class ChannelLine {
         this.#confirm(item)
       }
     })
+  }
+
+  // A channel that this process declared and that is gone: the server lost its data. It is declared anew, and the core sends again.
+  #failUnrouted(item: Item): void {
+    const known = this.#bus.declareAgain(item.message.channel)
+    this.#fail(item, 'failed', new SluiceError('UNROUTED', 'there is no such channel on the server'), known)
   }
 
   #confirm(item: Item): void {
@@ -250,8 +263,4 @@ class ChannelLine {
 
 function isPlain({ message, resend }: Item): boolean {
   return !resend && message.notBeforeMs === undefined && message.deduplicate === undefined && message.rejectUnrouted !== true
-}
-
-function unrouted(): SluiceError {
-  return new SluiceError('UNROUTED', 'there is no such channel on the server')
 }
