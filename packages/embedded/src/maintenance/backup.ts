@@ -9,6 +9,7 @@ import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync
 import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { type BackupReport, newId, SluiceError } from '@sluice/core/transport'
+import { readBell, verifyBell } from '../doorbell/bell-file.ts'
 import { createFile, fileError, syncFolder } from '../file/file-system.ts'
 import { Database } from '../sqlite/connection.ts'
 import { storeError } from '../sqlite/errors.ts'
@@ -27,7 +28,7 @@ export async function backupFile(from: string, to: string): Promise<BackupReport
   try {
     // Ours alone from its first byte on.
     createFile(part)
-    await copy(source.db, part)
+    await copy(source.db, source.path, part)
     source.db.close()
     open = false
     finish(part)
@@ -51,11 +52,14 @@ export async function backupFile(from: string, to: string): Promise<BackupReport
   }
 }
 
-async function copy(db: Database, part: string): Promise<void> {
+async function copy(db: Database, path: string, part: string): Promise<void> {
   const { backup, DatabaseSync } = createRequire(import.meta.url)('node:sqlite') as typeof import('node:sqlite')
   if (!(db.connection instanceof DatabaseSync)) throw new Error('not a connection of node:sqlite')
+  // A copy has no doorbell: that a -wal of another bus stands beside the file, or commits are missing, is told here or never.
+  const bell = readBell(path)
   db.exec('BEGIN')
-  db.one('SELECT commit_seq FROM state')
+  const state = db.one<{ bus_id: string; commit_seq: number }>('SELECT bus_id, commit_seq FROM state')
+  verifyBell(path, bell, state.bus_id, state.commit_seq)
   await backup(db.connection, part, { rate: pagesPerStep })
   db.exec('COMMIT')
 }

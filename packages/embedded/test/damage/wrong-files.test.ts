@@ -71,6 +71,10 @@ test('the -wal of a young bus, which has all of its pages and more commits, besi
   await young.close()
   rmSync(`${path}-shm`)
   await refused(path, 'STORE_CORRUPT')
+  // The copy would be sound: that of the wrong bus.
+  const maintenance = await transport.maintenance?.()
+  await assert.rejects(async () => maintenance?.backup(`file:${path}`, `${path}.backup`), { code: 'STORE_CORRUPT' })
+  assert.ok(!existsSync(`${path}.backup`))
   copyFileSync(`${path}.mine`, `${path}-wal`)
   await whole(path)
 })
