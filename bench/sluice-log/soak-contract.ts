@@ -1,8 +1,8 @@
 import { channel, event } from 'sluice'
 import { z } from 'zod'
 
-/** Kept of the log: reached within the first minute, so that trimming goes on through the whole soak. */
-export const retentionBytes: number = 128 * 1024 * 1024
+/** Kept of the log: reached within the first half minute, so that trimming goes on through the whole soak. */
+export const retentionBytes: number = 32 * 1024 * 1024
 
 const soak = channel('shop.soak', { retention: { maxBytes: retentionBytes } })
 
