@@ -84,6 +84,8 @@ interface Group {
   /** Processes whose handler succeeded, by position; since it was last reopened. */
   readonly succeeded: Map<number, Set<string>>
   readonly running: Set<Running>
+  /** Attempts that failed, by position, and the epoch when the first one did: each change of hands may forget one. */
+  readonly failed: Map<number, { count: number; readonly epoch: number }>
   /** Dead letters that were replayed. */
   readonly twice: Set<number>
   pausedSinceMs: number | undefined
@@ -192,6 +194,7 @@ export class Judge {
           parked: new Set(),
           succeeded: new Map(),
           running: new Set(),
+          failed: new Map(),
           twice: new Set(),
           pausedSinceMs: undefined,
           types: new Map(),
@@ -332,6 +335,7 @@ export class Judge {
         if (!admin.has('discard')) this.#loop.violation(`${what}: nobody discarded it`)
         return
       case 'dead lot':
+        group.failed.delete(position)
         // Given up with `continue`, its successors went on: they do not wait for it again.
         if (!group.rules.parks) group.succeeded.set(position, new Set())
         else group.succeeded.delete(position)
@@ -339,6 +343,7 @@ export class Judge {
         return
       case 'done log':
       case 'dead log':
+        group.failed.delete(position)
         group.succeeded.delete(position)
         // Redriven, too, it would be in the lot besides.
         if (before === 'dead') group.twice.add(position)
@@ -503,14 +508,32 @@ export class Judge {
     return group.rules.order === 'key' && key !== undefined ? `key:${key}` : undefined
   }
 
-  ended(groupName: string, running: Running | undefined, succeeded: boolean): void {
+  ended(groupName: string, running: Running | undefined, succeeded: boolean, counted = true): void {
     const group = this.#groups.get(groupName)
     if (running === undefined || group === undefined || running.process.dead) return
     group.running.delete(running)
     this.#loop.log(() => `${running.process.name} ends message ${running.position} of ${groupName}: ${succeeded ? 'done' : 'not done'}`)
-    if (!succeeded) return
+    if (!succeeded) {
+      if (counted) this.#failed(group, running)
+      return
+    }
     const names = group.succeeded.get(running.position) ?? new Set()
     group.succeeded.set(running.position, names.add(running.process.name))
+  }
+
+  /** Attempts end, also over changes of hands: what failed is recorded before it is tried again. */
+  #failed(group: Group, { process, position, epoch }: Running): void {
+    if (epoch === undefined || this.#ownEpoch(process, group, position) !== epoch) return
+    const failed = group.failed.get(position) ?? { count: 0, epoch }
+    group.failed.set(position, failed)
+    failed.count++
+    const bound = group.rules.attempts + epoch - failed.epoch
+    if (failed.count > bound && !group.twice.has(position) && this.#copies(position) === 1)
+      this.#loop.violation(`message ${position} of ${group.name} failed ${failed.count} times, more than ${bound}`)
+  }
+
+  #copies(position: number): number {
+    return this.#positions.get((this.#stored[position - 1] as Stored).sent.id)?.length ?? 0
   }
 
   /** A process is gone, and its handlers with it. */

@@ -201,7 +201,7 @@ export class SimProcess implements JudgedProcess, MachineProcess {
     const running = this.#judge.started(this, group.name, id, attempt)
     const end = (): void => {
       const failure = this.#faults() ? this.#failure(group) : undefined
-      this.#judge.ended(group.name, running, failure === undefined)
+      this.#judge.ended(group.name, running, failure === undefined, !(failure instanceof RetryAfter))
       if (failure !== undefined) throw failure
     }
     const delayMs = this.#loop.random() * group.handlerMsMax
@@ -221,9 +221,9 @@ export class SimProcess implements JudgedProcess, MachineProcess {
     for (const [index, entry] of entries.entries()) {
       const lane = group.order === 'channel' ? 'channel' : group.order === 'key' ? entry.key : undefined
       const failure = this.#faults() ? this.#failure(group) : undefined
-      const fails = failure !== undefined || (lane !== undefined && failed.has(lane))
-      if (fails) failed.add(lane)
-      this.#judge.ended(group.name, runs[index], !fails)
+      const behind = lane !== undefined && failed.has(lane)
+      if (failure !== undefined) failed.add(lane)
+      this.#judge.ended(group.name, runs[index], failure === undefined && !behind, !behind && !(failure instanceof RetryAfter))
       if (failure !== undefined) entry.fail(failure)
     }
   }
