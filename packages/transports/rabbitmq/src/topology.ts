@@ -1,13 +1,25 @@
 /** Exchanges and queues: made where they are missing, checked where they are there, never deleted behind anybody's back. */
-import { type ChannelDeclaration, type Clock, type GroupDeclaration, type GroupOrder, partitionName, SluiceError, type Topology } from '@sluice/core/transport'
+import {
+  type ChannelDeclaration,
+  type Clock,
+  type GroupDeclaration,
+  type GroupOrder,
+  partitionIndex,
+  partitionName,
+  SluiceError,
+  type Topology,
+} from '@sluice/core/transport'
 import type { Channel, Options } from 'amqplib'
+import { copy, drain } from './consume/drain.ts'
+import { partitionPrefetch } from './consume/prefetch.ts'
 import { operationError } from './link/errors.ts'
 import type { Link } from './link/link.ts'
-import { bindingKey, type Names, powerOfTwo } from './names.ts'
+import { bindingKey, type Names, placementOf, powerOfTwo } from './names.ts'
 import type { RabbitOptions } from './options.ts'
 import type { Registry } from './registry/registry.ts'
 import type { GroupEntry } from './registry/state.ts'
 import type { Publisher } from './send/publisher.ts'
+import { fromWire } from './wire.ts'
 
 /** Events that no group asked for are kept up to this; then the oldest go. */
 const unroutedMax = { 'x-max-length': 100_000, 'x-max-length-bytes': 256 * 1024 * 1024 }
@@ -49,11 +61,11 @@ export class TopologyKeeper {
     if (known === undefined)
       await this.#ask(`declare channel "${name}"`, async (channel) => {
         const unrouted = this.#names.unrouted(name)
+        const { arguments: single, ...durable } = this.#exclusiveQueue()
         await channel.assertExchange(unrouted, 'fanout', { durable: true })
         await channel.assertExchange(this.#names.exchange(name), 'topic', { durable: true, alternateExchange: unrouted })
-        await channel.assertQueue(unrouted, this.#queue({ arguments: { ...unroutedMax, 'x-overflow': 'drop-head' } }))
+        await channel.assertQueue(unrouted, { ...durable, arguments: { ...single, ...unroutedMax, 'x-overflow': 'drop-head' } })
         await channel.bindQueue(unrouted, unrouted, '')
-        const { arguments: single, ...durable } = this.#exclusiveQueue()
         await channel.assertQueue(this.#names.delayed(name), { ...durable, arguments: { ...single, ...delayedMax } })
       })
     if ((await this.#registry.append({ op: 'channel', name, kind, partitions: wanted })) === 'refused')
@@ -71,10 +83,13 @@ export class TopologyKeeper {
     // A provisional group keeps everything in one line, so that its first member may still want any order.
     const wanted = order === 'channel' || ephemeral ? 1 : place.partitions
     const partitions = provisional ? 1 : wanted
+    let hasBefore = false
     if (known === undefined) {
       const isFirst = this.#registry.state.groups(channel).length === 0
       await this.#makeQueues(declaration, order, partitions)
-      if (isFirst && from !== 'end') await this.#adoptUnrouted(channel, group, order, partitions)
+      // Queues that are bound take what is new: only what came before goes elsewhere.
+      hasBefore = isFirst && from !== 'end' && (await this.#unroutedCount(channel)) > 0
+      if (hasBefore) await this.#adoptUnrouted(declaration, order, partitions)
     }
     if (
       (await this.#registry.append({
@@ -85,6 +100,7 @@ export class TopologyKeeper {
         provisional,
         ephemeral,
         partitions: known === undefined ? partitions : wanted,
+        hasBefore,
         nowMs: this.#clock.nowMs(),
       })) === 'refused'
     ) {
@@ -164,42 +180,28 @@ export class TopologyKeeper {
     )
   }
 
-  async #adoptUnrouted(channel: string, group: string, order: GroupOrder, partitions: number): Promise<void> {
-    const exchange = this.#names.exchange(channel)
-    const queues = new Map<string, string>()
-    for (let index = 0; index < partitions; index++)
-      queues.set(
-        bindingKey(order, index, partitions).replace(/^#/, '').replaceAll('.*', ''),
-        this.#names.partition(channel, group, partitionName(index, partitions)),
-      )
-    void exchange
-    await this.#link.askApart(async (on) => {
-      for (;;) {
-        const message = await on.get(this.#names.unrouted(channel))
-        if (message === false) return
-        const words = message.fields.routingKey.split('.')
-        const count = Math.log2(partitions)
-        const at = order === 'none' ? words.slice(-12, -6) : words.slice(-6)
-        const suffix = count === 0 ? '' : `.${at.slice(-count).join('.')}`
-        const { headers, contentType, messageId } = message.properties
-        await this.#publisher.put('', queues.get(suffix) ?? '', message.content, {
-          contentType: String(contentType),
-          messageId: String(messageId),
-          persistent: true,
-          headers,
-        })
-        on.ack(message)
-      }
+  /** What waited for a first group is moved to queues that its owners read first. */
+  async #adoptUnrouted({ channel, group }: GroupDeclaration, order: GroupOrder, partitions: number): Promise<void> {
+    const home = { link: this.#link, publisher: this.#publisher, clock: this.#clock }
+    await this.#ask('declare a group', async (on) => {
+      for (let index = 0; index < partitions; index++)
+        await on.assertQueue(this.#names.before(channel, group, partitionName(index, partitions)), this.#exclusiveQueue())
     })
+    await drain(home, this.#names.unrouted(channel), partitionPrefetch, async (message) => {
+      const { envelope } = fromWire(message, this.#clock.nowMs())
+      const index = partitions === 1 ? 0 : partitionIndex(placementOf(envelope, order), partitions)
+      await copy(this.#publisher, this.#names.before(channel, group, partitionName(index, partitions)), message)
+      return true
+    })
+  }
+
+  async #unroutedCount(channel: string): Promise<number> {
+    return (await this.#ask('look at what is unrouted', (on) => on.checkQueue(this.#names.unrouted(channel)))).messageCount
   }
 
   /** A queue with one active consumer: what the broker's own lock is here. */
   #exclusiveQueue(type: 'quorum' | 'classic' = this.#options.queues): Options.AssertQueue {
     return { durable: true, arguments: { 'x-queue-type': type, 'x-single-active-consumer': true } }
-  }
-
-  #queue({ arguments: more }: { readonly arguments: Readonly<Record<string, unknown>> }): Options.AssertQueue {
-    return { durable: true, arguments: { 'x-queue-type': this.#options.queues, ...more } }
   }
 
   async #ask<T>(what: string, request: (channel: Channel) => Promise<T>): Promise<T> {

@@ -6,8 +6,7 @@
  * consumer of each queue; a mover that dies is followed by another one, which begins with what is still there.
  */
 import { type Clock, partitionIndex, partitionName } from '@sluice/core/transport'
-import type { ConsumeMessage, Options } from 'amqplib'
-import { hold } from '../link/held-queue.ts'
+import type { ConsumeMessage } from 'amqplib'
 import type { Link } from '../link/link.ts'
 import type { LotNote } from '../lot/lot-state.ts'
 import { type Names, placementOf } from '../names.ts'
@@ -16,7 +15,7 @@ import type { GroupEntry } from '../registry/state.ts'
 import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import { fromWire } from '../wire.ts'
-import { AckWindow } from './ack-window.ts'
+import { copy, drain } from './drain.ts'
 import { partitionPrefetch } from './prefetch.ts'
 
 interface MoverHome {
@@ -75,70 +74,6 @@ export async function movePartition(home: MoverHome, entry: GroupEntry, partitio
       })
   await registry.append({ op: 'moved', channel, group, partition })
   for (const queue of [old, oldBefore, names.lot(channel, group, partition)]) await topology.removeEmpty([queue])
-}
-
-/** Reads a queue to its present end; what `done` says yes to is settled, the rest is back in its place. */
-async function drain(
-  { link, publisher, clock }: MoverHome,
-  queue: string,
-  prefetch: number,
-  done: (message: ConsumeMessage) => Promise<boolean>,
-  until: 'read' | 'active' = 'read',
-): Promise<void> {
-  let closed = false
-  let failure: unknown
-  let fail = (): void => {}
-  const failed = new Promise<void>((resolve) => {
-    fail = resolve
-  })
-  const channel = await link.channel((error) => {
-    closed = true
-    failure ??= error ?? new Error('the channel closed')
-    fail()
-  })
-  const acks = new AckWindow(channel)
-  const running = new Set<Promise<void>>()
-  try {
-    await channel.prefetch(prefetch)
-    const held = await hold({
-      channel,
-      queue,
-      publisher,
-      clock,
-      take: (message) => {
-        const work = done(message).then(
-          (settle) => {
-            if (settle) acks.ack(message.fields.deliveryTag)
-          },
-          (error: unknown) => {
-            failure ??= error
-            fail()
-          },
-        )
-        running.add(work)
-        void work.finally(() => running.delete(work))
-      },
-      settle: (tag) => acks.ack(tag),
-      cancelled: fail,
-      aborted: () => closed,
-    })
-    await Promise.race([held[until], failed])
-    await Promise.all(running)
-    if (failure !== undefined) throw failure
-    await acks.flush()
-  } finally {
-    if (!closed) await channel.close().catch(() => undefined)
-  }
-}
-
-function copy(publisher: Publisher, queue: string, { content, properties }: ConsumeMessage): Promise<void> {
-  const { 'x-delivery-count': _, ...headers } = properties.headers ?? {}
-  const { contentType, messageId, type } = properties
-  const options: Options.Publish = { headers, persistent: true }
-  if (typeof contentType === 'string') options.contentType = contentType
-  if (typeof messageId === 'string') options.messageId = messageId
-  if (typeof type === 'string') options.type = type
-  return publisher.put('', queue, content, options)
 }
 
 /** What places a note of the lot; undefined: nobody knows, so all get it. */

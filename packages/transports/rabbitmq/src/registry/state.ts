@@ -71,6 +71,8 @@ export type RegistryRecord =
       readonly provisional: boolean
       readonly ephemeral: boolean
       readonly partitions: number
+      /** What waited for a first group is in queues that come first. */
+      readonly hasBefore: boolean
       readonly nowMs: number
     }
   | { readonly op: 'grow'; readonly channel: string; readonly group: string; readonly partitions: number; readonly nowMs: number }
@@ -192,7 +194,9 @@ export class RegistryState {
     if (known === undefined) {
       const { channel, group, order, provisional, ephemeral, partitions } = record
       const fresh = { types: {}, members: [], wants: {}, orphans: [], lots: [], paused: false, hasDead: false, befores: [] }
-      this.#groups.set(`${channel}\n${group}`, { channel, group, order, provisional, ephemeral, partitions, ...fresh })
+      const entry: GroupEntry = { channel, group, order, provisional, ephemeral, partitions, ...fresh }
+      if (record.hasBefore) entry.befores = partitionsOf(entry)
+      this.#groups.set(`${channel}\n${group}`, entry)
       return 'done'
     }
     if (record.provisional) return 'done'

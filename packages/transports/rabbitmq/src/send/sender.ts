@@ -49,10 +49,12 @@ export class Sender {
   async send(messages: readonly OutgoingMessage[]): Promise<SendReport> {
     const batch = new Batch(messages.length)
     this.#open.add(batch.settledAll)
-    // A channel that another process declared a moment ago may not be known here yet.
-    if (messages.some(({ channel }) => !this.#registry.state.channels.has(channel))) await this.#registry.sync().catch(() => undefined)
-    if (this.#waiting === 0 && this.#publisher.room() === undefined) await this.#write(messages, batch)
-    else {
+    if (this.#waiting === 0 && this.#publisher.room() === undefined && messages.every(({ channel }) => this.#registry.state.channels.has(channel))) {
+      this.#waiting++
+      const writing = this.#write(messages, batch).finally(() => this.#waiting--)
+      this.#writing = writing
+      await writing
+    } else {
       this.#waiting++
       const before = this.#writing
       this.#writing = before.then(() => this.#write(messages, batch)).finally(() => this.#waiting--)
@@ -69,6 +71,8 @@ export class Sender {
   }
 
   async #write(messages: readonly OutgoingMessage[], batch: Batch): Promise<void> {
+    // A channel that another process declared a moment ago may not be known here yet.
+    if (messages.some(({ channel }) => !this.#registry.state.channels.has(channel))) await this.#registry.sync().catch(() => undefined)
     const nowMs = this.#clock.nowMs()
     for (const [index, message] of messages.entries()) {
       const refusal = this.#refusal(message)

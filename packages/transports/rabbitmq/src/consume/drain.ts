@@ -1,0 +1,79 @@
+/** Taking a queue's messages elsewhere, as its single active consumer. */
+import type { Clock } from '@sluice/core/transport'
+import type { ConsumeMessage, Options } from 'amqplib'
+import { hold } from '../link/held-queue.ts'
+import type { Link } from '../link/link.ts'
+import type { Publisher } from '../send/publisher.ts'
+import { AckWindow } from './ack-window.ts'
+
+/** What draining needs. */
+export interface DrainHome {
+  readonly link: Link
+  readonly publisher: Publisher
+  readonly clock: Clock
+}
+
+/** Reads a queue to its present end; what `done` says yes to is settled, the rest is back in its place. */
+export async function drain(
+  { link, publisher, clock }: DrainHome,
+  queue: string,
+  prefetch: number,
+  done: (message: ConsumeMessage) => Promise<boolean>,
+  until: 'read' | 'active' = 'read',
+): Promise<void> {
+  let closed = false
+  let failure: unknown
+  let fail = (): void => {}
+  const failed = new Promise<void>((resolve) => {
+    fail = resolve
+  })
+  const channel = await link.channel((error) => {
+    closed = true
+    failure ??= error ?? new Error('the channel closed')
+    fail()
+  })
+  const acks = new AckWindow(channel)
+  const running = new Set<Promise<void>>()
+  try {
+    await channel.prefetch(prefetch)
+    const held = await hold({
+      channel,
+      queue,
+      publisher,
+      clock,
+      take: (message) => {
+        const work = done(message).then(
+          (settle) => {
+            if (settle) acks.ack(message.fields.deliveryTag)
+          },
+          (error: unknown) => {
+            failure ??= error
+            fail()
+          },
+        )
+        running.add(work)
+        void work.finally(() => running.delete(work))
+      },
+      settle: (tag) => acks.ack(tag),
+      cancelled: fail,
+      aborted: () => closed,
+    })
+    await Promise.race([held[until], failed])
+    await Promise.all(running)
+    if (failure !== undefined) throw failure
+    await acks.flush()
+  } finally {
+    if (!closed) await channel.close().catch(() => undefined)
+  }
+}
+
+/** A message as it is, in another queue; resolves when it is confirmed. */
+export function copy(publisher: Publisher, queue: string, { content, properties }: ConsumeMessage): Promise<void> {
+  const { 'x-delivery-count': _, ...headers } = properties.headers ?? {}
+  const { contentType, messageId, type } = properties
+  const options: Options.Publish = { headers, persistent: true }
+  if (typeof contentType === 'string') options.contentType = contentType
+  if (typeof messageId === 'string') options.messageId = messageId
+  if (typeof type === 'string') options.type = type
+  return publisher.put('', queue, content, options)
+}
