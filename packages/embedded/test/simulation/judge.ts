@@ -30,8 +30,6 @@ export interface JudgedProcess extends MachineProcess {
 export interface GroupRules {
   readonly order: 'key' | 'channel' | 'none'
   readonly attempts: number
-  /** `onDeadLetter: 'park'`. */
-  readonly parks: boolean
   /** Batches with several messages of a lane, which begin together. */
   readonly many: boolean
 }
@@ -79,6 +77,10 @@ interface Group {
   readonly rules: GroupRules
   readonly places: Place[]
   partitions: PartitionRow[]
+  /** Messages in the lot: one that was replayed and redriven may be there twice, and in the log besides. */
+  lotCount: number
+  /** Dead letters that park their lanes. */
+  parking: ReadonlySet<number>
   /** Lanes that are parked. */
   parked: ReadonlySet<string>
   /** Processes whose handler succeeded, by position; since it was last reopened. */
@@ -191,6 +193,8 @@ export class Judge {
           rules,
           places: [],
           partitions: [],
+          lotCount: 0,
+          parking: new Set(),
           parked: new Set(),
           succeeded: new Map(),
           running: new Set(),
@@ -279,17 +283,18 @@ export class Judge {
       group.id,
     )
     for (const now of group.partitions) this.#checkPartition(group, before, now, by)
-    const lot = new Set(
-      view
-        .all<{ position: number }>('SELECT e.position FROM lot_entry e JOIN lot_lane l ON l.id = e.lane_id WHERE l.group_id = ?', group.id)
-        .map(({ position }) => position),
-    )
-    const dead = new Set(view.all<{ position: number }>('SELECT position FROM dead_letter WHERE group_id = ?', group.id).map(({ position }) => position))
+    const entries = view.all<{ position: number }>('SELECT e.position FROM lot_entry e JOIN lot_lane l ON l.id = e.lane_id WHERE l.group_id = ?', group.id)
+    const lot = new Set(entries.map(({ position }) => position))
+    group.lotCount = entries.length
+    const parkedBefore = group.parking
+    const letters = view.all<{ position: number; parks: number }>('SELECT position, parks FROM dead_letter WHERE group_id = ?', group.id)
+    const dead = new Set(letters.map(({ position }) => position))
+    group.parking = new Set(letters.filter(({ parks }) => parks === 1).map(({ position }) => position))
     group.parked = new Set(view.all<{ lane: string }>("SELECT lane FROM lot_lane WHERE group_id = ? AND state = 'parked'", group.id).map(({ lane }) => lane))
-    this.#readPlaces(group, lot, dead, by)
+    this.#readPlaces(group, lot, dead, parkedBefore, by)
   }
 
-  #readPlaces(group: Group, lot: ReadonlySet<number>, dead: ReadonlySet<number>, by: JudgedProcess): void {
+  #readPlaces(group: Group, lot: ReadonlySet<number>, dead: ReadonlySet<number>, parkedBefore: ReadonlySet<number>, by: JudgedProcess): void {
     const progress = group.partitions.map((row) => ({ ...row, ranges: decodeRanges(row.done) }))
     let done = 0
     for (let index = 0; index < this.#stored.length; index++) {
@@ -308,13 +313,13 @@ export class Judge {
       const before = group.places[position]
       if (before === place) continue
       group.places[position] = place
-      this.#moved(group, position, before, place, by)
+      this.#moved(group, position, before, place, parkedBefore.has(position), by)
     }
     const counted = progress.reduce((sum, { done_count: count }) => sum + count, 0)
     if (counted !== done) this.#loop.violation(`${group.name} counts ${counted} messages done, and ${done} are`)
   }
 
-  #moved(group: Group, position: number, before: Place | undefined, place: Place, by: JudgedProcess): void {
+  #moved(group: Group, position: number, before: Place | undefined, place: Place, parked: boolean, by: JudgedProcess): void {
     this.moved++
     const what = `message ${position} of ${group.name} goes from ${before ?? 'nowhere'} to ${place}, by ${by.name}`
     this.#loop.log(() => what)
@@ -336,8 +341,8 @@ export class Judge {
         return
       case 'dead lot':
         group.failed.delete(position)
-        // Given up with `continue`, its successors went on: they do not wait for it again.
-        if (!group.rules.parks) group.succeeded.set(position, new Set())
+        // Given up with `continue`, or purged around, its successors went on: they do not wait for it again.
+        if (!parked) group.succeeded.set(position, new Set())
         else group.succeeded.delete(position)
         if (!admin.has('redrive')) this.#loop.violation(`${what}: nobody redrove it`)
         return
@@ -453,7 +458,8 @@ export class Judge {
     this.#loop.log(() => what)
     if (seq > this.#machine.syncedSeq) this.#loop.violation(`${what}: it is not synced`)
     if (attempt > group.rules.attempts) this.#loop.violation(`${what}: ${group.rules.attempts} are allowed`)
-    for (const running of group.running) if (running.process === process && running.position === position) this.#loop.violation(`${what}: it runs already`)
+    for (const running of group.running)
+      if (running.process === process && running.position === position && !group.twice.has(position)) this.#loop.violation(`${what}: it runs already`)
     if (!this.#believesToOwn(process, groupName, position)) this.#loop.violation(`${what}: it was told that the partition is not its own`)
     if (owns) this.#checkStart(process, group, position, what)
     else this.staleStarts++
@@ -547,7 +553,7 @@ export class Judge {
   /** Messages of a group that are not done, as a status must say. */
   backlog(groupName: string): number {
     const group = this.#groups.get(groupName)
-    return group === undefined ? 0 : this.#stored.filter((_, index) => ['log', 'lot'].includes(group.places[index + 1] ?? 'log')).length
+    return group === undefined ? 0 : group.lotCount + this.#stored.filter((_, index) => (group.places[index + 1] ?? 'log') === 'log').length
   }
 
   /** Everything that was confirmed is stored, and done in all groups or dead. */

@@ -92,12 +92,7 @@ class Run {
     this.#judge = new Judge(
       loop,
       this.#machine,
-      new Map(
-        this.#plan.groups.map((group) => [
-          group.name,
-          { order: group.order, attempts: group.retry.attempts, parks: group.onDeadLetter === 'park', many: group.batch?.perLane === 'many' },
-        ]),
-      ),
+      new Map(this.#plan.groups.map((group) => [group.name, { order: group.order, attempts: group.retry.attempts, many: group.batch?.perLane === 'many' }])),
       this.#plan.keepForGroups,
     )
     this.#keys = loop.between(1, 6)
