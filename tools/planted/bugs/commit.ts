@@ -3,6 +3,7 @@ import type { PlantedBug } from '../bug.ts'
 
 const groupCommit = 'packages/embedded/src/commit/group-commit.test.ts'
 const deliverSynced = 'packages/embedded/src/commit/deliver-synced.test.ts'
+const syncedByItsCommit = 'packages/embedded/src/transaction/synced-by-its-commit.test.ts'
 
 export const commitBugs: readonly PlantedBug[] = [
   {
@@ -53,6 +54,27 @@ export const commitBugs: readonly PlantedBug[] = [
     find: 'if (bell.syncedSeq > committedSeq)',
     replace: 'if (bell.syncedSeq < 0)',
     caughtBy: [deliverSynced],
+  },
+  {
+    bug: 'a reader waits for ever for a writer that never rings',
+    file: 'packages/embedded/src/bus-file.ts',
+    find: 'if (seq > this.sync.syncedSeq) this.sync.request(false)',
+    replace: 'if (seq > this.sync.syncedSeq) return',
+    caughtBy: [deliverSynced],
+  },
+  {
+    bug: 'any commit that follows a FULL transaction counts as synced by it',
+    file: 'packages/embedded/src/transaction/lent-transaction.ts',
+    find: 'return committed >= sent.last && dataVersion(db) === sent.dataVersion',
+    replace: 'return committed >= sent.last',
+    caughtBy: [syncedByItsCommit],
+  },
+  {
+    bug: 'a transaction that is rolled back hides those before it',
+    file: 'packages/embedded/src/transaction/lent-transaction.ts',
+    find: 'if (sent.first <= committed) announced = true',
+    replace: 'if (sent.last <= committed) announced = true',
+    caughtBy: [syncedByItsCommit],
   },
   {
     bug: 'the doorbell is not rung',

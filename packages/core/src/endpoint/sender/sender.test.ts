@@ -298,6 +298,27 @@ test('abort: ABORTED before it was sent, PUBLISH_UNKNOWN under way', async () =>
   await assert.rejects(late, { code: 'PUBLISH_UNKNOWN' })
 })
 
+test('many callers are told in short turns of the loop, and what they publish next still goes together', async () => {
+  const { sender, transport } = setUp({ countMax: 10_000 })
+  let told = 0
+  const publish = (id: string): Promise<unknown> => sender.sendOne(message(id, id), 30_000, undefined)
+  const callers = Array.from({ length: 600 }, async (_, n) => {
+    await publish(`first ${n}`)
+    told++
+    await publish(`second ${n}`)
+  })
+  while (transport.sends.length === 0) await turn()
+  assert.equal(transport.last.ids.length, 600)
+  transport.last.answer(done)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(told > 0 && told < 600, `${told} callers were told in a turn`)
+  while (transport.sends.length === 1) await turn()
+  assert.equal(told, 600)
+  assert.equal(transport.last.ids.length, 600)
+  transport.last.answer(done)
+  await Promise.all(callers)
+})
+
 test('a channel that cannot be declared: a contradiction fails its messages, a connection is tried again', async () => {
   const { sender, transport, clock } = setUp()
   transport.declareFails = [() => new SluiceError('CONTRACT_CONFLICT', 'for the test')]
