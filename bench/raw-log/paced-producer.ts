@@ -13,7 +13,10 @@ const insert = db.prepare('INSERT INTO message(position, data) VALUES(?, ?)')
 await readyAndGo()
 let committed = 0
 let syncing: Promise<void> | undefined
+// What is sent in one turn of the loop shares a sync: the second message would else wait for two.
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 async function syncOnce(): Promise<void> {
+  await nextTurn()
   const upTo = committed
   await wal.sync()
   bell.ring(upTo)
