@@ -3,12 +3,12 @@ import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { connect, type EventContract, event, Reject, typed } from '@sluice/core'
 import { type ConsumerObserver, type Delivery, type OutgoingMessage, systemClock, type Transport, type TransportFactory } from '@sluice/core/transport'
-import { applicationTable, busGroup, channelName, keyOf, orderOf, type PowerOrder, seqOf, transportGroup, typeName } from './content.ts'
+import { applicationTable, busGroup, channelName, keyOf, orderOf, type PowerOrder, seqOf, transportGroup, typeName, walBytesMaxName } from './content.ts'
 import { Marker } from './marks.ts'
 
 /** Module that exports the engine as `transport`; a name, since the suite does not depend on any transport. */
 const engineModule = '@sluice/embedded'
-const embedded = { leaseMs: 5_000, walBytesMax: 1024 * 1024, partitions: 4 }
+const embedded = { leaseMs: 5_000, walBytesMax: Number(process.env[walBytesMaxName] ?? 1024 * 1024), partitions: 4 }
 
 const Placed: EventContract<PowerOrder> = event(typeName, typed<PowerOrder>(), { key: ({ id }) => keyOf(id) as string })
 

@@ -1,6 +1,7 @@
 /** One seed: a run that is recorded, the power cuts of it, and for some seeds a second run on what the first cut left. */
 import { mkdirSync, rmSync } from 'node:fs'
 import { seededRandom } from '@sluice/core/testing'
+import { walBytesMaxName } from './content.ts'
 import type { Image } from './disk.ts'
 import { type Cut, cutPower, marksBefore } from './power-cut.ts'
 import { record } from './record.ts'
@@ -52,12 +53,20 @@ export function faultOf(seed: number): Fault {
   return (['none', 'twice', 'none', 'full', 'none', 'failing'] as const)[seed % 6] as Fault
 }
 
+/**
+ * A small log is restarted all the time, and never gets zeros written ahead; a larger one is seldom restarted, and does: six
+ * seeds with the one, six with the other.
+ */
+function walBytesMaxOf(seed: number): number {
+  return (Math.floor(seed / 6) % 2 === 0 ? 1 : 4) * 1024 * 1024
+}
+
 export async function runSeed(options: CampaignOptions): Promise<CampaignResult> {
   const { seed, images, folder, scale = 1, environment = {}, fault = faultOf(seed), first = false } = options
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const share = fault === 'twice' ? Math.ceil(images / 2) : images
-  const common = { scale, environment, inject: injections[fault] }
+  const common = { scale, environment: { [walBytesMaxName]: String(walBytesMaxOf(seed)), ...environment }, inject: injections[fault] }
   const trace = await record({ ...common, folder: `${folder}/run`, seed })
   let base: { readonly image: Image; readonly at: number } | undefined
   const chosen = Math.floor(seededRandom(seed)() * share)

@@ -8,6 +8,8 @@ export const transportGroup = 'flat'
 export const busGroup = 'bus'
 /** Table of the application that shares the file, one row a transaction. */
 export const applicationTable = 'application_order'
+/** Environment variable of the recorded processes: the engine's option walBytesMax, bytes. */
+export const walBytesMaxName = 'SLUICE_POWER_CUT_WAL_BYTES'
 
 export interface PowerOrder {
   readonly id: string
