@@ -1,6 +1,7 @@
 import type { ConformanceOptions } from '@sluice/conformance'
 import { newId } from '@sluice/core/transport'
 import { transport } from '@sluice/rabbitmq'
+import { ownServer } from './own-server.ts'
 
 const { SLUICE_TEST_RABBITMQ_URL: server = '', SLUICE_TEST_RABBITMQ_MANAGEMENT: management = '' } = process.env
 
@@ -24,5 +25,6 @@ export const rabbitmqOptions: ConformanceOptions = {
   crash: (open) => {
     if ('crash' in open && typeof open.crash === 'function') open.crash()
   },
+  server: () => ownServer('rabbitmq'),
   member: { module: import.meta.resolve('@sluice/rabbitmq'), export: 'transport' },
 }

@@ -24,6 +24,9 @@ import { fromWire } from './wire.ts'
 /** Events that no group asked for are kept up to this; then the oldest go. */
 const unroutedMax = { 'x-max-length': 100_000, 'x-max-length-bytes': 256 * 1024 * 1024 }
 
+/** From the routing of a message to its arrival in the queue, at most, ms. */
+const settleMs = 1_000
+
 /** Delayed messages are held by one process: beyond this a delayed send waits, and fails at its time-out. */
 const delayedMax = { 'x-max-length': 100_000, 'x-overflow': 'reject-publish' }
 
@@ -124,6 +127,8 @@ export class TopologyKeeper {
       for (let index = 0; index < partitions; index++)
         await on.unbindQueue(this.#names.partition(channel, group, partitionName(index, partitions)), exchange, bindingKey(order, index, partitions))
     })
+    // A message is routed first and stored a moment later: what was routed by the old bindings must have arrived.
+    await new Promise<void>((resolve) => void this.#clock.setTimer(settleMs, resolve))
     await this.#registry.append({ op: 'bound', channel, group, partitions: growth.partitions })
   }
 

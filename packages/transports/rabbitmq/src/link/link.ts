@@ -19,8 +19,9 @@ export interface LinkUser {
   blocked?(blocked: boolean): void
 }
 
-const backOffMs = { min: 50, max: 5_000 }
+const backOffMs = { min: 50, max: 1_000 }
 const connectTimeoutMs = 10_000
+const askTriesMax = 5
 
 /** See the header of this file. */
 export class Link {
@@ -84,16 +85,32 @@ export class Link {
     return watch(await this.#must().createConfirmChannel(), closed)
   }
 
-  /** A shared channel for declaring and asking; one that a refused request closed is replaced. */
+  /**
+   * A shared channel for requests that may be repeated. A refused one closes it, and takes those behind it along: they
+   * are asked again on its successor.
+   */
   async ask<T>(request: (channel: Channel) => Promise<T>): Promise<T> {
-    this.#scratch ??= this.channel(() => {
-      this.#scratch = undefined
+    for (let tries = 1; ; tries++) {
+      try {
+        return await request(await this.#shared())
+      } catch (error) {
+        const isOwnFault = error instanceof Error && 'code' in error
+        if (!this.isUp) throw brokenError(error)
+        if (isOwnFault || tries === askTriesMax) throw error
+      }
+    }
+  }
+
+  #shared(): Promise<Channel> {
+    if (this.#scratch !== undefined) return this.#scratch
+    const scratch = this.channel(() => {
+      if (this.#scratch === scratch) this.#scratch = undefined
     })
-    const scratch = this.#scratch
+    this.#scratch = scratch
     scratch.catch(() => {
-      this.#scratch = undefined
+      if (this.#scratch === scratch) this.#scratch = undefined
     })
-    return request(await scratch)
+    return scratch
   }
 
   /** A channel for requests that may be refused; closed after them. */
