@@ -20,7 +20,7 @@ import type { Registry } from '../registry/registry.ts'
 import type { GroupEntry, MemberEntry } from '../registry/state.ts'
 import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
-import type { RabbitDelivery } from './delivery.ts'
+import type { DeliveryOwner, RabbitDelivery } from './delivery.ts'
 import { haltPartition, movePartition } from './mover.ts'
 import { OwnedPartition, type PartitionHome } from './partition.ts'
 
@@ -158,7 +158,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     const held = this.#mustHold(records.map(({ delivery }) => delivery))
     const letters = await this.#home.deadLetters.put(this.channel, this.group, records)
     // Parking a lane voids what was read of it; these are on their way out.
-    for (const { entry } of held) if (entry !== undefined) entry.holder = undefined
+    for (const { entry } of held) if (entry !== undefined) entry.isHeld = false
     const byOwner = group(
       held,
       records.map((record, i) => ({ record, letterId: letters[i] as string })),
@@ -167,7 +167,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     this.#settle(held, (delivery) => delivery.owner.accept(delivery))
   }
 
-  async #park(owner: OwnedPartition, letters: readonly { readonly record: DeadLetterRecord; readonly letterId: string }[]): Promise<void> {
+  async #park(owner: DeliveryOwner, letters: readonly { readonly record: DeadLetterRecord; readonly letterId: string }[]): Promise<void> {
     const notes: { readonly note: LotNote }[] = []
     for (const { record, letterId } of letters) {
       const { mode, lane, delivery } = record
@@ -488,8 +488,8 @@ export class RabbitConsumer implements Consumer, LinkUser {
   }
 }
 
-function group<T>(held: readonly RabbitDelivery[], items: readonly T[]): Map<OwnedPartition, T[]> {
-  const byOwner = new Map<OwnedPartition, T[]>()
+function group<T>(held: readonly RabbitDelivery[], items: readonly T[]): Map<DeliveryOwner, T[]> {
+  const byOwner = new Map<DeliveryOwner, T[]>()
   held.forEach(({ owner }, i) => {
     byOwner.set(owner, [...(byOwner.get(owner) ?? []), items[i] as T])
   })

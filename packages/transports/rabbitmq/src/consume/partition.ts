@@ -12,7 +12,7 @@ import { describe, type Lane, type LotEntry, type LotNote, LotState, type Progre
 import type { Publisher } from '../send/publisher.ts'
 import { fromWire, numberOf, toWire } from '../wire.ts'
 import { AckWindow } from './ack-window.ts'
-import type { RabbitDelivery } from './delivery.ts'
+import type { DeliveryOwner, RabbitDelivery } from './delivery.ts'
 import { partitionPrefetch } from './prefetch.ts'
 
 /** What a partition needs of its consumer. */
@@ -37,7 +37,7 @@ export interface PartitionHome {
 }
 
 /** See the header of this file. */
-export class OwnedPartition {
+export class OwnedPartition implements DeliveryOwner {
   readonly name: string
   readonly lot: LotState = new LotState()
   state: 'taking' | 'owned' | 'revoking' | 'gone' = 'taking'
@@ -174,7 +174,7 @@ export class OwnedPartition {
   release(delivery: RabbitDelivery): void {
     this.#settle(delivery)
     if (delivery.entry !== undefined) {
-      delivery.entry.holder = undefined
+      delivery.entry.isHeld = false
       return
     }
     const again: RabbitDelivery = {
@@ -226,17 +226,17 @@ export class OwnedPartition {
     const found: RabbitDelivery[] = []
     for (const entry of lane.entries) {
       if (found.length >= countMax) break
-      if (entry.holder === undefined) found.push(this.#fromLot(entry))
+      if (!entry.isHeld) found.push(this.#fromLot(entry))
     }
     return found
   }
 
   /** What was read of a lane and not settled is back in it. */
   void(lane: Lane): void {
-    for (const entry of lane.entries)
-      if (entry.holder !== undefined) {
-        this.#settle(entry.holder, 'lost')
-        entry.holder = undefined
+    for (const delivery of [...this.held])
+      if (delivery.entry?.lane === lane && delivery.entry.isHeld) {
+        this.#settle(delivery, 'lost')
+        delivery.entry.isHeld = false
       }
   }
 
@@ -406,7 +406,7 @@ export class OwnedPartition {
       entry,
       state: 'held',
     }
-    entry.holder = delivery
+    entry.isHeld = true
     this.held.add(delivery)
     return delivery
   }

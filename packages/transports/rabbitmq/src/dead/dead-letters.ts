@@ -3,16 +3,7 @@
  * reads all of it, and closes its channel: what it did not settle is back in its place. So these operations exclude each
  * other, over all processes, by the broker's own lock.
  */
-import {
-  type Clock,
-  type DeadLetter,
-  type DeadLetterQuery,
-  type DeadLetterReason,
-  type DeadLetterRecord,
-  newId,
-  placementKey,
-  SluiceError,
-} from '@sluice/core/transport'
+import { type Clock, type DeadLetter, type DeadLetterQuery, type DeadLetterReason, type DeadLetterRecord, newId, SluiceError } from '@sluice/core/transport'
 import type { ConsumeMessage } from 'amqplib'
 import { AckWindow } from '../consume/ack-window.ts'
 import type { RabbitDelivery } from '../consume/delivery.ts'
@@ -138,6 +129,3 @@ export function matching(letters: readonly HeldLetter[], query: DeadLetterQuery)
 export function unknownGroup(channel: string, group: string): SluiceError {
   return new SluiceError('INVALID_OPTION', `channel "${channel}" has no group "${group}"`, { fix: 'bus.groups.list() names those there are' })
 }
-
-/** Whether a message can have a parked lane. */
-export const hasLane = (letter: HeldLetter): boolean => placementKey(letter.letter.envelope, 'key') !== undefined

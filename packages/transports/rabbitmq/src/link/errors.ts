@@ -40,11 +40,6 @@ export function operationError(cause: unknown, what: string): SluiceError {
   return new SluiceError('TRANSPORT_FAILED', `RabbitMQ: cannot ${what}: ${message}`, { cause })
 }
 
-/** Whether the server closed the channel because the thing is not there. */
-export function isNotFound(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 404
-}
-
 /** The error of whoever uses a transport after its end. */
 export function closedError(): SluiceError {
   return new SluiceError('TRANSPORT_CLOSED', 'the RabbitMQ transport was closed')

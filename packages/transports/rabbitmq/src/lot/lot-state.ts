@@ -5,7 +5,6 @@
  * the queue from its beginning comes to the same state. No I/O here: tags go out that may be settled.
  */
 import type { AttemptRecord, Envelope, LotLane } from '@sluice/core/transport'
-import type { RabbitDelivery } from '../consume/delivery.ts'
 
 /** What is remembered of a message between attempts. */
 export interface Progress {
@@ -53,7 +52,8 @@ export interface LotEntry {
   progress: Progress | undefined
   progressTag: number | undefined
   deliveries: number
-  holder: RabbitDelivery | undefined
+  /** It was read and is not settled. */
+  isHeld: boolean
 }
 
 /** A lane in the lot. */
@@ -133,7 +133,7 @@ export class LotState {
     const at = lane.entries.indexOf(entry)
     if (at < 0) return []
     lane.entries.splice(at, 1)
-    entry.holder = undefined
+    entry.isHeld = false
     const tags = [entry.tag, ...(entry.progressTag === undefined ? [] : [entry.progressTag])]
     if (lane.entries.length > 0 || lane.state === 'parked') return tags
     this.lanes.delete(lane.name)
@@ -148,7 +148,7 @@ export class LotState {
     this.#progress.delete(message.envelope.id)
     const { redrives, deliveries } = note
     const progress = note.progress ?? earlier?.progress
-    lane.entries.push({ ...message, lane, tag, redrives, deliveries, order: undefined, progress, progressTag: undefined, holder: undefined })
+    lane.entries.push({ ...message, lane, tag, redrives, deliveries, order: undefined, progress, progressTag: undefined, isHeld: false })
     return { void: earlier === undefined ? [] : [earlier.tag], lane }
   }
 
@@ -157,7 +157,7 @@ export class LotState {
     const opens = lane.state === 'suspended' || lane.parkedBy === note.letterId
     const at = lane.entries.findIndex(({ order }) => order === undefined || order > note.order)
     const { redrives, order } = note
-    const entry: LotEntry = { ...message, lane, tag, redrives, order, deliveries: 0, progress: undefined, progressTag: undefined, holder: undefined }
+    const entry: LotEntry = { ...message, lane, tag, redrives, order, deliveries: 0, progress: undefined, progressTag: undefined, isHeld: false }
     lane.entries.splice(at < 0 ? lane.entries.length : at, 0, entry)
     if (opens) open(lane)
     return { void: [], lane, rewrite: opens }
