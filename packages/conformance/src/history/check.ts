@@ -1,5 +1,5 @@
 import type { HistoryEvent, HistoryScope, Violation } from './event.ts'
-import { type Fate, HistoryModel, type SentMessage } from './model.ts'
+import { type Fate, HistoryModel, type Run, type SentMessage } from './model.ts'
 import { checkOrder } from './order.ts'
 
 /**
@@ -40,8 +40,8 @@ function checkComplete(model: HistoryModel, message: SentMessage, fate: Fate, fo
     const both = accept ?? fate.accepts.find((a) => a.i < dead.i && !replayed(model, fate, a.i, dead.i))
     if (both === undefined) continue
     const [from, to] = both.i < dead.i ? [both.i, dead.i] : [dead.i, both.i]
-    // Handled by one who died before anybody knew whether that was settled, given up by the next: a death, too.
-    const unsettled = both.type === 'info' && both.i < dead.i && faultBetween(model, both.proc, from, to)
+    // Handled by one who died, or woke too late, before anybody knew whether that was settled, given up by another: a death, too.
+    const unsettled = both.type === 'info' && faultBetween(model, both.proc, from, to)
     if (!unsettled && !faultBetween(model, dead.proc, from, to))
       found.push({ invariant: 'I1', message: 'done and dead-lettered without a death between the two', at: to, id, group })
   }
@@ -65,6 +65,29 @@ function replayed(model: HistoryModel, fate: Fate, from: number, to: number): bo
   return model.replays.some((r) => r.group === fate.group && r.endedAt > from && r.invokedAt < to) || fate.redrives.some((r) => r > from && r < to)
 }
 
+/**
+ * A replay brings back what is a dead letter already: from then on there are two, and each redrive brings one of them. In
+ * a replayed group, as many deliveries need no other cause as there were replays (of what had begun) and redrives before.
+ */
+function cameBack(model: HistoryModel, fate: Fate, run: Run): boolean {
+  const firstAt = fate.runs[0]?.at ?? run.at
+  const replays = model.replays.filter((r) => r.group === fate.group && r.invokedAt < run.at && r.endedAt > firstAt).length
+  if (replays === 0) return false
+  const comeBacks = replays + fate.redrives.filter((r) => r < run.at).length
+  const unexplained = fate.runs.filter((one, n) => {
+    const before = fate.runs[n - 1]
+    if (before === undefined || one.at > run.at) return false
+    return fate.deadLetters.some((dead) => dead.i > before.at && dead.i < one.at) || !hasCause(model, fate, before, one)
+  })
+  return unexplained.length <= comeBacks
+}
+
+/** Whether the run before failed, was given back, or something happened to its process. */
+function hasCause(model: HistoryModel, fate: Fate, before: Run, run: Run): boolean {
+  const failed = before.outcome !== 'ok' && before.outcomeAt < run.at
+  return failed || fate.releases.some((r) => r > before.at && r < run.at) || faultBetween(model, before.proc, before.at, run.at)
+}
+
 function faultBetween(model: HistoryModel, proc: string, from: number, to: number): boolean {
   return model.faults.some((f) => f.i > from && f.i < to && (f.victim === undefined || f.victim === proc))
 }
@@ -74,7 +97,7 @@ function faultBetween(model: HistoryModel, proc: string, from: number, to: numbe
  * over: no transport can prevent that (an inbox excludes the effect). Only where it did not begin it before, and the
  * taking over happened after the freeze. What it then settles is judged by I7 all the same.
  */
-function heldOverFreeze(model: HistoryModel, fate: Fate, run: Fate['runs'][number]): boolean {
+function heldOverFreeze(model: HistoryModel, fate: Fate, run: Run): boolean {
   const frozen = model.faults.findLast((f) => f.fault === 'freeze' && f.victim === run.proc && f.i < run.at)
   if (frozen === undefined || fate.runs.some((other) => other.proc === run.proc && other.at > frozen.i && other.at < run.at)) return false
   return fate.runs.every((other) => other.at >= run.at || other.proc === run.proc || other.outcomeAt > frozen.i)
@@ -101,7 +124,9 @@ function checkFate(model: HistoryModel, fate: Fate, found: Violation[]): void {
   if (model.scope.settlementConfirmed !== false) {
     for (const accept of fate.accepts) {
       if (accept.type !== 'ok') continue
-      const again = fate.runs.find((run) => run.at > accept.i && !replayed(model, fate, accept.i, run.at) && !heldOverFreeze(model, fate, run))
+      const again = fate.runs.find(
+        (run) => run.at > accept.i && !replayed(model, fate, accept.i, run.at) && !cameBack(model, fate, run) && !heldOverFreeze(model, fate, run),
+      )
       if (again !== undefined) flag('I8', 'delivered again after a confirmed acceptance', again.at)
     }
   }
@@ -113,12 +138,10 @@ type Flag = (invariant: Violation['invariant'], text: string, at: number) => voi
 /** I4: each delivery after the first has a cause between the two. */
 function checkRedeliveries(model: HistoryModel, fate: Fate, flag: Flag): void {
   for (let n = 1; n < fate.runs.length; n++) {
-    const before = fate.runs[n - 1] as Fate['runs'][number]
-    const run = fate.runs[n] as Fate['runs'][number]
-    const failed = before.outcome !== 'ok' && before.outcomeAt < run.at
-    if (heldOverFreeze(model, fate, run)) continue
-    const released = fate.releases.some((r) => r > before.at && r < run.at)
-    if (!failed && !released && !replayed(model, fate, before.at, run.at) && !faultBetween(model, before.proc, before.at, run.at)) {
+    const before = fate.runs[n - 1] as Run
+    const run = fate.runs[n] as Run
+    if (heldOverFreeze(model, fate, run) || cameBack(model, fate, run)) continue
+    if (!hasCause(model, fate, before, run) && !replayed(model, fate, before.at, run.at)) {
       flag('I4', `delivery ${n + 1} has no cause`, run.at)
     }
   }
@@ -143,6 +166,8 @@ function checkDeadLetter(model: HistoryModel, fate: Fate, message: SentMessage |
   if (attempts > max) flag('I9', `${attempts} attempts, bounded at ${max}`, dead.i)
   if (dead.exhausted === true && attempts !== max) flag('I9', `given up after ${attempts} of ${max} attempts`, dead.i)
   const since = Math.max(-1, ...fate.redrives.filter((r) => r < dead.i))
+  // Begun before a replay or after it: nobody knows which attempts it forgot.
+  if (replayed(model, fate, since, dead.i)) return
   const runs = fate.runs.filter((run) => run.at > since && run.at < dead.i).length
   const released = fate.releases.filter((r) => r > since && r < dead.i).length
   const deaths = model.faults.filter((f) => f.i > since && f.i < dead.i).length
@@ -150,7 +175,7 @@ function checkDeadLetter(model: HistoryModel, fate: Fate, message: SentMessage |
     flag('I9', `says ${attempts} attempts after ${runs} deliveries`, dead.i)
   if (runs - released - deaths > attempts) flag('I9', `says ${attempts} attempts, and ${runs} deliveries were neither released nor cut off`, dead.i)
   const earlier = fate.deadLetters.findLast((d) => d.i < dead.i)
-  if (earlier !== undefined && since < earlier.i && !faultBetween(model, earlier.proc, earlier.i, dead.i))
+  if (earlier !== undefined && since < earlier.i && !replayed(model, fate, earlier.i, dead.i) && !faultBetween(model, earlier.proc, earlier.i, dead.i))
     flag('I9', 'dead-lettered twice without a redrive between', dead.i)
 }
 
