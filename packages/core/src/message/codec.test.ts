@@ -18,6 +18,21 @@ describe('codecs', () => {
     assert.equal(registry.decode({ body: 'null' }), null)
   })
 
+  it('gives bytes away as copies: who writes into his own changes nobody else’s', () => {
+    const given = Uint8Array.from([1, 2, 3])
+    const { body } = registry.encode(given)
+    given.fill(0)
+    assert.deepEqual(body, Uint8Array.from([1, 2, 3]), 'a buffer that is used again')
+    const message = { body, datacontenttype: 'application/octet-stream' }
+    const data = registry.decode(message) as Uint8Array
+    data.fill(0)
+    assert.deepEqual(registry.decode(message), Uint8Array.from([1, 2, 3]), 'another group, the next attempt')
+    const views: Codec = { contentType: 'application/x-views', encode: () => '', decode: (bytes) => ({ field: (bytes as Uint8Array).subarray(1) }) }
+    const { field } = new CodecRegistry([views]).decode({ body, datacontenttype: views.contentType }) as { readonly field: Uint8Array }
+    field.fill(0)
+    assert.deepEqual(body, Uint8Array.from([1, 2, 3]), 'a codec that gives views into the body')
+  })
+
   it('reads by media type, whatever its case and parameters', () => {
     for (const datacontenttype of [
       'application/json',

@@ -21,7 +21,7 @@ export interface Codec {
    */
   encode(value: unknown): string | Uint8Array
   /**
-   * The value. `body` is text or bytes as the transport had it (text is always well-formed).
+   * The value. `body` is text or bytes as the transport had it (text is always well-formed); the bytes are its own.
    * @throws SluiceError UNDECODABLE, MESSAGE_TOO_DEEP
    */
   decode(body: string | Uint8Array): unknown
@@ -41,7 +41,8 @@ export const jsonCodec: Codec = {
 export const bytesCodec: Codec = {
   contentType: 'application/octet-stream',
   encode(value) {
-    if (value instanceof Uint8Array) return value
+    // The caller may use its buffer again before the message is stored.
+    if (value instanceof Uint8Array) return new Uint8Array(value)
     throw new SluiceError('NOT_SERIALIZABLE', 'the data of an application/octet-stream message is not a Uint8Array')
   },
   decode: (body) => (typeof body === 'string' ? new TextEncoder().encode(body) : body),
@@ -132,7 +133,8 @@ export class CodecRegistry {
     const encoding = message.datacontentencoding
     const body = encoding === undefined ? message.body : decompressBody(message.body, encoding, bytesMax)
     if (body.length === 0 && codec === this.#json) return undefined
-    return codec.decode(body)
+    // Other groups read the same body, and so does the next attempt: who is handed bytes may write into them.
+    return codec.decode(typeof body === 'string' || encoding !== undefined || codec === jsonCodec || codec === textCodec ? body : new Uint8Array(body))
   }
 }
 

@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SendReport, TransportReport } from '@sluice/core/transport'
 import { context, message, openBus, place } from '../../test/bus-file.ts'
+import { failingSqlite } from '../../test/failing-sqlite.ts'
 import { BusFile } from '../bus-file.ts'
 import { declareTopology } from '../group/declare.ts'
 import { embeddedOptions } from '../options.ts'
@@ -139,6 +140,33 @@ test('what was committed before its sync failed is stored once, however often it
     browsed.messages.map(({ body }) => body),
     ['before', '1', '2', '3', '4'],
   )
+  await reader.close()
+})
+
+test('sends that were given up unconfirmed cost later ones nothing: only who sends them again looks for them in the log', async (t) => {
+  const disk = new Disk()
+  const watched = failingSqlite()
+  let looks = 0
+  const its = context({ sqlite: watched.sqlite })
+  const bus = await BusFile.open(place(t), its, embeddedOptions(its), disk)
+  await bus.writer.write((db) => declareTopology(db, { channels: [{ name: 'c', kind: 'events' }], groups: [] }, 8))
+  const sender = new Sender(bus)
+  const givenUp = message('given up')
+  disk.failing = true
+  await sender.send([givenUp])
+  disk.failing = false
+  for (let i = 0; bus.sync.failure !== undefined && i < 100; i++) await sleep(20)
+  watched.fails = (sql) => {
+    if (sql.startsWith('SELECT') && /FROM (block|delayed)/.test(sql)) looks++
+    return false
+  }
+  for (let i = 0; i < 20; i++) assert.deepEqual((await sender.send([message(`${i}`)])).failures, [])
+  assert.equal(looks, 0)
+  assert.deepEqual((await sender.send([givenUp])).failures, [])
+  assert.ok(looks > 0, 'nobody looked for what was sent again')
+  await bus.close()
+  const reader = await openBus(bus.path)
+  assert.equal((await reader.admin.channels())[0]?.stored, 21)
   await reader.close()
 })
 

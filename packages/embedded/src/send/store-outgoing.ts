@@ -19,8 +19,8 @@ interface Target {
   readonly id: number
   readonly group_count: number
   readonly entries: BlockEntry[]
-  /** Ids that it holds already, though nobody was told. */
-  readonly held: ReadonlySet<string> | undefined
+  /** Ids that it holds already, though nobody was told; read when the first such id comes again. */
+  held: ReadonlySet<string> | undefined
 }
 
 /**
@@ -65,8 +65,8 @@ export class OutgoingStore {
         if (key !== undefined) failedHere.add(`${channel}\n${key}`)
         continue
       }
-      const { id, entries, held } = target as Target
-      if (held?.has(message.envelope.id) === true) continue
+      const { id, entries } = target as Target
+      if (this.#unknown?.has(message.envelope.id) === true && this.#held(target as Target).has(message.envelope.id)) continue
       if (message.deduplicate !== undefined) {
         const first = deduplicate(this.#db, id, message, message.deduplicate, this.#nowMs)
         if (first !== undefined) {
@@ -84,9 +84,14 @@ export class OutgoingStore {
   #target(channel: string): Target | undefined {
     if (this.#targets.has(channel)) return this.#targets.get(channel)
     const row = this.#db.get<{ id: number; group_count: number }>('SELECT id, group_count FROM channel WHERE name = ?', channel)
-    const target = row === undefined ? undefined : { id: row.id, group_count: row.group_count, entries: [], held: this.#unknown?.held(this.#db, row.id) }
+    const target = row === undefined ? undefined : { id: row.id, group_count: row.group_count, entries: [], held: undefined }
     this.#targets.set(channel, target)
     return target
+  }
+
+  #held(target: Target): ReadonlySet<string> {
+    target.held ??= this.#unknown?.held(this.#db, target.id) ?? new Set()
+    return target.held
   }
 
   /** Writes the blocks; `seq` is the commit's number. */

@@ -17,6 +17,11 @@ export class UnknownSends {
     return this.#commits.size
   }
 
+  /** Whether it is one of them: only then `held` is worth its reading. */
+  has(id: string): boolean {
+    return this.#commits.has(id)
+  }
+
   /** The sync of commit `seq` failed; perhaps not for the first time, and then an earlier commit holds them. */
   remember(messages: readonly OutgoingMessage[], seq: number): void {
     for (const { envelope } of messages) if (!this.#commits.has(envelope.id)) this.#commits.set(envelope.id, seq)

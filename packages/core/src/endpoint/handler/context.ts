@@ -20,10 +20,14 @@ export interface ContextScope {
 
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
 
-/** The attributes of an envelope as a handler sees them: everything but the body, and headers always there. */
+/**
+ * The attributes of an envelope as a handler sees them: everything but the body, and headers always there. Copies: other
+ * groups, the next attempt and a dead letter have the same envelope.
+ */
 export function attributesOf(envelope: Envelope): MessageAttributes & { readonly type: string } {
   const { body: _, headers, ...attributes } = envelope
-  return { ...attributes, headers: headers ?? noHeaders }
+  const all = { ...attributes, headers: headers === undefined ? noHeaders : { ...headers } }
+  return envelope.tags === undefined ? all : { ...all, tags: [...envelope.tags] }
 }
 
 /** Causes of what a handler sends: the same conversation, caused by this message. */
