@@ -59,7 +59,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'half-open: nobody hears anybody for longer than a lease, and nobody is told',
-    strikes: 2,
+    strikes: 1,
     async strike({ proxy, random }) {
       await wait(200 + random() * 400)
       proxy.weather = { deafClient: true, deafServer: true }

@@ -83,7 +83,7 @@ export function redisOptions(url: string, context: TransportContext): RedisOptio
   }
 }
 
-/** Reads a `redis:` or `rediss:` URL. The password may come from the options instead, as text or from a file. Throws INVALID_OPTION. */
+/** Reads a `redis:` or `rediss:` URL. The password may come from the options instead, as text or from a file. Throws INVALID_OPTION, UNSUPPORTED. */
 export function redisTarget(url: string, context: TransportContext, options: RedisOptions): RedisTarget {
   let parsed: URL
   try {
@@ -91,6 +91,10 @@ export function redisTarget(url: string, context: TransportContext, options: Red
   } catch {
     throw badUrl('it is no URL')
   }
+  if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:')
+    throw new SluiceError('UNSUPPORTED', `there is no transport for ${parsed.protocol} yet: Redis publish/subscribe keeps nothing for who is away`, {
+      fix: 'Use redis: (Streams), which gives broadcast too: on(event, handler, { broadcast: true })',
+    })
   const path = parsed.pathname.replace(/^\//, '')
   if (!/^\d*$/.test(path)) throw badUrl('what follows the host must be the number of a database')
   for (const name of parsed.searchParams.keys()) if (name !== 'prefix') throw badUrl(`it has the parameter "${name}", and takes only prefix`)
