@@ -90,7 +90,10 @@ export class FileTransport implements Transport {
 
   async consume(subscription: Subscription, observer: ConsumerObserver): Promise<Consumer> {
     this.#mustBeOpen()
-    const consumer = new FileConsumer(this.#bus, this.#lease, subscription, observer, (left) => void this.#consumers.delete(left))
+    const consumer = new FileConsumer(this.#bus, this.#lease, subscription, observer, {
+      left: (consumer) => void this.#consumers.delete(consumer),
+      removed: this.#removed,
+    })
     await consumer.join()
     this.#consumers.add(consumer)
     this.#heartbeat ??= this.#beat()
@@ -106,13 +109,15 @@ export class FileTransport implements Transport {
       this.#heartbeat = this.#beat()
       // Overdue after a freeze: others may own what this process holds, so it asks at once.
       if (++this.#beats % renewEvery === 0 || this.#lease.overdue) {
-        this.#lease.renew(() => {
-          for (const consumer of this.#consumers) consumer.rebalance()
-        })
+        void this.#lease.renew(this.#removed)
         for (const consumer of this.#consumers) consumer.tick()
       }
       if (this.#someAreGone()) for (const consumer of this.#consumers) consumer.rebalance()
     })
+  }
+
+  readonly #removed = (): void => {
+    for (const consumer of this.#consumers) consumer.rebalance()
   }
 
   // The disk may fail for a moment: the next look comes soon.

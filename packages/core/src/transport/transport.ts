@@ -345,6 +345,12 @@ export interface Consumer {
   groupTypes(): ReadonlyMap<string, number>
   /** This member cannot handle `type`, which the group is recorded to handle: give the partition to a member that can. */
   yieldPartition(partition: string, type: string): void
+  /**
+   * After this process stood still (frozen, or its loop blocked) for a good part of `facts.takeOverMs`: resolves when it is
+   * certain again what this consumer holds; of what others took over, `observer.lost` was told before. Nothing is begun until
+   * then. Never rejects. Absent: a turn of the event loop is all that the transport needs to say so.
+   */
+  confirmHeld?(): Promise<void>
   /** Leaves the group: pending `receive` resolves with [], what is unsettled is released at once, partitions are handed on. */
   close(): Promise<void>
 }

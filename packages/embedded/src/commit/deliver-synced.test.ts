@@ -31,7 +31,7 @@ test('what is committed and not synced is delivered by nobody: a reader syncs it
     },
     syncNow: () => assert.fail('not alone and fast'),
   })
-  const consumer = new FileConsumer(reader, new ProcessLease(reader, 10_000), subscription(), quietObserver, () => {})
+  const consumer = new FileConsumer(reader, new ProcessLease(reader, 10_000), subscription(), quietObserver)
   await consumer.join()
   let delivered = 0
   const receiving = consumer.receive(10, 1e6).then((some) => {

@@ -14,7 +14,7 @@ test('a shared transaction is undone: nothing else is written as if the dead let
   const its = context({ embedded: { partitions: 1 } })
   const bus = await BusFile.open(place(t), its, embeddedOptions(its))
   await bus.writer.write((db) => declareTopology(db, { channels: [{ name: 'c', kind: 'events' }], groups: [] }, 1))
-  const consumer = new FileConsumer(bus, new ProcessLease(bus, 10_000), subscription(), quietObserver, () => {})
+  const consumer = new FileConsumer(bus, new ProcessLease(bus, 10_000), subscription(), quietObserver)
   await consumer.join()
   await new Sender(bus).send([message('1', 'k'), message('2', 'k'), message('3', 'k')])
   const deliveries: Delivery[] = []

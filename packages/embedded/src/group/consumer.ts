@@ -16,6 +16,13 @@ const reportEvery = 50
 /** A damaged block is read again after this time, in case somebody mended the file, ms. */
 const lookAgainMs = 10_000
 
+/** What a consumer tells its transport. */
+export interface FileConsumerEvents {
+  left(consumer: FileConsumer): void
+  /** The lease ran out, and others removed this process with all its members. */
+  removed(): void
+}
+
 /** A member of a group on the bus file. */
 export class FileConsumer implements Consumer, BusListener {
   readonly lot: ParkingLot
@@ -23,19 +30,19 @@ export class FileConsumer implements Consumer, BusListener {
   readonly #settlement: Settlement
   readonly #atomic: AtomicSettlement
   readonly #membership: Membership
-  readonly #left: (consumer: FileConsumer) => void
+  readonly #events: FileConsumerEvents | undefined
   #waiter: (() => void) | undefined
   #failures = 0
   #lookAgain: Timer | undefined
   #closing: Promise<void> | undefined
 
-  constructor(bus: BusFile, lease: ProcessLease, subscription: Subscription, observer: ConsumerObserver, left: (consumer: FileConsumer) => void) {
+  constructor(bus: BusFile, lease: ProcessLease, subscription: Subscription, observer: ConsumerObserver, events?: FileConsumerEvents) {
     this.#member = new Member(bus, lease, subscription, observer)
     this.#settlement = new Settlement(this.#member)
     this.#atomic = new AtomicSettlement(this.#member)
     this.#membership = new Membership(this.#member, this.#settlement)
     this.lot = new FileParkingLot(this.#member, this.#atomic)
-    this.#left = left
+    this.#events = events
     this.#member.wake = () => this.#wake()
   }
 
@@ -146,6 +153,27 @@ export class FileConsumer implements Consumer, BusListener {
     this.#membership.yield(partition, type)
   }
 
+  async confirmHeld(): Promise<void> {
+    const { bus } = this.#member
+    for (let failures = 0; !this.#member.closing; failures++) {
+      try {
+        if (await this.#isCertain()) return
+      } catch (error) {
+        if (failures === 0) bus.report('warn', 'after a standstill it could not be read who owns what', storeError(error, bus.path))
+      }
+      await new Promise<void>((resolve) => void bus.clock.setTimer(retryMs, resolve))
+    }
+  }
+
+  // Within the lease nobody took anything over. As long as it cannot be renewed (disk full), others may.
+  async #isCertain(): Promise<boolean> {
+    const { lease } = this.#member
+    if (lease.overdue) await lease.renew(() => this.#events?.removed())
+    if (lease.overdue) return false
+    this.#membership.checkHeld()
+    return true
+  }
+
   /** Which member this is, and how many deliveries are with the core now. */
   get inHand(): { readonly memberId: number; readonly count: number } {
     let count = this.#member.inHand
@@ -188,7 +216,7 @@ export class FileConsumer implements Consumer, BusListener {
       )
     } finally {
       this.#settlement.close()
-      this.#left(this)
+      this.#events?.left(this)
     }
   }
 }

@@ -115,7 +115,7 @@ test('a move whose sync failed is settled by the next one that succeeds, not tri
     },
   })
   await bus.writer.write((db) => declareTopology(db, { channels: [{ name: 'c', kind: 'events' }], groups: [] }, 1))
-  const consumer = new FileConsumer(bus, new ProcessLease(bus, 10_000), subscription(), quietObserver, () => {})
+  const consumer = new FileConsumer(bus, new ProcessLease(bus, 10_000), subscription(), quietObserver)
   await consumer.join()
   await new Sender(bus).send([message('1', 'k'), message('2', 'k')])
   const deliveries = await take(consumer, 2)

@@ -32,7 +32,7 @@ test('a partition that is handed over while the log is read loses nothing', asyn
     bell,
   )
   await reader.writer.write((db) => declareTopology(db, { channels: [{ name: 'c', kind: 'events' }], groups: [] }, partitions))
-  const first = new FileConsumer(reader, new ProcessLease(reader, 10_000), subscription(), quietObserver, () => {})
+  const first = new FileConsumer(reader, new ProcessLease(reader, 10_000), subscription(), quietObserver)
   await first.join()
   // The disk is slow: committed, and not synced by this process.
   holding = true
@@ -41,7 +41,7 @@ test('a partition that is handed over while the log is read loses nothing', asyn
   while (reader.committedSeq() === reader.sync.syncedSeq) await new Promise((resolve) => setImmediate(resolve))
 
   const other = await BusFile.open(path, context(), embeddedOptions(its))
-  const second = new FileConsumer(other, new ProcessLease(other, 10_000), subscription(), quietObserver, () => {})
+  const second = new FileConsumer(other, new ProcessLease(other, 10_000), subscription(), quietObserver)
   await second.join()
   other.announce()
   await other.writer.drain()

@@ -195,6 +195,13 @@ export class Membership {
     return bus.db.get<{ partitions: number }>('SELECT partitions FROM channel WHERE id = ?', channelId)?.partitions ?? 1
   }
 
+  /** Looks whose the partitions are, and tells of those that are this member's no more. */
+  checkHeld(): void {
+    const { bus, groupId, memberId } = this.#member
+    const removed = bus.db.get('SELECT 1 FROM member WHERE id = ? AND group_id = ?', memberId, groupId) === undefined
+    this.#dropForeign(removed ? [] : partitionRows(bus.db, groupId))
+  }
+
   /** Partitions that the file gives to somebody else, or to nobody: an administrator or another member was there. */
   #dropForeign(rows: readonly PartitionRow[]): void {
     const member = this.#member

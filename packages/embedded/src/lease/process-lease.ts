@@ -26,7 +26,7 @@ export class ProcessLease {
   readonly #nowMs: () => number
   #id: number | undefined
   #deadlineMs = 0
-  #renewing = false
+  #renewal: Promise<void> | undefined
 
   constructor(bus: BusFile, leaseMs: number) {
     this.#bus = bus
@@ -72,34 +72,38 @@ export class ProcessLease {
     return db.run('UPDATE process SET deadline_ms = ? WHERE id = ? AND instance = ?', deadlineMs, id, this.#bus.context.instanceId) === 1
   }
 
-  /** Renews the lease. `lost`: others removed this process; its members and partitions are gone. */
-  renew(lost: () => void): void {
+  /**
+   * Renews the lease; resolves when it did, or could not (disk full): `overdue` tells. `lost`: others removed this process; its
+   * members and partitions are gone.
+   */
+  renew(lost: () => void): Promise<void> {
     const id = this.#id
-    if (id === undefined || this.#renewing) return
-    this.#renewing = true
+    if (id === undefined) return Promise.resolve()
+    this.#renewal ??= this.#renew(id, lost).finally(() => {
+      this.#renewal = undefined
+    })
+    return this.#renewal
+  }
+
+  async #renew(id: number, lost: () => void): Promise<void> {
     let found = false
     const deadlineMs = this.#nowMs() + this.leaseMs
-    this.#bus.writer
-      .write(
+    try {
+      await this.#bus.writer.write(
         (db) => {
           found = this.#write(db, id, deadlineMs)
         },
         { sync: 'committed' },
       )
-      .then(
-        () => {
-          this.#renewing = false
-          if (found) this.#deadlineMs = deadlineMs
-          else {
-            // Unless it has joined again meanwhile.
-            if (this.#id === id) this.#id = undefined
-            lost()
-          }
-        },
-        () => {
-          this.#renewing = false
-        },
-      )
+    } catch {
+      return
+    }
+    if (found) this.#deadlineMs = deadlineMs
+    else {
+      // Unless it has joined again meanwhile.
+      if (this.#id === id) this.#id = undefined
+      lost()
+    }
   }
 
   /** Processes that are gone: past their deadline, certainly dead, or of an earlier boot (a deadline too far ahead). */

@@ -16,7 +16,7 @@ test('a read of the lot that was asked for before its partition was lost takes n
   await bus.writer.write((db) => declareTopology(db, { channels: [{ name: 'c', kind: 'events' }], groups: [] }, 1))
   let assigned = 0
   const observer = { ...quietObserver, assigned: () => void assigned++ }
-  const consumer = new FileConsumer(bus, new ProcessLease(bus, 10_000), subscription(), observer, () => {})
+  const consumer = new FileConsumer(bus, new ProcessLease(bus, 10_000), subscription(), observer)
   await consumer.join()
   await new Sender(bus).send([message('1', 'k'), message('2', 'k')])
   await consumer.lot.move('key:k', await take(consumer, 2), { state: 'suspended', dueAtMs: 0 })

@@ -282,7 +282,7 @@ export class Dispatcher {
 
   /**
    * False: the process may have stood still (frozen, or a handler that blocks) for so long that others took over what it
-   * holds. The transport gets a turn of its own to say so before anything starts.
+   * holds. The transport says so before anything starts, at least in a turn of its own.
    */
   #isAwake(): boolean {
     if (this.#thawing) return false
@@ -293,8 +293,12 @@ export class Dispatcher {
 
   #thaw(): void {
     this.#thawing = true
-    setImmediate(() => {
+    const confirmed = this.#consumer?.confirmHeld?.()
+    setImmediate(async () => {
+      await confirmed
       this.#thawing = false
+      // Time that was needed to be certain is no freeze.
+      this.#lastTurnMs = this.#options.clock.monotonicMs()
       this.schedule()
     })
   }
