@@ -55,6 +55,8 @@ export class HistoryModel {
   readonly fates: Map<string, Fate> = new Map()
   readonly transactions: Map<string, { invokedAt: number; endedAt: number; outcome: 'ok' | 'fail' | 'info' }> = new Map()
   readonly faults: HistoryEvent[] = []
+  /** Processes that did not move, from one line to another. */
+  readonly standstills: { readonly proc: string; readonly from: number; to: number; readonly sinceNs: number | undefined }[] = []
   readonly replays: Replay[] = []
   readonly leases: HistoryEvent[] = []
   readonly unrouted: Set<string> = new Set()
@@ -99,6 +101,7 @@ export class HistoryModel {
         return this.#readTransaction(event)
       case 'fault':
         this.faults.push(event)
+        this.#readStandstill(event)
         return
       case 'replay':
         return this.#readReplay(event)
@@ -148,6 +151,15 @@ export class HistoryModel {
     else {
       known.outcome = event.type
       known.endedAt = event.i
+    }
+  }
+
+  #readStandstill({ fault, victim, sinceNs, i, proc }: HistoryEvent): void {
+    if (victim === undefined || (sinceNs === undefined && proc === victim)) return
+    if (fault === 'freeze') this.standstills.push({ proc: victim, from: i, to: Number.POSITIVE_INFINITY, sinceNs })
+    else if (fault === 'lease-expired') {
+      const open = this.standstills.findLast((one) => one.proc === victim && one.sinceNs === sinceNs && one.to === Number.POSITIVE_INFINITY)
+      if (open !== undefined) open.to = i
     }
   }
 

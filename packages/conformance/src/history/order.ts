@@ -1,3 +1,4 @@
+import { heldOverFreeze } from './causes.ts'
 import type { HistoryEvent, Violation } from './event.ts'
 import { doneAt, type Fate, type HistoryModel, type SentMessage } from './model.ts'
 
@@ -123,8 +124,10 @@ function checkHeldBack(model: HistoryModel, group: string, found: Violation[]): 
     if (event.f === 'deadletter' && event.type !== 'invoke' && !model.unmadeDeadLetters.has(event.i)) heads.set(event.key, event)
     else if ((event.f === 'redrive' || event.f === 'discard') && head?.id === event.id) heads.delete(event.key)
     else if (event.f === 'deliver' && event.type === 'invoke' && head !== undefined) {
-      // Its own process died or lost it: perhaps it never became a dead letter.
-      if (!uncertain(head, event.i))
+      // Its own process died or lost it: perhaps it never became a dead letter. Or the one who begins it held it all the time.
+      const fate = event.id === undefined ? undefined : model.fate(group, event.id)
+      const run = fate?.runs.find(({ at }) => at === event.i)
+      if (!uncertain(head, event.i) && !(fate !== undefined && run !== undefined && heldOverFreeze(model, fate, run)))
         found.push({
           invariant: 'I6',
           message: `begun although ${head.id}, a dead letter of its key, holds the lane`,
