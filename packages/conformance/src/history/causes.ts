@@ -1,0 +1,49 @@
+/** What explains that a message comes again, or late. */
+import type { Fate, HistoryModel, Run } from './model.ts'
+
+/** Whether somebody asked for it again between two lines. */
+export function replayed(model: HistoryModel, fate: Fate, from: number, to: number): boolean {
+  return model.replays.some((r) => r.group === fate.group && r.endedAt > from && r.invokedAt < to) || fate.redrives.some((r) => r > from && r < to)
+}
+
+/**
+ * A replay brings back what is a dead letter already: from then on there are two, and each redrive brings one of them. In
+ * a replayed group, as many deliveries need no other cause as there were replays (of what had begun) and redrives before.
+ */
+export function cameBack(model: HistoryModel, fate: Fate, run: Run): boolean {
+  const firstAt = fate.runs[0]?.at ?? run.at
+  const replays = model.replays.filter((r) => r.group === fate.group && r.invokedAt < run.at && r.endedAt > firstAt).length
+  if (replays === 0) return false
+  const comeBacks = replays + fate.redrives.filter((r) => r < run.at).length
+  const unexplained = fate.runs.filter((one, n) => {
+    const before = fate.runs[n - 1]
+    if (before === undefined || one.at > run.at) return false
+    return fate.deadLetters.some((dead) => dead.i > before.at && dead.i < one.at) || !hasCause(model, fate, before, one)
+  })
+  return unexplained.length <= comeBacks
+}
+
+/** Whether the run before failed, was given back, or something happened to its process. */
+export function hasCause(model: HistoryModel, fate: Fate, before: Run, run: Run): boolean {
+  const failed = before.outcome !== 'ok' && before.outcomeAt < run.at
+  return failed || fate.releases.some((r) => r > before.at && r < run.at) || faultBetween(model, before.proc, before.at, run.at)
+}
+
+/** Whether something happened to a process between two lines, or it stood still for a part of that. */
+export function faultBetween(model: HistoryModel, proc: string, from: number, to: number): boolean {
+  return (
+    model.faults.some((f) => f.i > from && f.i < to && (f.victim === undefined || f.victim === proc)) ||
+    model.standstills.some((s) => s.proc === proc && s.from < to && s.to > from)
+  )
+}
+
+/**
+ * A process that was frozen past its lease and thaws may begin, once, what it held before it learns that it was taken
+ * over: no transport can prevent that (an inbox excludes the effect). Only where it did not begin it before, and the
+ * taking over happened after the freeze. What it then settles is judged by I7 all the same.
+ */
+export function heldOverFreeze(model: HistoryModel, fate: Fate, run: Run): boolean {
+  const frozen = model.faults.findLast((f) => f.fault === 'freeze' && f.victim === run.proc && f.i < run.at)
+  if (frozen === undefined || fate.runs.some((other) => other.proc === run.proc && other.at > frozen.i && other.at < run.at)) return false
+  return fate.runs.every((other) => other.at >= run.at || other.proc === run.proc || other.outcomeAt > frozen.i)
+}
