@@ -283,9 +283,9 @@ export class ConsumerActor implements Actor {
     this.#lateSince(beginMs)
   }
 
-  /** Later than it was allowed, though nobody told it (the loop was late, or it is a batch): it may count as timed out, or not. */
+  /** Later than it was allowed, or nearly (its time began with the turn that called it, and nobody tells a batch): it may count as timed out. */
   #lateSince(beginMs: number): void {
-    if (this.#closed || performance.now() - beginMs < this.#group.timeoutMs - 5) return
+    if (this.#closed || performance.now() - beginMs < this.#group.timeoutMs / 2) return
     this.#recorder.record({ type: 'ok', f: 'fault', fault: 'settlement-lost', victim: this.#order.proc })
   }
 }
