@@ -1,4 +1,5 @@
 import { conformance } from '@sluice/conformance'
 import { redisOptions } from './redis-options.ts'
 
-conformance({ ...redisOptions, parts: ['faults'], faultMessages: 20_000 })
+// A half-open connection is to be noticed while one waits; elsewhere a starved machine would look like one.
+conformance({ ...redisOptions, options: { redis: { leaseMs: 2_500, replyTimeoutMs: 2_000 } }, parts: ['faults'], faultMessages: 20_000 })

@@ -26,7 +26,7 @@ export const redisOptions: ConformanceOptions = {
     return { url: `${server}?prefix=${prefix}`, dispose: () => removeKeys(prefix) }
   },
   // A lease that is short enough to wait for.
-  options: { redis: { leaseMs: 2_500, replyTimeoutMs: 2_000 } },
+  options: { redis: { leaseMs: 2_500 } },
   crash: (open) => {
     if ('crash' in open && typeof open.crash === 'function') open.crash()
   },
