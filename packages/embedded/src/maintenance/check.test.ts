@@ -124,3 +124,10 @@ test('compacting gives room back, and a kill -9 at any moment of it loses nothin
   assert.equal(statSync(path).mode & 0o777, 0o600)
   assert.equal((await checkFile(path)).messages, messages)
 })
+
+test('a folder in the place of the file is said to be no bus, not a disk that fails', async (t) => {
+  const folder = dirname(place(t))
+  await assert.rejects(checkFile(folder), { code: 'STORE_NOT_A_BUS' })
+  await assert.rejects(compactFile(folder), { code: 'STORE_NOT_A_BUS' })
+  await assert.rejects(backupFile(folder, `${folder}.copy`), { code: 'STORE_NOT_A_BUS' })
+})

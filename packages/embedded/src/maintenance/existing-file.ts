@@ -1,5 +1,5 @@
 /** Opening a bus file for maintenance: one that exists, of this format; nothing is created and nothing migrated. */
-import { existsSync, realpathSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { SluiceError } from '@sluice/core/transport'
@@ -14,7 +14,8 @@ import { storeError } from '../sqlite/errors.ts'
 const busyMs = 5000
 
 export function openExisting(path: string, readOnly: boolean): { readonly db: Database; readonly path: string } {
-  if (!existsSync(path))
+  // SQLite would say of a folder that its disk fails.
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
     throw new SluiceError('STORE_NOT_A_BUS', `there is no file ${path}`, { details: { path }, fix: 'Name the bus file that the services use' })
   const real = realpathSync(path)
   const network = networkFileSystemOf(dirname(real))
