@@ -58,7 +58,7 @@ function code(error: unknown): string {
 }
 
 /** How long a busy machine may take to deliver what is there, ms: less, and nobody is told, is a finding. */
-const patienceMs = 5000
+const patienceMs = 20_000
 /** Where nobody knows how much there is: nothing more came for so long, ms. */
 const quietMs = 1000
 
