@@ -188,6 +188,12 @@ export class RabbitConsumer implements Consumer, LinkUser {
     return counts
   }
 
+  /** An answer on our connection: had the server given it up meanwhile, its end is read, and told, before. */
+  async confirmHeld(): Promise<void> {
+    const { link, names } = this.#home
+    await link.ask((channel) => channel.checkQueue(names.registry)).catch(() => undefined)
+  }
+
   yieldPartition(partition: string, type: string): void {
     const { channel, group: name } = this
     if (this.#entry()?.wants[partition] === type) return

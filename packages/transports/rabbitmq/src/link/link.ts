@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
-import type { Timer, TransportContext } from '@sluice/core/transport'
+import { keyHash, type Timer, type TransportContext } from '@sluice/core/transport'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import type { Address, RabbitOptions } from '../options.ts'
 import { brokenError, closedError, connectError } from './errors.ts'
@@ -206,7 +206,7 @@ export class Link {
 
   #again(): void {
     if (this.#closed) return
-    const delayMs = Math.min(backOffMs.max, backOffMs.min * 2 ** this.#tries++) * (0.75 + Math.random() / 2)
+    const delayMs = Math.min(backOffMs.max, backOffMs.min * 2 ** this.#tries++) * (0.75 + (keyHash(`${this.#context.instanceId} ${this.#tries}`) % 512) / 1024)
     this.#timer = this.#context.clock.setTimer(delayMs, () => {
       this.#connect().then(
         () => this.#up(),
