@@ -205,11 +205,16 @@ export class TortureRun {
     const aheadMs = Math.max(0, ...this.#parts.map(({ clockMs }) => clockMs))
     const rightMs = aheadMs === 0 ? 0 : aheadMs + 3_600_000
     if (this.#plan.killBeforeDrain) for (const part of this.#victims) this.#kill(part)
-    const producers = this.#parts.filter((part) => !part.ended && part.role.part === 'producer')
-    let producing = true
-    void Promise.all(producers.map((part) => this.#end(part))).then(() => {
-      producing = false
-    })
+    let producing = 0
+    // Also who took a dead one's part at this very moment: what it sends after the drain nobody would handle.
+    const endProducers = (): void => {
+      for (const part of this.#parts) {
+        if (part.ended || part.role.part !== 'producer') continue
+        producing++
+        void this.#end(part).then(() => producing--)
+      }
+    }
+    endProducers()
     // A clock that is behind is put right by a restart: what waits for a time of day is not looked at again when a clock jumps
     // (docs/internals/embedded-engine.md §7).
     const late = this.#parts.filter((part) => !part.ended && part.role.part === 'consumer' && part.clockMs < aheadMs)
@@ -222,7 +227,8 @@ export class TortureRun {
       await operator.actor.operate('redrive-all', 0)
       status = (await operator.actor.operate('status', 0))?.status
       const left = status === undefined ? 1 : status.backlog + status.deadLetters + status.scheduled
-      calm = left === 0 && !producing ? calm + 1 : 0
+      endProducers()
+      calm = left === 0 && producing === 0 ? calm + 1 : 0
       if (calm === 2) {
         this.#recorder?.record({ type: 'ok', f: 'drained' })
         return true
