@@ -153,3 +153,12 @@ test('a name check is linear: the longest hostile one takes no time', () => {
   assert.throws(() => checkName('contract', `${'a-'.repeat(5_000_000)}!`))
   assert.ok(performance.now() - started < 2_000)
 })
+
+test('an id that another message is named by is called as the option is', () => {
+  assert.throws(() => checkId('', 'correlationId'), {
+    code: 'INVALID_ATTRIBUTE',
+    message: /the correlationId is empty.*An id is a string/,
+    details: { attribute: 'correlationId' },
+  })
+  assert.throws(() => checkId(1, 'causationId'), /the causationId is of type number/)
+})

@@ -48,17 +48,17 @@ export function checkKey(value: unknown): string {
 }
 
 /** Returns `value` if it is an allowed message id; the same rule as for keys. Throws INVALID_ATTRIBUTE. */
-export function checkId(value: unknown): string {
-  return checkText('id', value)
+export function checkId(value: unknown, what: 'id' | 'correlationId' | 'causationId' = 'id'): string {
+  return checkText(what, value)
 }
 
-function checkText(what: 'key' | 'id', value: unknown): string {
+function checkText(what: 'key' | 'id' | 'correlationId' | 'causationId', value: unknown): string {
   // The usual case, in one pass over the string and without counting bytes.
   if (typeof value === 'string' && printableAscii.test(value)) return value
   const problem = textProblem(value)
   if (problem === undefined) return value as string
   throw new SluiceError('INVALID_ATTRIBUTE', `the ${what} ${problem}`, {
-    fix: `${what === 'id' ? 'An id' : 'A key'} is a string of 1 to ${nameBytesMax} bytes without control characters${what === 'key' ? '; undefined means no key' : ''}`,
+    fix: `${what === 'key' ? 'A key' : 'An id'} is a string of 1 to ${nameBytesMax} bytes without control characters${what === 'key' ? '; undefined means no key' : ''}`,
     details: { attribute: what },
   })
 }

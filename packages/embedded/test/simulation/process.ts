@@ -57,7 +57,7 @@ export class SimProcess implements JudgedProcess, MachineProcess {
   readonly admin: Set<AdminKind> = new Set()
   instanceId = ''
   dead = false
-  thawedAtMs = Number.NEGATIVE_INFINITY
+  thawedAtMs: number = Number.NEGATIVE_INFINITY
   frozen = false
   leaving = false
   left = false

@@ -35,7 +35,9 @@ export async function runCommand(argv: readonly string[], output: Output, env: R
     const { code, message, fix } = isSluiceError(error) ? error : { code: 'UNEXPECTED', message: toError(error).message, fix: undefined }
     if (json) output.out(JSON.stringify({ version: 1, error: { code, message, fix } }))
     else {
-      output.err(message.startsWith(code) ? message : `${code}: ${message}`)
+      // The message names the code, and ends with the fix.
+      const without = fix === undefined ? message : message.replace(`. ${fix}`, '')
+      output.err(without.startsWith(code) ? without : `${code}: ${without}`)
       if (fix !== undefined) output.err(`  ${say(language, 'fix')}: ${fix}`)
     }
     return code === 'INVALID_OPTION' ? 2 : 3

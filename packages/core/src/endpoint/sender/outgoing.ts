@@ -101,8 +101,8 @@ function withOptions(
   facts: TransportFacts,
   bytesMax: number,
 ): OutgoingMessage {
-  if (options.correlationId !== undefined) draft.correlationid = checkId(options.correlationId)
-  if (options.causationId !== undefined) draft.causationid = checkId(options.causationId)
+  if (options.correlationId !== undefined) draft.correlationid = checkId(options.correlationId, 'correlationId')
+  if (options.causationId !== undefined) draft.causationid = checkId(options.causationId, 'causationId')
   if (options.traceparent !== undefined) draft.traceparent = options.traceparent
   if (options.tracestate !== undefined) draft.tracestate = options.tracestate
   if (options.subject !== undefined) draft.subject = options.subject

@@ -172,8 +172,8 @@ function onlyData(entry: PublishEntry<unknown>): boolean {
 function sharedCause(options: PublishManyOptions, cause: Cause | undefined): Cause | undefined {
   if (options.correlationId === undefined && options.causationId === undefined && options.traceparent === undefined) return cause
   return {
-    correlationId: options.correlationId === undefined ? cause?.correlationId : checkId(options.correlationId),
-    causationId: options.causationId === undefined ? cause?.causationId : checkId(options.causationId),
+    correlationId: options.correlationId === undefined ? cause?.correlationId : checkId(options.correlationId, 'correlationId'),
+    causationId: options.causationId === undefined ? cause?.causationId : checkId(options.causationId, 'causationId'),
     traceparent: options.traceparent ?? cause?.traceparent,
     tracestate: options.tracestate ?? cause?.tracestate,
   }
