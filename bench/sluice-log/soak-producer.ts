@@ -11,13 +11,15 @@ const count = Number(countText)
 const bus = await connect({ service: 'order', url: `file:${join(folder, 'bus.db')}`, logger: false })
 await readyAndGo()
 let refused = 0
+let cause: string | undefined
 const sample = setInterval(() => process.send?.({ rss: process.memoryUsage().rss, refused }), 1000)
 let due: PublishEntry<Order>[] = []
 const publishDue = (): void => {
   const entries = due
   due = []
   bus.publishMany(SoakOrderPlaced, entries).catch((error: unknown) => {
-    refused += isSluiceError(error) && error.code === 'BACKPRESSURE' ? entries.length : Number.NaN
+    refused += entries.length
+    cause ??= isSluiceError(error) ? error.code : String(error)
   })
 }
 await atRate(Number(rate), count, (n) => {
@@ -27,4 +29,4 @@ await atRate(Number(rate), count, (n) => {
 })
 clearInterval(sample)
 await bus.stop()
-report({ done: true, refused, cpuMicros: process.cpuUsage().user + process.cpuUsage().system })
+report({ done: true, refused, cause, cpuMicros: process.cpuUsage().user + process.cpuUsage().system })
