@@ -3,6 +3,7 @@ import type { PlantedBug } from '../bug.ts'
 
 const dispatcher = 'packages/core/src/endpoint/dispatch/dispatcher.ts'
 const runner = 'packages/core/src/endpoint/dispatch/group-runner.test.ts'
+const givenUp = 'packages/core/src/endpoint/dispatch/given-up.test.ts'
 const members = 'packages/core/src/endpoint/dispatch/members.test.ts'
 
 export const dispatcherBugs: readonly PlantedBug[] = [
@@ -67,7 +68,7 @@ export const dispatcherBugs: readonly PlantedBug[] = [
     file: dispatcher,
     find: 'for (const entry of this.#batching.remove((entry) => entry.delivery.partition === partition)) this.machine.finish(entry, putBack)',
     replace: '',
-    caughtBy: ['dispatcher simulation'],
+    caughtBy: [`${givenUp} :: what a batch has gathered of a partition that is handed over goes back, at once and without a run`],
   },
   {
     bug: 'gathered entries whose delivery was lost run all the same',
@@ -81,7 +82,7 @@ export const dispatcherBugs: readonly PlantedBug[] = [
     file: dispatcher,
     find: '} else if (this.machine.isWanted(command)) {',
     replace: '} else {',
-    caughtBy: ['dispatcher simulation'],
+    caughtBy: [`${givenUp} :: a partition that is lost while a settlement is passed on: the attempt that would be recorded next is not`],
   },
   {
     bug: 'nobody wakes when a retry is due',
