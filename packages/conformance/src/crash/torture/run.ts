@@ -83,7 +83,7 @@ export class TortureRun {
     if (failed) {
       await writeFile(join(this.#folder, 'plan.json'), JSON.stringify(this.#plan, null, 1))
       await writeFile(join(this.#folder, 'verdict.json'), JSON.stringify({ ...verdict, troubles: this.#troubles }, null, 1))
-    } else await rm(this.#folder, { recursive: true, force: true })
+    } else await rm(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
     return {
       ...verdict,
       kills: this.#kills,
