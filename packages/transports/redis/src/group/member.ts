@@ -67,8 +67,9 @@ export class Member {
     this.observer.lost(partition.name)
   }
 
-  /** Forgets a partition, with what is in hand of it. */
+  /** Forgets a partition, with what is in hand of it; once: it may be lost while it is given up. */
   drop(partition: OwnedPartition): void {
+    if (partition.state === 'lost') return
     partition.state = 'lost'
     for (const delivery of partition.unsettledDeliveries()) {
       if (delivery.state !== 'delivered') continue
