@@ -21,7 +21,16 @@ export {
 export type { TransportFacts } from './facts.ts'
 export type { BackupReport, CheckReport, CompactReport, FileUser, Finding, TransportMaintenance } from './maintenance.ts'
 export { MemoryTransport, memoryTransport } from './memory/index.ts'
-export { assignPartitions, type GroupOrder, keyHash, type PartitionMember, partitionIndex, partitionName, placementKey } from './partition/index.ts'
+export {
+  assignPartitions,
+  type GroupOrder,
+  keyHash,
+  ownersByHash,
+  type PartitionMember,
+  partitionIndex,
+  partitionName,
+  placementKey,
+} from './partition/index.ts'
 export type {
   AttemptRecord,
   ChannelDeclaration,

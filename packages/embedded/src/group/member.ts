@@ -1,4 +1,4 @@
-import type { ConsumerObserver, Subscription } from '@sluice/core/transport'
+import { type ConsumerObserver, ownersByHash, type Subscription } from '@sluice/core/transport'
 import type { BusFile } from '../bus-file.ts'
 import type { ProcessLease } from '../lease/process-lease.ts'
 import type { OwnedPartition } from './owned-partition.ts'
@@ -33,13 +33,9 @@ export class Member {
     this.types = new Set(subscription.types)
   }
 
-  /** After partitions came or went. Moduli differ only by powers of two, so the largest serves all. */
+  /** After partitions came or went. */
   rebuildTable(): void {
-    let size = 1
-    for (const { modulus } of this.partitions.values()) size = Math.max(size, modulus)
-    const table: (OwnedPartition | undefined)[] = new Array(size).fill(undefined)
-    for (const partition of this.partitions.values()) for (let i = partition.residue; i < size; i += partition.modulus) table[i] = partition
-    this.table = table
+    this.table = ownersByHash(this.partitions.values())
   }
 
   /** Somebody else owns it now: what is unsettled of it can no longer be settled. */

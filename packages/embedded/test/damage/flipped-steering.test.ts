@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { isSluiceError, type TransportReport } from '@sluice/core/transport'
 import { transport } from '@sluice/embedded'
-import { context, joinGroup, message, openBus, place, take } from '../bus-file.ts'
+import { context, joinGroup, message, openBus, place, reason, take } from '../bus-file.ts'
 
 const corrupt = (error: unknown): boolean => isSluiceError(error) && error.code === 'STORE_CORRUPT'
 
@@ -79,18 +79,7 @@ test('a redrive of a damaged dead letter is refused and changes nothing', async 
     const consumer = await joinGroup(bus)
     const [delivery] = await take(consumer, 1)
     assert.ok(delivery)
-    const reason = {
-      code: 'HANDLER_FAILED',
-      message: 'out of stock',
-      attempts: 1,
-      deliveries: 1,
-      firstDeliveredAtMs: 1,
-      deadLetteredAtMs: 2,
-      service: 's',
-      instanceId: 'i',
-      fingerprint: 'f',
-    }
-    await consumer.deadLetter([{ delivery, lane: 'key:k1', reason, mode: 'continue' }])
+    await consumer.deadLetter([{ delivery, lane: 'key:k1', reason: { ...reason, message: 'out of stock' }, mode: 'continue' }])
     await consumer.close()
   })
   alter(path, 'out of stock', 2)

@@ -5,6 +5,7 @@
  *   place of a message in a group:  log → done · log → lot, dead · lot → done, dead · dead → lot (redrive), done (discard)
  *                                   any → log (replay)
  */
+import type { PartitionRow as StoredPartition } from '../../src/group/owned-partition.ts'
 import { decodeRanges, isDone } from '../../src/group/progress.ts'
 import { ChannelReader } from '../../src/log/reader.ts'
 import { checkGroups } from '../../src/maintenance/check-groups.ts'
@@ -54,15 +55,7 @@ interface Stored {
   readonly seq: number
 }
 
-interface PartitionRow {
-  readonly modulus: number
-  readonly residue: number
-  readonly owner: number | null
-  readonly epoch: number
-  readonly cursor: number
-  readonly done: string
-  readonly done_count: number
-}
+type PartitionRow = Pick<StoredPartition, 'modulus' | 'residue' | 'owner' | 'epoch' | 'cursor' | 'done' | 'done_count'>
 
 interface Running {
   readonly process: JudgedProcess

@@ -1,45 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Clock, ManualClock, systemClock } from '../../clock/index.ts'
-import { type Consumer, type ConsumerObserver, memoryTransport } from '../../transport/index.ts'
+import { ManualClock } from '../../clock/index.ts'
 import type { HandlerBinding } from './binding.ts'
-import { binding, outgoing, type Rig, rig, sleep, until } from './rig.fixture.ts'
+import { binding, outgoing, overheard, sleep, until } from './rig.fixture.ts'
 
 // What this member has of a partition that it gives up, or has lost, is not begun any more.
-
-interface Overheard extends Rig {
-  readonly observer: ConsumerObserver
-  readonly partitions: ReadonlySet<string>
-}
-
-/** A runner, and what its transport would tell it; `damage` changes its consumer. */
-async function overheard(
-  handler: HandlerBinding,
-  damage: (consumer: Consumer, lose: () => void) => void = () => undefined,
-  clock: Clock = systemClock,
-): Promise<Overheard> {
-  const transport = await memoryTransport.open('memory:', { clock: systemClock, service: 'test', instanceId: 'overheard', report() {}, options: {} })
-  const consume = transport.consume.bind(transport)
-  const partitions = new Set<string>()
-  let observer: ConsumerObserver | undefined
-  transport.consume = async (subscription, its) => {
-    observer = its
-    const assigned = its.assigned.bind(its)
-    its.assigned = (partition, lanes) => {
-      partitions.add(partition)
-      assigned(partition, lanes)
-    }
-    const consumer = await consume(subscription, its)
-    damage(consumer, () => {
-      for (const partition of partitions) its.lost(partition)
-    })
-    return consumer
-  }
-  await transport.declare({ channels: [{ name: 'c', kind: 'events' }], groups: [] })
-  const made = await rig([handler], { clock }, 100, transport)
-  assert.ok(observer)
-  return { ...made, observer, partitions }
-}
 
 const batchMs = 60_000
 
@@ -73,7 +38,7 @@ test('what a batch has gathered of a partition that is handed over goes back, at
 test('what a batch has gathered of a partition that is lost does not run', async () => {
   const { handler, gathered, runs } = gathering()
   const clock = new ManualClock()
-  const { observer, partitions, send } = await overheard(handler, undefined, clock)
+  const { observer, partitions, send } = await overheard(handler, undefined, { clock })
   await send(outgoing('a', 'a1'), outgoing('b', 'b1'))
   await until('gathered', () => gathered.length === 2)
   for (const partition of partitions) observer.lost(partition)

@@ -4,7 +4,7 @@ import { after } from 'node:test'
 import { seededRandom, systemClock } from '../../clock/index.ts'
 import type { Envelope } from '../../message/index.ts'
 import { retryPolicy } from '../../policy/index.ts'
-import type { GroupStatus, OutgoingMessage, Transport } from '../../transport/index.ts'
+import type { Consumer, ConsumerObserver, GroupStatus, OutgoingMessage, Transport } from '../../transport/index.ts'
 import { memoryTransport } from '../../transport/index.ts'
 import type { HandlerBinding, RunEntry } from './binding.ts'
 import { createGroupRunner } from './group-runner.ts'
@@ -101,6 +101,44 @@ export async function rig(bindings: readonly HandlerBinding[], more: Partial<Gro
       assert.deepEqual(report.failures, [])
     },
   }
+}
+
+/** A rig, and what its transport would tell the runner. */
+export interface Overheard extends Rig {
+  readonly observer: ConsumerObserver
+  readonly partitions: ReadonlySet<string>
+  /** Tells that every partition is somebody else's now. */
+  lose(): void
+}
+
+/** A runner over a transport of its own; `change` alters its consumer. */
+export async function overheard(
+  handler: HandlerBinding,
+  change: (consumer: Consumer, lose: () => void) => void = () => undefined,
+  more: Partial<GroupRunnerOptions> = {},
+): Promise<Overheard> {
+  const transport = await memoryTransport.open('memory:', { clock: systemClock, service: 'test', instanceId: 'overheard', report() {}, options: {} })
+  await transport.declare({ channels: [{ name: 'c', kind: 'events' }], groups: [] })
+  const consume = transport.consume.bind(transport)
+  const partitions = new Set<string>()
+  let observer: ConsumerObserver | undefined
+  const lose = (): void => {
+    for (const partition of partitions) observer?.lost(partition)
+  }
+  transport.consume = async (subscription, its) => {
+    observer = its
+    const assigned = its.assigned.bind(its)
+    its.assigned = (partition, lanes) => {
+      partitions.add(partition)
+      assigned(partition, lanes)
+    }
+    const consumer = await consume(subscription, its)
+    change(consumer, lose)
+    return consumer
+  }
+  const made = await rig([handler], more, 100, transport)
+  assert.ok(observer)
+  return { ...made, observer, partitions, lose }
 }
 
 export async function until(what: string, done: () => boolean | Promise<boolean>, withinMs = 3000): Promise<void> {

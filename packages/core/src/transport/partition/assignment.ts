@@ -49,3 +49,15 @@ export function assignPartitions<M extends PartitionMember>(
   }
   return plan
 }
+
+/**
+ * Who owns a key, by its hash modulo the table's length; undefined: none of these partitions. They may be of several
+ * generations (`modulus`), which differ by powers of two, so that the largest serves all.
+ */
+export function ownersByHash<P extends { readonly modulus: number; readonly residue: number }>(partitions: Iterable<P>): readonly (P | undefined)[] {
+  const owned = [...partitions]
+  const size = owned.reduce((largest, { modulus }) => Math.max(largest, modulus), 1)
+  const table = new Array<P | undefined>(size).fill(undefined)
+  for (const partition of owned) for (let i = partition.residue; i < size; i += partition.modulus) table[i] = partition
+  return table
+}

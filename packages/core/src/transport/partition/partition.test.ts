@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assignPartitions, keyHash, partitionIndex, partitionName } from './index.ts'
+import { assignPartitions, keyHash, ownersByHash, partitionIndex, partitionName } from './index.ts'
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => partitionName(index, count))
 const members = (...ids: string[]): { id: string }[] => ids.map((id) => ({ id }))
@@ -63,4 +63,15 @@ test('mayOwn outranks the bound on load', () => {
   const plan = assignPartitions(names(8), members('a', 'b'), (_, member) => member.id === 'a')
   assert.deepEqual(new Set([...plan.values()].map((member) => member.id)), new Set(['a']))
   assert.equal(assignPartitions(names(8), members('a', 'b'), () => false).size, 0)
+})
+
+test('an owner is found by the hash, among partitions of several generations', () => {
+  const old = { modulus: 2, residue: 0 }
+  const [split, other] = [
+    { modulus: 4, residue: 1 },
+    { modulus: 4, residue: 3 },
+  ]
+  assert.deepEqual(ownersByHash([old, split, other]), [old, split, old, other])
+  assert.deepEqual(ownersByHash([split]), [undefined, split, undefined, undefined])
+  assert.deepEqual(ownersByHash([]), [undefined])
 })

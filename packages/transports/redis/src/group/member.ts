@@ -1,4 +1,4 @@
-import { type ConsumerObserver, newId, type Subscription } from '@sluice/core/transport'
+import { type ConsumerObserver, newId, ownersByHash, type Subscription } from '@sluice/core/transport'
 import type { LogReader } from '../log/reader.ts'
 import type { RedisBus } from '../redis-bus.ts'
 import type { OwnedPartition } from './partition.ts'
@@ -51,13 +51,9 @@ export class Member {
     return count
   }
 
-  /** After partitions came or went. Moduli differ by powers of two, so the largest serves all. */
+  /** After partitions came or went. */
   rebuildTable(): void {
-    let size = 1
-    for (const { modulus } of this.partitions.values()) size = Math.max(size, modulus)
-    const table: (OwnedPartition | undefined)[] = new Array(size).fill(undefined)
-    for (const partition of this.partitions.values()) for (let i = partition.residue; i < size; i += partition.modulus) table[i] = partition
-    this.table = table
+    this.table = ownersByHash(this.partitions.values())
   }
 
   /** Somebody else owns it now: what is unsettled of it can no longer be settled. */
