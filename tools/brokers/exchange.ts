@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 
 /**
  * One conversation with a server on this machine: `talk` writes through the first function and reads exactly as many
- * bytes as it asks the second one for. Undefined when nobody listens, the server hangs up, or 5 s are over.
+ * bytes as it asks the second one for. Undefined when nobody listens, the server hangs up, or 15 s are over (a starved server answers late).
  */
 export function exchange<T>(
   port: number,
@@ -17,7 +17,7 @@ export function exchange<T>(
       socket.destroy()
       resolve(result)
     }
-    const timer = setTimeout(finish, 5000, undefined)
+    const timer = setTimeout(finish, 15_000, undefined)
     const serve = (): void => {
       if (waiting === undefined || held.length < waiting.count) return
       const { count, resolve: answer } = waiting

@@ -7,24 +7,49 @@ import type { Node, Server } from '../server.ts'
 
 const artifacts = ['org.apache.kafka:kafka_2.13:4.3.1', 'org.apache.logging.log4j:log4j-slf4j-impl:2.25.4']
 
-/** A Metadata request, version 1, for all topics: how many brokers there are and whether one of them is the controller. */
-async function brokersOf(port: number): Promise<number> {
-  const found = await exchange(port, async (write, read) => {
-    const request = Buffer.from('\0\0\0\x19\0\x03\0\x01\0\0\0\x07\0\x05probe\xff\xff\xff\xff', 'latin1')
-    request.writeInt32BE(request.length - 4, 0)
-    write(request)
-    const body = await read((await read(4)).readInt32BE(0))
-    let at = 4
-    const brokers = body.readInt32BE(at)
+/** One request and the body of its answer: `api` and `version` are Kafka's numbers. */
+type Ask = (api: number, version: number, body: Buffer) => Promise<Buffer>
+
+/** Asks several things on one connection; undefined when nobody answers. */
+function conversation<T>(port: number, talk: (ask: Ask) => Promise<T>): Promise<T | undefined> {
+  return exchange(port, (write, read) =>
+    talk(async (api, version, body) => {
+      const head = Buffer.from('\0\0\0\0\0\0\0\0\0\0\0\x07\0\x05probe', 'latin1')
+      head.writeInt32BE(head.length - 4 + body.length, 0)
+      head.writeInt16BE(api, 4)
+      head.writeInt16BE(version, 6)
+      write(Buffer.concat([head, body]))
+      return (await read((await read(4)).readInt32BE(0))).subarray(4)
+    }),
+  )
+}
+
+/** Metadata for all topics: how many brokers take part (a fenced one does not), 0 without a controller. */
+async function brokersOf(ask: Ask): Promise<number> {
+  const body = await ask(3, 1, Buffer.alloc(4, 0xff))
+  const brokers = body.readInt32BE(0)
+  let at = 4
+  for (let n = 0; n < brokers; n++) {
     at += 4
-    for (let n = 0; n < brokers; n++) {
-      at += 4
-      at += 2 + body.readInt16BE(at) + 4
-      at += 2 + Math.max(0, body.readInt16BE(at))
-    }
-    return body.readInt32BE(at) >= 0 ? brokers : 0
+    at += 2 + body.readInt16BE(at) + 4
+    at += 2 + Math.max(0, body.readInt16BE(at))
+  }
+  return body.readInt32BE(at) >= 0 ? brokers : 0
+}
+
+/**
+ * All brokers take part, groups have a coordinator (FindCoordinator makes their topic), and producers get an id
+ * (InitProducerId): a port that answers Metadata refuses both for some seconds more, on a busy machine for many.
+ */
+async function works(port: number, brokers: number): Promise<boolean> {
+  const answer = await conversation(port, async (ask) => {
+    if ((await brokersOf(ask)) < brokers) return false
+    const coordinator = await ask(10, 0, Buffer.from('\0\x05probe', 'latin1'))
+    if (coordinator.readInt16BE(0) !== 0) return false
+    const producer = await ask(22, 0, Buffer.from('\xff\xff\0\0\x03\xe8', 'latin1'))
+    return producer.readInt16BE(4) === 0
   })
-  return found ?? 0
+  return answer === true
 }
 
 function properties({ number, folder, ports }: Node, nodes: readonly Node[]): string {
@@ -96,7 +121,8 @@ export function kafka(name: string, port: number, nodes: 1 | 3): Server {
     title: `Kafka 4.3.1 (Maven), KRaft, ${nodes === 1 ? 'one node' : `${nodes} nodes, replication ${nodes}, min.insync.replicas 2`}`,
     nodes,
     ports: [port, port + 1],
-    startSeconds: 90,
+    // 10 s on a quiet machine; with a load of 55 it was minutes. One that ended is noticed at once.
+    startSeconds: 300,
     installed: () => hasJava() && existsSync(jarFolder(artifacts)),
     install: () => mavenArtifacts(artifacts),
     async prepare(node, all) {
@@ -116,7 +142,7 @@ export function kafka(name: string, port: number, nodes: 1 | 3): Server {
       )
     },
     command: ({ folder }) => ({ program: java(), args: [...javaArgs(folder, nodes === 1 ? 512 : 256), 'kafka.Kafka', join(folder, 'server.properties')] }),
-    answers: async ({ ports }, all) => (await brokersOf(ports[0] ?? 0)) >= all.length,
+    answers: ({ ports }, all) => works(ports[0] ?? 0, all.length),
     url: (all) => `kafka://${all.map(({ ports }) => `127.0.0.1:${ports[0]}`).join(',')}`,
   }
 }

@@ -87,7 +87,7 @@ export function rabbitmq(name: string, port: number, nodes: 1 | 3): Server {
     title: `RabbitMQ 3.10 (Debian), ${nodes === 1 ? 'one node' : `${nodes} nodes, pause_minority`}, guest:guest, management`,
     nodes,
     ports: [port, port + 1, port + 2, port + 3],
-    startSeconds: 60,
+    startSeconds: 300,
     installed,
     install: () => debianPackages(installed, ['rabbitmq-server'], 'install RabbitMQ 3.10 or newer'),
     async prepare(node, all) {
