@@ -135,10 +135,11 @@ export class Membership {
     const wanted = view.order === 'channel' || view.concurrency > 0 ? 1 : view.partitionsWanted
     const growing = view.partitions.some(({ modulus }) => modulus < wanted)
     const plan = planOwners(view)
-    // Ours by the server and not in hand: the answer to an earlier take was lost.
-    const free = view.partitions.filter(({ name, owner }) => owner === '' || (owner === member.id && !member.partitions.has(name)))
-    const take = free.filter(({ name, modulus, owner }) => owner !== '' || (modulus >= wanted && plan.get(name) === member.id))
-    const split = free.filter(({ modulus, owner }) => modulus < wanted && owner === '')
+    // Ours by the server and not in hand: the answer to an earlier take was lost. Of somebody who is not there: he left while
+    // his take was under way, and never had it in hand.
+    const free = view.partitions.filter(({ name, owner }) => (owner === member.id ? !member.partitions.has(name) : !view.members.has(owner)))
+    const take = free.filter(({ name, modulus, owner }) => owner === member.id || (modulus >= wanted && plan.get(name) === member.id))
+    const split = free.filter(({ modulus, owner }) => modulus < wanted && owner !== member.id)
     if (take.length > 0 || split.length > 0) await this.#take(take, split)
     if (split.length > 0) this.#again ??= 'look'
     for (const partition of [...member.partitions.values()]) {

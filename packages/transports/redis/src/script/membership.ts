@@ -38,10 +38,12 @@ local P = S .. ':parts'
 if not call('ZSCORE', S .. ':members', m) then return {{}, {}, {}} end
 local hold = call('HGET', S, 'hold')
 if hold and tonumber(hold) > now() then return {{}, {}, {}} end
+-- Nobody's, or of a member that left.
+local function isFree(owner) return owner == '' or (owner and not call('ZSCORE', S .. ':members', owner)) end
 for _, w in ipairs(cjson.decode(ARGV[4])) do
   local name = string.format('%d/%d', w[1], w[2])
   local v = call('HMGET', P, name .. ':o', name .. ':e', name .. ':c', name .. ':d', name .. ':k', name .. ':s', name .. ':n', name .. ':w')
-  if v[1] == '' and tonumber(v[2]) == w[3] then
+  if isFree(v[1]) and tonumber(v[2]) == w[3] then
     for _, f in ipairs({'o', 'e', 'c', 'd', 'k', 's', 'n', 'w'}) do call('HDEL', P, name .. ':' .. f) end
     for half = 0, 1 do
       local n = string.format('%d/%d', w[1] + half * w[2], w[2] * 2)
@@ -54,7 +56,7 @@ local taken = {}
 for _, w in ipairs(cjson.decode(ARGV[3])) do
   local name = w[1]
   local v = call('HMGET', P, name .. ':o', name .. ':e', name .. ':c', name .. ':d', name .. ':k', name .. ':s', name .. ':n')
-  if (v[1] == '' or v[1] == m) and tonumber(v[2]) == w[2] then
+  if (v[1] == m or isFree(v[1])) and tonumber(v[2]) == w[2] then
     call('HSET', P, name .. ':o', m, name .. ':e', v[2] + 1)
     taken[#taken + 1] = {name, v[2] + 1, v[3], v[4], v[5], v[6], tonumber(v[7])}
   end

@@ -55,7 +55,7 @@ if known[1] then
   local cursor = h[names[1] .. ':c']
   local free = call('ZCARD', S .. ':members') == 0 and call('HLEN', S .. ':lanes') == 0
   for _, n in ipairs(names) do
-    if h[n .. ':c'] ~= cursor or h[n .. ':d'] ~= '' or h[n .. ':o'] ~= '' then free = false end
+    if h[n .. ':c'] ~= cursor or h[n .. ':d'] ~= '' then free = false end
   end
   if not free then return {'conflict', known[1], known[2]} end
   call('DEL', S .. ':parts')

@@ -1,0 +1,51 @@
+/** Who owns which partition on Redis: states that the server can be left in, made by hand. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { numbered, Rig } from '@sluice/conformance'
+import { newId } from '@sluice/core/transport'
+import { transport } from '@sluice/redis'
+import { createClient } from 'redis'
+import { redisOptions } from './redis-options.ts'
+
+describe('redis: groups', { concurrency: 1 }, () => {
+  let plain: ReturnType<typeof createClient>
+  before(async () => {
+    plain = createClient({ url: process.env.SLUICE_TEST_REDIS_URL ?? '' })
+    await plain.connect()
+  })
+  after(() => plain.destroy())
+
+  /** A place of a case's own; `group` is the name of the group's hash. */
+  const place = async (
+    options: object = { leaseMs: 60_000 },
+  ): Promise<{ readonly rig: Rig; readonly key: string; readonly group: string; end(): Promise<void> }> => {
+    const { url, dispose } = await redisOptions.url()
+    const rig = new Rig({ factory: transport, url, options: { redis: options } })
+    const key = `${new URL(url).searchParams.get('prefix')}{c}`
+    const end = async (): Promise<void> => {
+      await rig.close()
+      await dispose?.()
+    }
+    return { rig, key, group: `${key}:g:g`, end }
+  }
+
+  test('partitions of a member that left while its take was under way are taken and split by those who stay', async () => {
+    const { rig, key, group, end } = await place()
+    try {
+      const sender = await rig.channel({ groups: ['g'] })
+      await sender.send(numbered(40, ['a', 'b', 'c', 'd', 'e']))
+      // As a take leaves them that the server ran right before the same member left.
+      await plain.hSet(`${group}:parts`, { '1/8:o': `gone/${newId()}`, '5/8:o': `gone/${newId()}` })
+      const probe = await rig.join(await rig.open())
+      await probe.until(() => probe.owned.size === 8, 'all partitions')
+      assert.equal((await probe.drain(40)).length, 40)
+
+      await plain.hSet(`${group}:parts`, { '2/8:o': `gone/${newId()}`, '6/8:o': `gone/${newId()}` })
+      await sender.declare({ channels: [{ name: 'c', kind: 'events', partitions: 16 }], groups: [] })
+      await probe.until(() => [...probe.owned].filter((name) => name.endsWith('/16')).length === 16, 'twice as many partitions')
+      assert.equal(await plain.xLen(`${key}:bell`), 1)
+    } finally {
+      await end()
+    }
+  })
+})
