@@ -85,6 +85,8 @@ export class Dispatcher {
   #lastTurnMs = 0
   #holdsSomething = false
   #thawing = false
+  /** What goes on when the transport is certain after a freeze. */
+  readonly #afterThaw: (() => void)[] = []
   readonly #revoked: Map<string, (() => void)[]> = new Map()
   #consumer: Consumer | undefined = undefined
   #executor: RequestExecutor | undefined = undefined
@@ -299,8 +301,18 @@ export class Dispatcher {
       this.#thawing = false
       // Time that was needed to be certain is no freeze.
       this.#lastTurnMs = this.#options.clock.monotonicMs()
+      for (const goOn of this.#afterThaw.splice(0)) goOn()
       this.schedule()
     })
+  }
+
+  /** Whether the process stood still since this turn read the clock: asked right before something begins. */
+  #stoodStill(): boolean {
+    if (this.#thawing) return true
+    const tookMs = this.#options.clock.monotonicMs() - this.#nowMs
+    if (tookMs >= this.#freezeMs) this.#thaw()
+    else if (tookMs >= 1) this.lookAtClock()
+    return this.#thawing
   }
 
   /** False: this pass of the event loop had its share; a turn follows in the next one. */
@@ -319,43 +331,32 @@ export class Dispatcher {
 
   /** False: what waits is woken by a slot, a timer or `resume`; a turn in every pass of the loop would only burn time. */
   #mayStart(): boolean {
-    return this.machine.readyCount > 0 && !this.paused && this.slots < this.#options.concurrency && this.gate.allows(this.#options.clock.monotonicMs())
+    return this.machine.readyCount > 0 && this.#hasSlot && this.gate.allows(this.#options.clock.monotonicMs())
   }
 
   #startAll(): void {
     const { machine, gate } = this
-    const { concurrency, clock } = this.#options
-    while (!this.paused && this.slots < concurrency) {
-      if (this.#batching.count > 0 && this.#runBatches(true)) continue
+    while (this.#hasSlot && (machine.readyCount > 0 || this.#batching.count > 0) && !this.#stoodStill()) {
+      if (this.#nowMs >= this.#sliceEndMs || this.#sliceStarts++ >= startsPerSlice) break
+      if (this.#runBatch(Number.NEGATIVE_INFINITY)) continue
       if (!gate.allows(this.#nowMs)) break
       const entry = machine.take()
       if (entry === undefined) break
       gate.began(this.#nowMs)
       this.#begin(entry)
-      const tookMs = clock.monotonicMs() - this.#nowMs
-      if (tookMs >= this.#freezeMs) {
-        // The handler blocked the process for as long as a freeze.
-        this.#thaw()
-        break
-      }
-      if (++this.#sliceStarts >= startsPerSlice) break
-      if (tookMs < 1) continue
-      this.lookAtClock()
-      if (this.#nowMs >= this.#sliceEndMs) break
     }
-    if (this.#batching.count > 0) this.#runBatches(false)
+    while (this.#batching.count > 0 && this.#hasSlot && !this.#stoodStill() && this.#runBatch(this.#nowMs));
   }
 
-  /** Runs batches that are full or (`fullOnly: false`) old enough, while there are slots. True: one ran. */
-  #runBatches(fullOnly: boolean): boolean {
-    let ran = false
-    while (!this.paused && this.slots < this.#options.concurrency) {
-      const batch = this.#batching.takeRipe(fullOnly ? Number.NEGATIVE_INFINITY : this.#nowMs)
-      if (batch === undefined) break
-      this.#run(new HandlerCall(batch.binding, batch.entries))
-      ran = true
-    }
-    return ran
+  get #hasSlot(): boolean {
+    return !this.paused && this.slots < this.#options.concurrency
+  }
+
+  /** Runs a batch that is full, or old enough at `nowMs`. False: there is none. */
+  #runBatch(nowMs: number): boolean {
+    const batch = this.#batching.takeRipe(nowMs)
+    if (batch !== undefined) this.#run(new HandlerCall(batch.binding, batch.entries))
+    return batch !== undefined
   }
 
   /** Decides what becomes of an entry that may start; mostly: its handler is called. */
@@ -397,13 +398,8 @@ export class Dispatcher {
     this.slots++
     prepared.then(
       (value) => {
-        this.slots--
-        this.lookAtClock()
         entry.prepared = value
-        if (entry.lost || entry.lane.partition.stopping) this.machine.finish(entry, putBack)
-        else if (route.batch === undefined) this.#run(new HandlerCall(route, [entry]))
-        else this.#batching.add(entry, route, this.#nowMs)
-        this.schedule()
+        this.#prepared(entry, route)
       },
       (error: unknown) => {
         this.slots--
@@ -412,6 +408,19 @@ export class Dispatcher {
         this.schedule()
       },
     )
+  }
+
+  #prepared(entry: Entry, route: HandlerBinding): void {
+    this.lookAtClock()
+    if (!this.#isAwake()) {
+      this.#afterThaw.push(() => this.#prepared(entry, route))
+      return
+    }
+    this.slots--
+    if (entry.lost || entry.lane.partition.stopping) this.machine.finish(entry, putBack)
+    else if (route.batch === undefined) this.#run(new HandlerCall(route, [entry]))
+    else this.#batching.add(entry, route, this.#nowMs)
+    this.schedule()
   }
 
   /** Puts an entry into its handler's batch, with later ones of its lane where the handler takes several. */
@@ -693,9 +702,9 @@ export class Dispatcher {
 
   /** One timer for all that waits in this group. */
   #arm(): void {
-    const waitsForGate = !this.paused && this.machine.readyCount > 0 && this.slots < this.#options.concurrency && !this.gate.allows(this.#nowMs)
+    const waitsForGate = this.machine.readyCount > 0 && this.#hasSlot && !this.gate.allows(this.#nowMs)
     const gateMs = waitsForGate ? this.gate.nextMs(this.#nowMs) : Number.POSITIVE_INFINITY
-    const batchMs = !this.paused && this.slots < this.#options.concurrency ? this.#batching.nextMs : Number.POSITIVE_INFINITY
+    const batchMs = this.#hasSlot ? this.#batching.nextMs : Number.POSITIVE_INFINITY
     const nextMs = Math.min(this.machine.nextWakeMs, this.#timeOuts.nextMs, batchMs, gateMs, this.#sequencer?.nextMs ?? Number.POSITIVE_INFINITY)
     if (nextMs === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timerAtMs <= nextMs)) return
     this.#timer?.cancel()

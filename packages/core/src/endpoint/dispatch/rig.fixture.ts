@@ -113,7 +113,7 @@ export interface Overheard extends Rig {
 
 /** A runner over a transport of its own; `change` alters its consumer. */
 export async function overheard(
-  handler: HandlerBinding,
+  handlers: HandlerBinding | readonly HandlerBinding[],
   change: (consumer: Consumer, lose: () => void) => void = () => undefined,
   more: Partial<GroupRunnerOptions> = {},
 ): Promise<Overheard> {
@@ -136,7 +136,7 @@ export async function overheard(
     change(consumer, lose)
     return consumer
   }
-  const made = await rig([handler], more, 100, transport)
+  const made = await rig([handlers].flat(), more, 100, transport)
   assert.ok(observer)
   return { ...made, observer, partitions, lose }
 }
