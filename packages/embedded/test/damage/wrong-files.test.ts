@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
-import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { isSluiceError, seededRandom } from '@sluice/core/transport'
@@ -163,6 +163,47 @@ test('another file in the place of one that is in use: publishing fails at the n
   // Longer than the first attempts to recover take.
   await new Promise((resolve) => setTimeout(resolve, 700))
   assert.equal((await bus.send([message('lost', 'k')])).failures[0]?.error.code, 'STORE_SYNC_FAILED')
+  await bus.close()
+})
+
+const displaced: readonly [string, (wal: string) => void][] = [
+  ['deleted', (wal) => rmSync(wal)],
+  [
+    'deleted and made anew',
+    (wal) => {
+      rmSync(wal)
+      writeFileSync(wal, '')
+    },
+  ],
+  ['moved away', (wal) => renameSync(wal, `${wal}.away`)],
+  [
+    'overwritten by a rename',
+    (wal) => {
+      writeFileSync(`${wal}.other`, '')
+      renameSync(`${wal}.other`, wal)
+    },
+  ],
+]
+for (const [what, displace] of displaced)
+  test(`the -wal of a file in use is ${what}: the very next publish is not confirmed`, async (t) => {
+    const path = place(t)
+    const bus = await openBus(path)
+    for (let n = 0; n < 20; n++) assert.deepEqual((await bus.send([message(`m${n}`, 'k')])).failures, [])
+    displace(`${path}-wal`)
+    const [failure] = (await bus.send([message('lost', 'k')])).failures
+    assert.deepEqual([failure?.state, failure?.error.code], ['unknown', 'STORE_SYNC_FAILED'])
+    await bus.close()
+  })
+
+test('the folder of a file in use is moved: publishing fails while it is away', async (t) => {
+  const root = place(t)
+  mkdirSync(`${root}.folder`)
+  const bus = await openBus(`${root}.folder/bus.db`)
+  assert.deepEqual((await bus.send([message('m', 'k')])).failures, [])
+  renameSync(`${root}.folder`, `${root}.away`)
+  const [failure] = (await bus.send([message('lost', 'k')])).failures
+  assert.deepEqual([failure?.state, failure?.error.code], ['unknown', 'STORE_SYNC_FAILED'])
+  renameSync(`${root}.away`, `${root}.folder`)
   await bus.close()
 })
 
