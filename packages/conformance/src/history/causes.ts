@@ -1,4 +1,5 @@
 /** What explains that a message comes again, or late. */
+import type { HistoryEvent } from './event.ts'
 import type { Fate, HistoryModel, Run } from './model.ts'
 
 /** Whether somebody asked for it again between two lines. */
@@ -38,12 +39,21 @@ export function faultBetween(model: HistoryModel, proc: string, from: number, to
 }
 
 /**
- * A process that was frozen past its lease and thaws may begin, once, what it held before it learns that it was taken
- * over: no transport can prevent that (an inbox excludes the effect). Only where it did not begin it before, and the
- * taking over happened after the freeze. What it then settles is judged by I7 all the same.
+ * The turn in which a process stood still had looked at the clock before: what it begins when it goes on nobody can prevent
+ * (an inbox excludes the effect). That is the first thing it begins (one message, or one batch), before it says itself that
+ * it stood still, and only where the taking over happened meanwhile. What it then settles is judged by I7 all the same.
  */
 export function heldOverFreeze(model: HistoryModel, fate: Fate, run: Run): boolean {
   const frozen = model.faults.findLast((f) => f.fault === 'freeze' && f.victim === run.proc && f.i < run.at)
-  if (frozen === undefined || fate.runs.some((other) => other.proc === run.proc && other.at > frozen.i && other.at < run.at)) return false
-  return fate.runs.every((other) => other.at >= run.at || other.proc === run.proc || other.outcomeAt > frozen.i)
+  if (frozen === undefined) return false
+  // Between the judge's word and its signal it may have begun something; between the next word and waking it, not.
+  const woken = model.faults.findLast((f) => f.fault === 'lease-expired' && f.victim === run.proc && f.proc !== run.proc && f.i < run.at)
+  const from = Math.max(frozen.i, woken?.i ?? 0)
+  for (let i = from + 1; i < run.at; i++) {
+    const { proc, f, type, fault, run: batch } = model.events[i] as HistoryEvent
+    if (proc !== run.proc) continue
+    if (f === 'fault' && fault === 'lease-expired') return false
+    if (f === 'deliver' && type === 'invoke' && (batch === undefined || batch !== run.run)) return false
+  }
+  return fate.runs.every((other) => other.at >= run.at || (other.proc !== run.proc ? other.outcomeAt > frozen.i : other.at < frozen.i))
 }

@@ -25,6 +25,12 @@ test('a standstill begins where its process was silent longest, and ends where i
   ])
 })
 
+test('a standstill begins before the line in whose writing its process was stopped (torture 300284)', () => {
+  const found: Line = { atMs: 90, sinceMs: 10, proc: 'a', type: 'ok', f: 'fault', fault: 'freeze', victim: 'a' }
+  const caught = begin('a', 15)
+  assert.deepEqual(told([begin('b', 12), begin('b', 40), caught, begin('a', 80), found]), ['b12', 'a freeze', 'b40', 'a15', 'a80', 'a lease-expired'])
+})
+
 test('a death stands behind the last line of who died', () => {
   const death: Line = { atMs: 90, proc: 'judge', type: 'ok', f: 'fault', fault: 'death', victim: 'a' }
   assert.deepEqual(told([begin('a', 5), begin('b', 40), death, begin('b', 95)]), ['a5', 'a death', 'b40', 'a death', 'b95'])

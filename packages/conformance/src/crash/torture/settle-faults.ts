@@ -30,7 +30,10 @@ export function settleFaults(events: readonly HistoryEvent[]): HistoryEvent[] {
   return settled.map((event, i) => ({ ...event, i }))
 }
 
-/** Behind which line its victim stood still: the longest silence between what it last knew and its waking. */
+/**
+ * Before which line its victim stood still: the longest silence between what it last knew and its waking. It may have been
+ * stopped in the middle of writing a line: that has a time of before, and stands behind everything that happened meanwhile.
+ */
 function standstillAt(events: readonly HistoryEvent[], fault: HistoryEvent, place: number): number {
   let before = fault.sinceNs ?? 0
   let at = events.findIndex(({ monoNs }) => monoNs > before)
@@ -38,15 +41,20 @@ function standstillAt(events: readonly HistoryEvent[], fault: HistoryEvent, plac
   let longest = -1
   let silence = at
   let standing = at
+  let knownNs = before
   for (; at <= place; at++) {
     const event = events[at] as HistoryEvent
     if (event.proc !== fault.proc) continue
     if (event.monoNs - before > longest) {
       longest = event.monoNs - before
       standing = silence
+      knownNs = before
     }
     before = event.monoNs
     silence = at + 1
   }
-  return standing
+  return Math.min(
+    standing,
+    events.findIndex(({ monoNs }) => monoNs > knownNs),
+  )
 }
