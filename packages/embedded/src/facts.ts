@@ -12,6 +12,7 @@ export function embeddedFacts(sqliteVersion: string, leaseMs: number): Transport
     handlingMsMax: Number.POSITIVE_INFINITY,
     takeOverMs: leaseMs,
     keyOrder: 'key',
+    partitions: 'growing',
     publishOrder: 'kept',
     parkingLot: 'durable',
     attempts: 'floor',

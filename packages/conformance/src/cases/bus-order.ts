@@ -139,6 +139,8 @@ export const busOrder: Subject = {
     {
       name: 'the whole channel in one line, and no order at all, where a group asks for it',
       async run(rig) {
+        const first = await rig.open()
+        if (first.facts.partitions === 'fixed') await first.declare({ channels: [{ name: orderChannel, kind: 'events', partitions: 1 }], groups: [] })
         const [a, b] = [await rig.bus('order'), await rig.bus('stock')]
         const [line, free] = [new Handled(), new Handled()]
         b.on(

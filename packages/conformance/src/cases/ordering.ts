@@ -6,6 +6,8 @@ import { message, numbered, type Rig } from '../suite/rig.ts'
 
 const keyed: ConformanceCase['needs'] = (facts) => (facts.keyOrder === 'none' ? 'nobody keeps the order of keys here' : undefined)
 
+const grows: ConformanceCase['needs'] = (facts) => keyed(facts) ?? (facts.partitions === 'growing' ? undefined : 'the number of partitions is fixed')
+
 /** Order per key, and who holds a key. */
 export const ordering: Subject = {
   name: 'ordering',
@@ -38,8 +40,18 @@ export const ordering: Subject = {
     },
     {
       name: 'partitions are added while messages flow: order kept, nothing lost',
-      needs: keyed,
+      needs: grows,
       timeoutMs: 60_000,
+      async refused(rig) {
+        const transport = await rig.channel({ groups: ['g'], partitions: 2 })
+        await transport.declare({ channels: [{ name: 'c', kind: 'events', partitions: 4 }], groups: [] })
+        assert.ok(
+          rig.reports.some(({ level, message: text }) => level === 'warn' && text.includes('partitions')),
+          'a wish that is not granted is reported',
+        )
+        const probe = await rig.join(await rig.open(), { group: 'h' })
+        await probe.until(() => probe.owned.size === 2, 'two partitions')
+      },
       async run(rig) {
         const grower = await rig.open()
         let partitions = 4
@@ -91,7 +103,8 @@ export const ordering: Subject = {
       name: 'the whole channel in one line, where a group asks for it',
       needs: keyed,
       async run(rig) {
-        const [a, b] = [await rig.channel(), await rig.open()]
+        const b = await rig.open()
+        const a = await rig.channel({ partitions: rig.facts.partitions === 'growing' ? 8 : 1 })
         const probes = [await rig.join(a, { order: 'channel' }), await rig.join(b, { order: 'channel' })]
         await a.send(numbered(100, ['a', 'b', undefined, 'c']))
         const { got, holders } = await drainTogether(probes, 100)

@@ -193,6 +193,7 @@ export const processes: Subject = {
     },
     {
       name: 'partitions are added while processes consume',
+      needs: (facts) => (facts.partitions === 'growing' ? undefined : 'the number of partitions is fixed'),
       timeoutMs: 90_000,
       async run(rig) {
         const { crew, drained, judge, transport } = await muster(rig, ['g'], 4)

@@ -23,6 +23,12 @@ export interface TransportFacts {
   readonly takeOverMs: number
   /** Who keeps keyed order: the transport by `key`, by `partition` (a key never leaves one), or nobody. */
   readonly keyOrder: 'key' | 'partition' | 'none'
+  /**
+   * The number of a channel's partitions. `growing`: more can be added while messages flow, and a group may order the
+   * whole channel whatever their number. `fixed`: it is settled when the channel is made (a declaration that wants more is
+   * reported, and nothing changes), and only a channel of one partition can be ordered as a whole.
+   */
+  readonly partitions: 'growing' | 'fixed'
   /** `kept`: a failed send fails all later ones of its key, too, until it is resent. `sequence`: consumers must reorder by producer sequence (R4). */
   readonly publishOrder: 'kept' | 'sequence' | 'none'
   /** Durable parking lot per group for suspended and parked lanes. `none` refuses `onDeadLetter: 'park'` and long retries. */

@@ -17,6 +17,7 @@ export function rabbitFacts(serverVersion: string, options: RabbitOptions): Tran
     handlingMsMax,
     takeOverMs: Math.ceil(options.heartbeatS * 2_500),
     keyOrder: 'partition',
+    partitions: 'growing',
     publishOrder: 'sequence',
     parkingLot: 'durable',
     attempts: 'floor',

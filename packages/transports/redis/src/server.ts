@@ -88,6 +88,7 @@ function factsOf(settings: Settings, options: RedisOptions): TransportFacts {
     handlingMsMax: Number.POSITIVE_INFINITY,
     takeOverMs: options.leaseMs,
     keyOrder: 'key',
+    partitions: 'growing',
     publishOrder: 'kept',
     parkingLot: confirm === 'none' ? 'process' : 'durable',
     attempts: 'floor',

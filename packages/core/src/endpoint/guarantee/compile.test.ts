@@ -17,6 +17,7 @@ const embedded: TransportFacts = {
   handlingMsMax: Number.POSITIVE_INFINITY,
   takeOverMs: 10_000,
   keyOrder: 'key',
+  partitions: 'growing',
   publishOrder: 'kept',
   parkingLot: 'durable',
   attempts: 'floor',

@@ -29,6 +29,7 @@ const facts: TransportFacts = {
   handlingMsMax: Infinity,
   takeOverMs,
   keyOrder: 'key',
+  partitions: 'growing',
   publishOrder: 'kept',
   parkingLot: 'process',
   attempts: 'floor',
