@@ -215,10 +215,12 @@ export class TortureRun {
       }
     }
     endProducers()
-    // A clock that is behind is put right by a restart: what waits for a time of day is not looked at again when a clock jumps
-    // (docs/internals/embedded-engine.md §7).
-    const late = this.#parts.filter((part) => !part.ended && part.role.part === 'consumer' && part.clockMs < aheadMs)
-    void Promise.all(late.map((part) => this.#end(part)))
+    // Clocks that are behind are put right, and whoever waits for a time of day notices.
+    for (const part of this.#parts) {
+      if (part.ended || part.role.part !== 'consumer' || part.clockMs >= aheadMs) continue
+      part.actor.tell({ kind: 'clock', ms: rightMs - part.clockMs })
+      part.clockMs = rightMs
+    }
     // Whoever the run left dead or slow: someone healthy is there, whose clock is ahead of whatever time was said.
     await Promise.all(this.#plan.groups.map((_, group) => this.#start({ part: 'consumer', group, calm: true }, undefined, rightMs)))
     const startMs = performance.now()

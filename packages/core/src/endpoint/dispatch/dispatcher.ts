@@ -33,6 +33,8 @@ import { accept, putBack, verdictOfExhausted, verdictOfFailure, verdictOfUnknown
 const sliceMs = 5
 /** Starts a slice at most: a clock that stands still (tests) must not starve the event loop. */
 const startsPerSlice = 8_192
+/** While something waits for a time of day: how often the wall clock is looked at, for it may be set, ms. */
+const wallLookMs = 5_000
 /** How long `gaveUp` may hold up a dead letter, ms. */
 const gaveUpMaxMs = 5_000
 
@@ -705,7 +707,8 @@ export class Dispatcher {
     const waitsForGate = this.machine.readyCount > 0 && this.#hasSlot && !this.gate.allows(this.#nowMs)
     const gateMs = waitsForGate ? this.gate.nextMs(this.#nowMs) : Number.POSITIVE_INFINITY
     const batchMs = this.#hasSlot ? this.#batching.nextMs : Number.POSITIVE_INFINITY
-    const nextMs = Math.min(this.machine.nextWakeMs, this.#timeOuts.nextMs, batchMs, gateMs, this.#sequencer?.nextMs ?? Number.POSITIVE_INFINITY)
+    const wakeMs = Math.min(this.machine.nextWakeMs, this.#timeOuts.nextMs, batchMs, gateMs, this.#sequencer?.nextMs ?? Number.POSITIVE_INFINITY)
+    const nextMs = wakeMs === Number.POSITIVE_INFINITY ? wakeMs : Math.min(wakeMs, this.#nowMs + wallLookMs)
     if (nextMs === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timerAtMs <= nextMs)) return
     this.#timer?.cancel()
     this.#timerAtMs = nextMs

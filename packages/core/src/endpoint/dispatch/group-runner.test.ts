@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ManualClock } from '../../clock/index.ts'
 import { Reject, RetryAfter, retryPolicy } from '../../policy/index.ts'
 import { binding, outgoing, rig, sleep, status, until } from './rig.fixture.ts'
 
@@ -445,4 +446,23 @@ test('back-pressure: no more than the window is taken from the transport', async
   await send(...Array.from({ length: 200 }, (_, i) => outgoing(`k${i % 9}`, String(i))))
   await until('all handled', () => runner.stats.processed === 200)
   assert.ok(most <= 20, `window ${most}`)
+})
+
+test('a suspended lane is looked at again soon after the wall clock was put right, whatever its timer said', async () => {
+  const clock = new ManualClock()
+  let attempts = 0
+  const { send, transport } = await rig(
+    [
+      binding(() => {
+        if (++attempts === 1) throw new RetryAfter(3_600_000)
+        return undefined
+      }),
+    ],
+    { clock },
+  )
+  await send(outgoing('a', 'later'))
+  await until('suspended', async () => (await status(transport))?.suspendedLanes === 1)
+  clock.jumpTo(clock.nowMs() + 3_600_000)
+  clock.advance(5_000)
+  await until('tried again', () => attempts === 2)
 })

@@ -59,6 +59,8 @@ const defaultSeed = 0x9e3779b1
 
 const ioRetryMinMs = 100
 const ioRetryMaxMs = 30_000
+/** Wall and monotonic time that part by more than this, ms: somebody set the clock. Less is drift. */
+const clockJumpMs = 1_000
 /** Messages that a lane reads from the lot at first: most have few, and many lanes must fit into the window at once; then, while there are more. */
 const lotReadFirst = 4
 const lotReadMax = 64
@@ -96,6 +98,8 @@ export class LaneMachine<Route> {
   #stopping = false
   #nowMs = 0
   #wallMs = 0
+  /** Wall time less monotonic time, when a jump was last looked for. */
+  #wallAheadMs = Number.POSITIVE_INFINITY
   /** Finds the route of a message read from the lot. */
   readonly #routeOf: (delivery: Delivery) => Route
 
@@ -112,10 +116,36 @@ export class LaneMachine<Route> {
   setTime(monotonicMs: number, wallMs: number): void {
     this.#nowMs = monotonicMs
     this.#wallMs = wallMs
+    const aheadMs = wallMs - monotonicMs
+    if (Math.abs(aheadMs - this.#wallAheadMs) > clockJumpMs) {
+      if (aheadMs > this.#wallAheadMs) this.#wallJumped()
+      this.#wallAheadMs = aheadMs
+    }
     for (let lane = this.#due.popDue(monotonicMs); lane !== undefined; lane = this.#due.popDue(monotonicMs)) this.#wake(lane)
   }
 
-  /** When `setTime` is wanted next, monotonic ms; Infinity when nothing waits. */
+  /**
+   * The wall clock went forward by itself. A lane in the lot is due at a time of day, told perhaps by a clock that was behind:
+   * when that time has come by the one that was put right, it is due. None is made to wait longer by a clock that goes back.
+   */
+  #wallJumped(): void {
+    for (const partition of this.partitions.values()) {
+      for (const lane of partition.allLanes()) {
+        if (lane.lotNews !== undefined) lane.lotNews = { ...lane.lotNews, dueMs: this.#sooner(lane.lotNews.dueMs, lane.lotNews.dueAtMs) }
+        if (lane.phase !== 'suspended' && lane.phase !== 'suspending') continue
+        lane.dueMs = this.#sooner(lane.dueMs, lane.dueAtMs)
+        if (lane.phase === 'suspended' && lane.dueMs <= this.#nowMs) this.#lotStep(lane)
+        this.#arm(lane)
+      }
+    }
+  }
+
+  /** The earlier of a monotonic time and a wall time that is not past its, as monotonic ms. */
+  #sooner(dueMs: number, dueAtMs: number): number {
+    return Math.min(dueMs, this.#nowMs + Math.max(0, dueAtMs - this.#wallMs))
+  }
+
+  /** When `setTime` is wanted next, monotonic ms; Infinity when nothing waits. Sooner is better where the wall clock may be set. */
   get nextWakeMs(): number {
     return this.#due.nextMs
   }
@@ -259,7 +289,7 @@ export class LaneMachine<Route> {
       if (partition === undefined || !delivery.fromLot || partition.stopping) continue
       const kind = this.#kindOf(delivery)
       const key = kind === 'id' ? delivery.envelope.id : kind === 'key' ? (delivery.envelope.partitionkey ?? '') : ''
-      this.#lotNews(partition, kind, key, 'suspended', this.#nowMs)
+      this.#lotNews(partition, kind, key, 'suspended', 0)
     }
   }
 
@@ -269,7 +299,7 @@ export class LaneMachine<Route> {
     if (partition === undefined || partition.stopping) return
     for (const lotLane of lotLanes) {
       const { kind, key } = parseLaneName(lotLane.lane)
-      this.#lotNews(partition, kind, key, lotLane.state, this.#nowMs + Math.max(0, lotLane.dueAtMs - this.#wallMs))
+      this.#lotNews(partition, kind, key, lotLane.state, lotLane.dueAtMs)
     }
   }
 
@@ -530,6 +560,7 @@ export class LaneMachine<Route> {
     lane.dueMs = head.notBeforeMs
     head.unrecorded = false
     const record = this.#recordOf(head)
+    lane.dueAtMs = record.notBeforeMs
     this.#nameInLot(lane)
     if (head.delivery.fromLot) {
       this.#retreat(lane)
@@ -688,11 +719,11 @@ export class LaneMachine<Route> {
 
   // ------------------------------------------------------------------ the lot, changed from outside
 
-  #lotNews(partition: Partition<Route>, kind: LaneKind, key: string, state: 'suspended' | 'parked', dueMs: number): void {
+  #lotNews(partition: Partition<Route>, kind: LaneKind, key: string, state: 'suspended' | 'parked', dueAtMs: number): void {
     const known = kind === 'id' ? partition.lotIds.get(key) : partition.lanes.get(key)
     const lane = known ?? this.#newLane(kind, key, partition)
     this.#nameInLot(lane)
-    lane.lotNews = { state, dueMs }
+    lane.lotNews = { state, dueAtMs, dueMs: this.#nowMs + Math.max(0, dueAtMs - this.#wallMs) }
     if (lane.running > 0 || lane.io !== undefined || lane.phase === 'blocked') return
     this.#applyLotNews(lane)
   }
@@ -706,6 +737,7 @@ export class LaneMachine<Route> {
     this.#retreat(lane)
     lane.phase = news.state
     lane.dueMs = news.dueMs
+    lane.dueAtMs = news.dueAtMs
     this.#arm(lane)
     this.#lotStep(lane)
   }
@@ -778,7 +810,7 @@ export class LaneMachine<Route> {
     found.lost = true
     this.#unhold(lane)
     this.#dropLost(lane)
-    if (delivery.fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs }
+    if (delivery.fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs, dueAtMs: 0 }
     if (lane.running === 0 && lane.phase === 'open') this.#next(lane)
     return true
   }
@@ -825,7 +857,7 @@ export class LaneMachine<Route> {
       lane.behind = new EntryQueue()
       for (const entry of [...request.entries, ...later]) lane.behind.push(entry)
     } else {
-      if (lane.queue.head?.lost === true && lane.queue.head.delivery.fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs }
+      if (lane.queue.head?.lost === true && lane.queue.head.delivery.fromLot) lane.lotNews = { state: 'suspended', dueMs: this.#nowMs, dueAtMs: 0 }
       // What the move would have made durable is to be recorded still.
       if (request.kind === 'move' && lane.queue.head !== undefined) lane.queue.head.unrecorded = true
       lane.phase = 'open'

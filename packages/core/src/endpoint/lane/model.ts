@@ -172,9 +172,11 @@ export class Lane<Route> {
   /** While the lane is drained: the lot may hold messages of it beyond those in `queue`. */
   lotRest = false
   /** The lot was changed from outside, and the change is not applied yet. */
-  lotNews: { readonly state: 'suspended' | 'parked'; readonly dueMs: number } | undefined = undefined
+  lotNews: { readonly state: 'suspended' | 'parked'; readonly dueMs: number; readonly dueAtMs: number } | undefined = undefined
   /** Monotonic time until which it is held or suspended. */
   dueMs = 0
+  /** In the lot: the wall time that stands there. 0: at once. */
+  dueAtMs = 0
   /** The request under way, or waiting to be tried again (`ioRetryAtMs` > 0). */
   io: LaneRequest<Route> | undefined = undefined
   ioRetryAtMs = 0
