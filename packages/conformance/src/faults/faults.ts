@@ -19,11 +19,16 @@ export interface Fault {
   readonly name: string
   /** Does its worst once and lets it pass; called every few hundred ms. */
   strike(place: { readonly proxy: FaultProxy; readonly server: OwnServer; readonly random: () => number }): Promise<void>
-  /** How many times; default: until all is sent. */
+  /** How many times at most for {@link messagesDefault}, while there is something to send; more for more. Default 12. */
   readonly strikes?: number
   /** Part of the messages that this one is given, where bytes pass slowly. Default 1. */
   readonly share?: number
 }
+
+/** Messages of a run. */
+export const messagesDefault = 1_500
+// A bound, for a machine may need longer to recover than the next strike takes to come.
+const strikesDefault = 12
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -101,6 +106,7 @@ export async function runFault(options: ConformanceOptions, fault: Fault, count:
   const crew = new Crew(join(folder, 'history.jsonl'), { ...member, url: through.href.replace(/\/$/, ''), options: options.options ?? {} })
   const random = seededRandom(seed)
   let judge: Transport | undefined
+  let noting: NodeJS.Timeout | undefined
   try {
     const consumer = { workMs: 1, failEvery: 11, concurrency: 16 }
     await Promise.all([...'ab'].flatMap((n) => [crew.start(`g${n}`, 'bus-consume', consumer), crew.start(`h${n}`, 'bus-consume', { ...consumer, group: 'h' })]))
@@ -111,16 +117,17 @@ export async function runFault(options: ConformanceOptions, fault: Fault, count:
       sending = false
     })
     const note = (): void => crew.recorder.record({ type: 'ok', f: 'fault', fault: 'restart' })
+    const strikesMax = Math.ceil(((fault.strikes ?? strikesDefault) * count) / messagesDefault)
     let strikes = 0
-    for (; strikes < (fault.strikes ?? 1_000) && (sending || strikes === 0); strikes++) {
+    for (; strikes < strikesMax && (sending || strikes === 0); strikes++) {
       // Its consequences (a lease that runs out meanwhile) may come while it lasts and after it.
-      const noting = setInterval(note, 50)
+      noting = setInterval(note, 50)
       note()
       await fault.strike({ proxy, server, random })
       clearInterval(noting)
       note()
     }
-    const noting = setInterval(note, 200)
+    noting = setInterval(note, 200)
     await sent
     judge = await options.transport.open(server.url, {
       clock: systemClock,
@@ -144,6 +151,7 @@ export async function runFault(options: ConformanceOptions, fault: Fault, count:
       handlerRuns: events.filter(({ f, type }) => f === 'deliver' && type === 'invoke').length,
     }
   } finally {
+    clearInterval(noting)
     await judge?.close()
     await crew.close()
     await proxy.close()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
-import { FaultProxy } from './proxy.ts'
+import { FaultProxy, reset } from './proxy.ts'
 
 const echo = createServer((socket) => socket.on('error', () => undefined).pipe(socket))
 let proxy: FaultProxy
@@ -50,4 +50,20 @@ test('swallows one direction, and cuts with a reset', async () => {
   const failed = once(client, 'error')
   assert.equal(proxy.cut(), 1)
   assert.equal(((await failed)[0] as NodeJS.ErrnoException).code, 'ECONNRESET')
+})
+
+test('a connection that is being shut down is closed, too: reset, it would keep the process alive for ever', async () => {
+  const server = createServer({ allowHalfOpen: false }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [accepted] = (await once(server, 'connection')) as [Socket]
+  accepted.resume()
+  client.end()
+  await once(accepted, 'end')
+  // Node shuts its own side down in the next tick; libuv is done with it a turn of the loop later.
+  await new Promise<void>((resolve) => process.nextTick(resolve))
+  const closed = once(accepted, 'close')
+  reset(accepted)
+  await closed
+  server.close()
 })

@@ -49,8 +49,8 @@ export class FaultProxy {
   cut(): number {
     const count = this.#pairs.size
     for (const { client, upstream } of this.#pairs) {
-      client.resetAndDestroy()
-      upstream.resetAndDestroy()
+      reset(client)
+      reset(upstream)
     }
     this.#pairs.clear()
     return count
@@ -68,7 +68,7 @@ export class FaultProxy {
 
   #join(client: Socket): void {
     if (this.#refusing) {
-      client.resetAndDestroy()
+      reset(client)
       return
     }
     const upstream = connect({ host: this.#host, port: this.#port, noDelay: true })
@@ -100,4 +100,13 @@ export class FaultProxy {
     if (latencyMs === 0) write()
     else setTimeout(write, latencyMs)
   }
+}
+
+/**
+ * Ends a connection by RST. One whose peer has ended is being shut down by Node, and libuv refuses to reset it then (EINVAL): Node
+ * 26.10 has forgotten its handle by that time, and the process spins at its exit for ever. Such a one is only closed.
+ */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }

@@ -1,8 +1,6 @@
 import { describe, test } from 'node:test'
 import type { ConformanceOptions } from '../suite/suite.ts'
-import { faults, runFault } from './faults.ts'
-
-const messagesDefault = 1_500
+import { faults, messagesDefault, runFault } from './faults.ts'
 
 /** Registers a node:test case for each fault, one at a time: each has a server and six processes of its own. */
 export function registerFaults(options: ConformanceOptions): void {
