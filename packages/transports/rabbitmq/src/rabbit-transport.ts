@@ -34,7 +34,7 @@ export class RabbitTransport implements Transport {
   readonly admin: TransportAdmin
   readonly #context: TransportContext
   readonly #links: readonly [publishing: Link, consuming: Link]
-  readonly #publisher: Publisher
+  readonly #publishers: readonly [messages: Publisher, own: Publisher]
   readonly #registry: Registry
   readonly #instance: Instance
   readonly #topology: TopologyKeeper
@@ -55,8 +55,11 @@ export class RabbitTransport implements Transport {
     this.#context = context
     this.#links = [publishing, consuming]
     this.#names = new Names(options.prefix)
-    this.#publisher = new Publisher(publishing, clock, options.confirmTimeoutMs)
-    this.#registry = new Registry(consuming, this.#publisher, clock, this.#names.registry)
+    // What a queue refuses makes all that its channel has not confirmed unknown: the application's messages have their own.
+    const messages = new Publisher(publishing, clock, options.confirmTimeoutMs)
+    const publisher = new Publisher(publishing, clock, options.confirmTimeoutMs)
+    this.#publishers = [messages, publisher]
+    this.#registry = new Registry(consuming, publisher, clock, this.#names.registry)
     this.#instance = new Instance(
       context.instanceId,
       consuming,
@@ -65,21 +68,21 @@ export class RabbitTransport implements Transport {
       (id) => this.#names.instance(id),
       (question) => this.#answer(question),
     )
-    this.#topology = new TopologyKeeper(consuming, this.#publisher, this.#registry, this.#names, options, clock)
-    const deadLetters = new DeadLetters(consuming, this.#publisher, clock, this.#names, this.#topology)
+    this.#topology = new TopologyKeeper(consuming, publisher, this.#registry, this.#names, options, clock)
+    const deadLetters = new DeadLetters(consuming, publisher, clock, this.#names, this.#topology)
     this.#delayed = new DelayedMessages({
       link: consuming,
-      publisher: this.#publisher,
+      publisher,
       clock,
       registry: this.#registry,
       instance: this.#instance,
       names: this.#names,
     })
-    this.#sender = new Sender(this.#publisher, this.#registry, this.#names, clock, this.#delayed)
+    this.#sender = new Sender(messages, this.#registry, this.#names, clock, this.#delayed)
     this.facts = rabbitFacts('', options)
     const shared = {
       link: consuming,
-      publisher: this.#publisher,
+      publisher,
       clock,
       registry: this.#registry,
       instance: this.#instance,
@@ -145,6 +148,7 @@ export class RabbitTransport implements Transport {
     }
     await this.#topology.channel({ name: subscription.channel, kind: subscription.kind })
     await this.#topology.group(subscription)
+    this.#delayed.touch(subscription.channel)
     const consumer = new RabbitConsumer(this.#home, subscription, observer, `${this.#context.instanceId}/${this.#consumed++}`)
     this.#consumers.add(consumer)
     await consumer.join()
@@ -168,7 +172,7 @@ export class RabbitTransport implements Transport {
     await this.#delayed.close()
     await this.#instance.close()
     await this.#registry.close()
-    await this.#publisher.close()
+    await Promise.all(this.#publishers.map((publisher) => publisher.close()))
     await Promise.all(this.#links.map((link) => link.close()))
   }
 

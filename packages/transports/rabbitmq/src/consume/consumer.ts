@@ -61,7 +61,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
   #turn = 0
   #paused = false
   #joining = false
-  #growing = false
+  #growing: Promise<void> | undefined
   readonly #moving: Set<string> = new Set()
   #closed = false
 
@@ -299,6 +299,9 @@ export class RabbitConsumer implements Consumer, LinkUser {
     const { registry, link } = this.#home
     registry.unlisten(this.#onChange)
     link.leave(this)
+    // Our successor as the first member would declare the same queues: to the second of two that declare a quorum queue at
+    // once the server says yes before the queue lives, and refuses (NACK) what is published to it then.
+    await this.#growing
     await Promise.all([...this.#partitions.values()].map((partition) => partition.letGo()))
     this.#partitions.clear()
     const { channel, group: name } = this
@@ -350,20 +353,19 @@ export class RabbitConsumer implements Consumer, LinkUser {
   /** The first member sees to it that a group has the partitions that its channel wants. */
   #lookAtGrowth(entry: GroupEntry): void {
     const { channel, group: name } = this
-    if (this.#growing || entry.members[0]?.id !== this.#member.id || entry.provisional || entry.ephemeral) return
+    if (this.#growing !== undefined || entry.members[0]?.id !== this.#member.id || entry.provisional || entry.ephemeral) return
     const { registry, topology, clock } = this.#home
     const wanted = registry.state.channels.get(channel)?.partitions ?? 0
     const { growth } = entry
     if (growth === undefined ? entry.order === 'channel' || wanted <= entry.partitions : growth.bound || growth.halted.length < entry.partitions) return
-    this.#growing = true
     const work =
       growth === undefined
         ? registry.append({ op: 'grow', channel, group: name, partitions: wanted, nowMs: clock.nowMs() }).then(() => undefined)
         : topology.bindGrowth(entry)
-    void work
+    this.#growing = work
       .catch((error: unknown) => this.#home.report({ level: 'warn', message: `group "${name}": its partitions could not be changed: ${String(error)}` }))
       .finally(() => {
-        this.#growing = false
+        this.#growing = undefined
         if (!this.#closed) clock.setTimer(20, () => this.#look())
       })
   }

@@ -348,9 +348,9 @@ export class OwnedPartition implements DeliveryOwner {
     for (const each of applied.void) this.#lotAcks?.ack(each)
     const { lane } = applied
     if (lane !== undefined) {
-      if (note.kind === 'lane') this.void(lane)
+      if (note.kind === 'lane' && note.restates !== true) this.void(lane)
       if (applied.rewrite === true)
-        void this.write([{ note: { kind: 'lane', lane: lane.name, state: lane.state, dueAtMs: lane.dueAtMs } }]).catch(() => undefined)
+        void this.write([{ note: { kind: 'lane', lane: lane.name, state: lane.state, dueAtMs: lane.dueAtMs, restates: true } }]).catch(() => undefined)
       // What we wrote ourselves the core knows.
       if (note.kind === 'redriven' || note.kind === 'discarded') this.#home.lanesChanged(this.name, [describe(lane, this.name)])
     }

@@ -7,7 +7,6 @@
 import type { Clock, Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage, Options } from 'amqplib'
 import { AckWindow } from '../consume/ack-window.ts'
-import { hold } from '../link/held-queue.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { Instance } from '../member/instance.ts'
 import { type Names, routingKey } from '../names.ts'
@@ -135,8 +134,7 @@ class Keeper {
   }
 
   async open(): Promise<void> {
-    const { link, publisher, clock, names } = this.#home
-    const channel = await link.channel(() => this.lose())
+    const channel = await this.#home.link.channel(() => this.lose())
     const acks = new AckWindow(channel)
     this.#channel = channel
     this.#acks = acks
@@ -145,18 +143,14 @@ class Keeper {
       return
     }
     await channel.prefetch(0)
-    const { active } = await hold({
-      channel,
-      queue: names.delayed(this.#name),
-      publisher,
-      clock,
-      take: (message) => this.#take(message),
-      settle: (tag) => acks.ack(tag),
-      cancelled: () => this.lose(),
-      aborted: () => this.#closed,
-    })
-    void active.then(() => {
-      if (!this.#closed) this.#renewal = clock.setTimer(renewMs, () => this.lose())
+    await channel.consume(this.#home.names.delayed(this.#name), (message) => {
+      if (message === null) {
+        this.lose()
+        return
+      }
+      // We are the active one.
+      this.#renewal ??= this.#home.clock.setTimer(renewMs, () => this.lose())
+      this.#take(message)
     })
   }
 

@@ -2,7 +2,7 @@
  * A queue with a single active consumer, read from its beginning: resolves when we are the active one *and* have read all
  * that was in it. Proof of both is a marker of our own that comes back: behind everything older, and to nobody else.
  */
-import { type Clock, newId } from '@sluice/core/transport'
+import { type Clock, newId, type Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Publisher } from '../send/publisher.ts'
 
@@ -47,34 +47,39 @@ export async function hold(holding: Holding): Promise<{ readonly active: Promise
     isRead = resolve
   })
   let over = false
+  let timer: Timer | undefined
+  // Repeated until one comes back: one may be lost, and one sent while another was active may have gone to it.
+  const mark = (): void => {
+    timer?.cancel()
+    if (over || holding.aborted()) return
+    const messageId = newId()
+    markers.add(messageId)
+    publisher.hint(queue, { type: markerType, messageId, persistent: true })
+    timer = clock.setTimer(markerEveryMs, mark)
+  }
   let seen = false
   await channel.consume(queue, (message) => {
     if (message === null) {
+      timer?.cancel()
       holding.cancelled()
       return
     }
-    seen = true
     isActive()
-    if (!isMarker(message)) {
-      holding.take(message)
-      return
+    if (!isMarker(message)) holding.take(message)
+    else {
+      holding.settle(message.fields.deliveryTag)
+      if (markers.has(String(message.properties.messageId))) {
+        over = true
+        timer?.cancel()
+        isRead()
+      }
     }
-    holding.settle(message.fields.deliveryTag)
-    if (!markers.has(String(message.properties.messageId))) return
-    over = true
-    isRead()
+    // We are active only now: what we sent before may have gone to another one.
+    if (!seen) {
+      seen = true
+      mark()
+    }
   })
-  const mark = (): void => {
-    if (over || holding.aborted()) return
-    const id = newId()
-    markers.add(id)
-    publisher.put('', queue, Buffer.alloc(0), { type: markerType, messageId: id, persistent: true }).catch(() => undefined)
-    // Once we are active no one else takes them.
-    if (!seen) clock.setTimer(markerEveryMs, () => !seen && mark())
-    else if (markers.size > 1) return
-  }
   mark()
-  // Markers sent while another was active may have gone to it: one more, when we know that we are.
-  void active.then(() => !over && mark())
   return { active, read }
 }

@@ -21,7 +21,8 @@ export interface LinkUser {
 
 const backOffMs = { min: 50, max: 1_000 }
 const connectTimeoutMs = 10_000
-const askTriesMax = 5
+/** Each refused request of others takes ours along once. */
+const askTriesMax = 100
 
 /** See the header of this file. */
 export class Link {

@@ -35,6 +35,8 @@ export type LotNote =
       readonly parkedBy?: string
       readonly deadId?: string
       readonly head?: { readonly id: string; readonly progress: Progress }
+      /** It says again what an earlier note came to: what was read of the lane meanwhile stays with whoever read it. */
+      readonly restates?: true
     }
   | { readonly kind: 'progress'; readonly id: string; readonly progress: Progress }
   | { readonly kind: 'discarded'; readonly lane: string; readonly letterId: string }

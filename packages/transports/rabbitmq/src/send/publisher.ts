@@ -4,7 +4,7 @@
  * opened anew: on a new one the queue's new leader is found, on the old one every publish would be refused.
  */
 import { type Clock, SluiceError, type Timer } from '@sluice/core/transport'
-import type { ConfirmChannel, Message, Options } from 'amqplib'
+import type { Channel, ConfirmChannel, Message, Options } from 'amqplib'
 import { brokenError } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 
@@ -27,6 +27,9 @@ interface Unconfirmed {
 /** What is written and not confirmed yet; beyond, senders wait. */
 const unconfirmedMax = 4_096
 
+/** A channel that could not be opened is tried again after this, ms. */
+const openAgainMs = 500
+
 /** See the header of this file. */
 export class Publisher implements LinkUser {
   readonly #link: Link
@@ -34,6 +37,8 @@ export class Publisher implements LinkUser {
   readonly #confirmTimeoutMs: number
   #channel: ConfirmChannel | undefined
   #opening: Promise<ConfirmChannel> | undefined
+  /** Without confirms. */
+  #plain: Promise<Channel> | undefined
   /** By delivery tag; insertion order is tag order. */
   #unconfirmed: Map<number, Unconfirmed> = new Map()
   #nextTag = 1
@@ -94,7 +99,31 @@ export class Publisher implements LinkUser {
     })
   }
 
+  /**
+   * Writes an empty message to a queue without a confirm. It may be lost: whoever needs it repeats it. What a queue refuses
+   * (it is being deleted) takes nothing else along.
+   */
+  hint(queue: string, properties: Options.Publish): void {
+    if (this.#closed || this.#blocked) return
+    this.#plain ??= this.#link.channel(() => {
+      this.#plain = undefined
+    })
+    this.#plain.then(
+      (channel) => {
+        try {
+          channel.publish('', queue, Buffer.alloc(0), properties)
+        } catch {
+          // The channel is gone.
+        }
+      },
+      () => {
+        this.#plain = undefined
+      },
+    )
+  }
+
   down(): void {
+    this.#plain = undefined
     const channel = this.#channel
     if (channel !== undefined) this.#renew(channel, brokenError())
     this.#blocked = false
@@ -132,6 +161,7 @@ export class Publisher implements LinkUser {
         } catch {
           // Whoever publishes now is told so.
           if (!this.#link.isUp) return
+          this.#clock.setTimer(openAgainMs, () => this.#wake())
         }
       }
       await new Promise<void>((resolve) => {
