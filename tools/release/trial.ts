@@ -1,6 +1,7 @@
 /**
  * `npm run trial`: packs everything, installs the tarballs into an empty project as a user would, type-checks the
- * README's first example there and runs it on the oldest Nodes we support and the newest, from ESM and CommonJS.
+ * README's first example there and runs it on the oldest Nodes we support and the newest, from ESM and CommonJS. The
+ * conformance suite is run there, too, as the author of a transport would.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -50,6 +51,17 @@ function makeProject(tarballs: readonly string[]): string {
   return folder
 }
 
+// A case of the transport's own and one of the bus: that they are found, run and told, not the transport, is tried here.
+const conformanceCases = 'fan-out'
+
+/** Judges a transport that a stranger wrote in TypeScript, by `npx`. */
+function tryConformance(folder: string, node: string, version: string): void {
+  writeFileSync(join(folder, 'my-transport.ts'), "export { memoryTransport as transport } from '@sluice/core/transport'\n")
+  const bin = join(folder, 'node_modules/.bin/sluice-conformance')
+  const { ok, output } = command(node, [bin, '--transport', './my-transport.ts', '--only', conformanceCases], folder)
+  report(ok && / 0 failed/.test(output) && !/^0 passed/m.test(output), `npx sluice-conformance --transport ./my-transport.ts: Node ${version}`, output)
+}
+
 async function main(): Promise<void> {
   const packed = packAll()
   report(true, `${packed.size} packages build, pack and satisfy publint and arethetypeswrong`)
@@ -76,6 +88,7 @@ async function main(): Promise<void> {
           `printed:\n${printed.stdout}\n${printed.stderr}`,
         )
       }
+      tryConformance(folder, node.file, version)
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -4,6 +4,9 @@ import { assertOrderPerKey, bodies, eventually } from '../probe/probe.ts'
 import type { Subject } from '../suite/case.ts'
 import { message, numbered } from '../suite/rig.ts'
 
+/** The case that needs a transaction of the application: left out by whoever cannot begin one. */
+export const ownTransaction = 'inside an application transaction: committed means sent, rolled back means never there'
+
 /** What `send` promises. */
 export const sending: Subject = {
   name: 'sending',
@@ -219,7 +222,7 @@ export const sending: Subject = {
       },
     },
     {
-      name: 'inside an application transaction: committed means sent, rolled back means never there',
+      name: ownTransaction,
       needs: (facts) => (facts.transaction === 'none' ? 'it joins no transaction' : undefined),
       async refused(rig) {
         const transport = await rig.channel({ groups: ['g'] })

@@ -12,8 +12,11 @@ export interface CaseResult {
   readonly facts: TransportFacts
 }
 
-/** Appends a result to the file that `SLUICE_CONFORMANCE_RESULTS` names; without it nothing is written. */
+/** Names the environment variable that names the file of results. */
+export const resultsVariable = 'SLUICE_CONFORMANCE_RESULTS'
+
+/** Appends a result to the file that {@link resultsVariable} names; without it nothing is written. */
 export function recordResult(result: CaseResult): void {
-  const path = process.env.SLUICE_CONFORMANCE_RESULTS
+  const path = process.env[resultsVariable]
   if (path !== undefined && path !== '') appendFileSync(path, `${JSON.stringify(result)}\n`)
 }
