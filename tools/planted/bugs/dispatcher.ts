@@ -38,15 +38,15 @@ export const dispatcherBugs: readonly PlantedBug[] = [
   {
     bug: 'one handler too many runs at once',
     file: dispatcher,
-    find: 'while (!this.paused && this.slots < concurrency)',
-    replace: 'while (!this.paused && this.slots <= concurrency)',
+    find: 'return !this.paused && this.slots < this.#options.concurrency',
+    replace: 'return !this.paused && this.slots <= this.#options.concurrency',
     caughtBy: ['dispatcher simulation', `${runner} :: concurrency bounds handler calls`],
   },
   {
     bug: 'a paused group starts handlers',
     file: dispatcher,
-    find: 'while (!this.paused && this.slots < concurrency)',
-    replace: 'while (this.slots < concurrency)',
+    find: 'return !this.paused && this.slots < this.#options.concurrency',
+    replace: 'return this.slots < this.#options.concurrency',
     caughtBy: ['dispatcher simulation', `${runner} :: pause starts nothing until resume`],
   },
   {
@@ -87,8 +87,8 @@ export const dispatcherBugs: readonly PlantedBug[] = [
   {
     bug: 'nobody wakes when a retry is due',
     file: dispatcher,
-    find: 'const nextMs = Math.min(this.machine.nextWakeMs, this.#timeOuts.nextMs',
-    replace: 'const nextMs = Math.min(this.#timeOuts.nextMs',
+    find: 'const wakeMs = Math.min(this.machine.nextWakeMs, this.#timeOuts.nextMs',
+    replace: 'const wakeMs = Math.min(this.#timeOuts.nextMs',
     caughtBy: ['dispatcher simulation', `${runner} :: a failing message holds its own lane only`],
   },
   {
@@ -136,8 +136,8 @@ export const dispatcherBugs: readonly PlantedBug[] = [
   {
     bug: 'a gathered batch runs although the group is paused',
     file: dispatcher,
-    find: 'while (!this.paused && this.slots < this.#options.concurrency) {\n      const batch',
-    replace: 'while (this.slots < this.#options.concurrency) {\n      const batch',
+    find: 'while (this.#batching.count > 0 && this.#hasSlot &&',
+    replace: 'while (this.#batching.count > 0 && this.slots < this.#options.concurrency &&',
     caughtBy: ['dispatcher simulation'],
   },
   {

@@ -113,6 +113,26 @@ export const administration: Subject = {
       },
     },
     {
+      name: 'replay takes back the dead letters of its time: each comes once, and nothing is left to redrive',
+      needs: (facts) => (facts.replay ? undefined : 'accepted messages are gone'),
+      async run(rig) {
+        const transport = await rig.channel()
+        const probe = await rig.join(transport)
+        await transport.send(numbered(3, ['a', 'b', 'c']))
+        const deliveries = await probe.take(3)
+        const [dead, ...rest] = deliveries.sort((x, y) => Number(x.envelope.body) - Number(y.envelope.body))
+        assert.ok(dead)
+        await probe.deadLetter(dead, 'continue')
+        probe.consumer.accept(rest)
+        await probe.consumer.flush()
+        assert.equal(await transport.admin.replay('c', 'g', undefined, undefined), 3)
+        assert.deepEqual(bodies(await probe.drain(3)).sort(), ['0', '1', '2'])
+        assert.equal(await transport.admin.redrive('c', 'g', {}), 0)
+        assert.equal((await transport.admin.groups())[0]?.deadLetters, 0)
+        await probe.quiet()
+      },
+    },
+    {
       name: 'replay under a running consumer: what it held cannot be settled any more, and nothing is lost',
       needs: (facts) => (facts.replay ? undefined : 'accepted messages are gone'),
       async run(rig) {

@@ -65,6 +65,22 @@ export const time: Subject = {
       },
     },
     {
+      name: 'a delayed message that is cancelled leaves its deduplication key free',
+      needs: (facts) => delays(facts) ?? (facts.deduplicationMsMax >= 60_000 ? undefined : 'there is no deduplication window'),
+      async run(rig) {
+        const transport = await rig.channel()
+        const probe = await rig.join(transport)
+        const deduplicate = { key: 'once', windowMs: 60_000 }
+        const other = { key: 'other', windowMs: 60_000 }
+        const notBeforeMs = rig.clock.nowMs() + 3_600_000
+        await transport.send([message({ id: 'x', deduplicate, notBeforeMs }), message({ id: 'y', deduplicate: other, notBeforeMs })])
+        assert.equal(await transport.admin.cancel('c', 'x'), true)
+        const { duplicates } = await transport.send([message({ id: 'again', body: 'again', deduplicate }), message({ id: 'z', body: 'z', deduplicate: other })])
+        assert.deepEqual([...(duplicates ?? [])], [[1, 'y']])
+        assert.deepEqual(bodies(await probe.drain(1)), ['again'])
+      },
+    },
+    {
       name: 'expiry travels with the message; a delayed one may expire before it is due',
       async run(rig) {
         const transport = await rig.channel()

@@ -7,23 +7,6 @@ export function replayed(model: HistoryModel, fate: Fate, from: number, to: numb
   return model.replays.some((r) => r.group === fate.group && r.endedAt > from && r.invokedAt < to) || fate.redrives.some((r) => r > from && r < to)
 }
 
-/**
- * A replay brings back what is a dead letter already: from then on there are two, and each redrive brings one of them. In
- * a replayed group, as many deliveries need no other cause as there were replays (of what had begun) and redrives before.
- */
-export function cameBack(model: HistoryModel, fate: Fate, run: Run): boolean {
-  const firstAt = fate.runs[0]?.at ?? run.at
-  const replays = model.replays.filter((r) => r.group === fate.group && r.invokedAt < run.at && r.endedAt > firstAt).length
-  if (replays === 0) return false
-  const comeBacks = replays + fate.redrives.filter((r) => r < run.at).length
-  const unexplained = fate.runs.filter((one, n) => {
-    const before = fate.runs[n - 1]
-    if (before === undefined || one.at > run.at) return false
-    return fate.deadLetters.some((dead) => dead.i > before.at && dead.i < one.at) || !hasCause(model, fate, before, one)
-  })
-  return unexplained.length <= comeBacks
-}
-
 /** Whether the run before failed, was given back, or something happened to its process. */
 export function hasCause(model: HistoryModel, fate: Fate, before: Run, run: Run): boolean {
   const failed = before.outcome !== 'ok' && before.outcomeAt < run.at

@@ -1,4 +1,4 @@
-import { cameBack, faultBetween, hasCause, heldOverFreeze, replayed } from './causes.ts'
+import { faultBetween, hasCause, heldOverFreeze, replayed } from './causes.ts'
 import type { HistoryEvent, HistoryScope, Violation } from './event.ts'
 import { type Fate, HistoryModel, type Run, type SentMessage } from './model.ts'
 import { checkOrder } from './order.ts'
@@ -84,9 +84,7 @@ function checkFate(model: HistoryModel, fate: Fate, found: Violation[]): void {
   if (model.scope.settlementConfirmed !== false) {
     for (const accept of fate.accepts) {
       if (accept.type !== 'ok') continue
-      const again = fate.runs.find(
-        (run) => run.at > accept.i && !replayed(model, fate, accept.i, run.at) && !cameBack(model, fate, run) && !heldOverFreeze(model, fate, run),
-      )
+      const again = fate.runs.find((run) => run.at > accept.i && !replayed(model, fate, accept.i, run.at) && !heldOverFreeze(model, fate, run))
       if (again !== undefined) flag('I8', 'delivered again after a confirmed acceptance', again.at)
     }
   }
@@ -100,7 +98,7 @@ function checkRedeliveries(model: HistoryModel, fate: Fate, flag: Flag): void {
   for (let n = 1; n < fate.runs.length; n++) {
     const before = fate.runs[n - 1] as Run
     const run = fate.runs[n] as Run
-    if (heldOverFreeze(model, fate, run) || cameBack(model, fate, run)) continue
+    if (heldOverFreeze(model, fate, run)) continue
     if (!hasCause(model, fate, before, run) && !replayed(model, fate, before.at, run.at)) {
       flag('I4', `delivery ${n + 1} has no cause`, run.at)
     }

@@ -31,6 +31,7 @@ export {
   partitionName,
   placementKey,
 } from './partition/index.ts'
+export { FailedKeys, SendCall } from './send-call.ts'
 export type {
   AttemptRecord,
   ChannelDeclaration,

@@ -457,8 +457,8 @@ export interface TransportAdmin {
   setPaused(channel: string, group: string, paused: boolean): Promise<void>
   /**
    * Delivers again what was stored in [fromMs, toMs) (times; undefined: the oldest kept, now), leaving the rest as it
-   * is. Running consumers see `lost` and new assignments. Rejects with UNSUPPORTED without `facts.replay`.
-   * Resolves to the number of messages that will come again.
+   * is. Dead letters of that time are taken back, so that their messages come once. Running consumers see `lost` and new
+   * assignments. Rejects with UNSUPPORTED without `facts.replay`. Resolves to the number of messages that will come again.
    */
   replay(channel: string, group: string, fromMs: number | undefined, toMs: number | undefined): Promise<number>
   /** Drops the group's backlog and lot. Resolves to the number of messages dropped. */
@@ -476,7 +476,7 @@ export interface TransportAdmin {
     channel: string,
     options: { readonly after?: string; readonly limit: number },
   ): Promise<{ readonly messages: readonly Envelope[]; readonly next: string | undefined }>
-  /** Delayed messages not yet due: removes one by id; false if it is not there (any more). */
+  /** Delayed messages not yet due: removes one by id, and frees its deduplication key; false if it is not there (any more). */
   cancel(channel: string, id: string): Promise<boolean>
   /** Recurring schedules (facts.schedules). `putSchedule` keeps `nextAtMs` of one that exists with the same cron and zone. */
   putSchedule(schedule: ScheduleRecord): Promise<ScheduleRecord>

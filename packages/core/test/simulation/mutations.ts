@@ -86,8 +86,8 @@ export const mutations: readonly Mutation[] = [
   { bug: 'lanes that wait for room in the lot window are forgotten', find: 'if (!lane.gone) this.#lotStep(lane)\n    }', replace: '}' },
   {
     bug: 'a redrive is not noticed',
-    find: 'lane.lotNews = { state, dueMs }',
-    replace: "if (known === undefined || state === 'parked') lane.lotNews = { state, dueMs }",
+    find: 'lane.lotNews = { state, dueAtMs, dueMs: ',
+    replace: "if (known === undefined || state === 'parked') lane.lotNews = { state, dueAtMs, dueMs: ",
   },
   {
     bug: 'a lost settlement of the lot is not noticed',

@@ -13,6 +13,8 @@ interface DeadLetterRow extends DeadLetterPlace {
   readonly behind: number | null
 }
 
+type RemovedDeadLetter = Pick<DeadLetterRow, 'id' | 'lane' | 'parks'>
+
 function matching(db: Database, groupId: number, query: DeadLetterQuery): DeadLetterRow[] {
   const list = (values: readonly (string | number)[] | undefined): string | null => (values === undefined ? null : JSON.stringify(values))
   return db.all<DeadLetterRow>(
@@ -74,7 +76,16 @@ export function redriveDeadLetters(db: Database, groupId: number, query: DeadLet
 }
 
 export function discardDeadLetters(db: Database, groupId: number, query: DeadLetterQuery): number {
-  const rows = matching(db, groupId, query)
+  return discard(db, groupId, matching(db, groupId, query))
+}
+
+/** A replay of [from, to) brings their messages back: dead letters of them would bring them a second time. */
+export function withdrawDeadLetters(db: Database, groupId: number, from: number, to: number): void {
+  const inRange = 'SELECT id, lane, parks FROM dead_letter WHERE group_id = ? AND position >= ? AND position < ?'
+  discard(db, groupId, db.all<RemovedDeadLetter>(inRange, groupId, from, to))
+}
+
+function discard(db: Database, groupId: number, rows: readonly RemovedDeadLetter[]): number {
   for (const row of rows) {
     db.run('DELETE FROM dead_letter WHERE id = ?', row.id)
     const lane = row.parks === 1 ? laneByName(db, groupId, row.lane) : undefined
@@ -86,7 +97,7 @@ export function discardDeadLetters(db: Database, groupId: number, query: DeadLet
 }
 
 /** A parked lane opens with the last dead letter that parks it; a suspended one is drained at once. */
-function open(db: Database, groupId: number, lane: LaneRow, row: DeadLetterRow): void {
+function open(db: Database, groupId: number, lane: LaneRow, row: RemovedDeadLetter): void {
   const other = db.get('SELECT 1 FROM dead_letter WHERE group_id = ? AND lane = ? AND parks = 1', groupId, row.lane)
   if (lane.state === 'parked' && (row.parks === 0 || other !== undefined)) return
   db.run("UPDATE lot_lane SET state = 'suspended', due_at_ms = 0, news = (SELECT commit_seq FROM state) WHERE id = ?", lane.id)

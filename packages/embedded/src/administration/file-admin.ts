@@ -10,7 +10,7 @@ import {
   type TransportAdmin,
 } from '@sluice/core/transport'
 import type { BusFile } from '../bus-file.ts'
-import { cancelDelayed } from '../delay/delayed-rows.ts'
+import { cancelDelayed, isDelayed } from '../delay/delayed-rows.ts'
 import { type ChannelRow, channelByName, dropAbandonedGroups, type GroupRow, groupByName, positionAtTime } from '../group/declare.ts'
 import type { ProcessLease } from '../lease/process-lease.ts'
 import { ChannelReader } from '../log/reader.ts'
@@ -134,11 +134,29 @@ export class FileAdmin implements TransportAdmin {
     return { messages, next: position < where.next_position ? String(position - 1) : undefined }
   }
 
-  cancel(channel: string, id: string): Promise<boolean> {
+  async cancel(channel: string, id: string): Promise<boolean> {
+    const where = this.#read((db) => channelByName(db, channel))
+    if (where === undefined || !this.#read((db) => isDelayed(db, where.id, id))) return false
+    const key = await this.#deduplicationKey(where.id, id)
     return this.#change((db) => {
-      const where = channelByName(db, channel)
-      return where !== undefined && cancelDelayed(db, where.id, id)
+      if (!cancelDelayed(db, where.id, id)) return false
+      if (key !== undefined) db.run('DELETE FROM deduplication WHERE channel_id = ? AND key = ? AND message_id = ?', where.id, key, id)
+      return true
     })
+  }
+
+  /** The key that a message was sent under. No index leads there, so a part at a time: there may be millions, and others wait. */
+  async #deduplicationKey(channelId: number, id: string): Promise<string | undefined> {
+    let from = ''
+    for (let compare = '>='; ; compare = '>', await new Promise(setImmediate)) {
+      const part = `SELECT key, message_id FROM deduplication WHERE channel_id = ? AND key ${compare} ? ORDER BY key LIMIT 5000`
+      const rows = this.#read((db) => db.all<{ key: string; message_id: string }>(part, channelId, from))
+      const found = rows.find((row) => row.message_id === id)
+      if (found !== undefined) return found.key
+      const last = rows.at(-1)
+      if (last === undefined) return undefined
+      from = last.key
+    }
   }
 
   putSchedule(schedule: ScheduleRecord): Promise<ScheduleRecord> {

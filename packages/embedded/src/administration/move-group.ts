@@ -6,6 +6,7 @@ import { decodeRanges, encodeRanges, isDone, type Progress, reopened } from '../
 import { ChannelReader } from '../log/reader.ts'
 import { unparkDeadLetters } from '../lot/dead-letter.ts'
 import type { Database } from '../sqlite/connection.ts'
+import { withdrawDeadLetters } from './dead-letters.ts'
 
 interface Fenced {
   readonly modulus: number
@@ -28,7 +29,8 @@ export function replayGroup(db: Database, channel: ChannelRow, group: GroupRow, 
   const inLot = new Set(
     db
       .all<{ position: number }>(
-        'SELECT e.position FROM lot_entry e JOIN lot_lane l ON l.id = e.lane_id WHERE l.group_id = ? AND e.position >= ? AND e.position < ?',
+        `SELECT e.position FROM lot_entry e JOIN lot_lane l ON l.id = e.lane_id WHERE l.group_id = ?1 AND (e.position >= ?2 AND e.position < ?3
+           OR l.lane IN (SELECT lane FROM dead_letter WHERE group_id = ?1 AND parks = 1 AND position >= ?2 AND position < ?3))`,
         group.id,
         from,
         to,
@@ -36,7 +38,7 @@ export function replayGroup(db: Database, channel: ChannelRow, group: GroupRow, 
       .map(({ position }) => position),
   )
   if (inLot.size > 0)
-    throw new SluiceError('UNSUPPORTED', `${inLot.size} messages of that time wait in the parking lot of group ${group.name}`, {
+    throw new SluiceError('UNSUPPORTED', `${inLot.size} messages of that time, or behind dead letters of it, wait in the parking lot of group ${group.name}`, {
       fix: 'Redrive or discard its dead letters first, or replay a time without them',
     })
   let count = 0
@@ -65,6 +67,7 @@ export function replayGroup(db: Database, channel: ChannelRow, group: GroupRow, 
       partition.residue,
     )
   }
+  withdrawDeadLetters(db, group.id, Math.max(from, channel.first_position), to)
   if (early > 0) {
     // backlog = next - start - done: what lay before the start counts as done so far.
     db.run('UPDATE consumer_group SET start_position = ? WHERE id = ?', Math.min(from, group.start_position), group.id)

@@ -85,6 +85,10 @@ export function refreshNextDue(db: Database): void {
   db.run('UPDATE state SET next_due_ms = (SELECT min(due_at_ms) FROM delayed WHERE due_at_ms < ?)', neverMs)
 }
 
+export function isDelayed(db: Database, channelId: number, messageId: string): boolean {
+  return db.get('SELECT 1 FROM delayed WHERE channel_id = ? AND message_id = ?', channelId, messageId) !== undefined
+}
+
 /** Removes a delayed message by its id. false: not there (any more). */
 export function cancelDelayed(db: Database, channelId: number, messageId: string): boolean {
   const removed = db.run('DELETE FROM delayed WHERE channel_id = ? AND message_id = ?', channelId, messageId) > 0

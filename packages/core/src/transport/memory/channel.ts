@@ -108,8 +108,10 @@ export class Channel implements GroupHome {
 
   cancel(id: string): boolean {
     const at = this.#delayed.findIndex((delayed) => delayed.message.envelope.id === id)
-    if (at >= 0) this.#delayed.splice(at, 1)
-    return at >= 0
+    if (at < 0) return false
+    this.#delayed.splice(at, 1)
+    for (const [key, seen] of this.#seen) if (seen.id === id) this.#seen.delete(key)
+    return true
   }
 
   stored(fromMs: number | undefined, toMs: number | undefined): StoredMessage[] {

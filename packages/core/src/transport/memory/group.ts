@@ -172,7 +172,8 @@ export class Group {
   /** Delivers these again, besides what is pending anyway; returns how many are new. */
   replay(messages: readonly StoredMessage[]): number {
     const there = new Set([...this.pending].map((entry) => entry.message))
-    const again = messages.filter((message) => !there.has(message)).map((message) => newEntry(message))
+    const again = messages.filter((message) => !there.has(message) && !this.lot.holdsBehind(message)).map((message) => newEntry(message))
+    this.lot.withdraw(new Set(again.map(({ message }) => message)))
     for (const entry of again) this.pending.add(entry)
     this.#restart()
     return again.length

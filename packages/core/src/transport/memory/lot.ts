@@ -1,7 +1,7 @@
 import type { Envelope } from '../../message/envelope.ts'
 import { partitionIndex, partitionName, placementKey } from '../partition/index.ts'
 import type { AttemptRecord, DeadLetter, DeadLetterQuery, DeadLetterRecord, LotLane } from '../transport.ts'
-import { type Entry, type Lane, type Member, type MemoryDelivery, newEntry } from './model.ts'
+import { type Entry, type Lane, type Member, type MemoryDelivery, newEntry, type StoredMessage } from './model.ts'
 
 /** What the lot asks of its group. */
 export interface LotGroup {
@@ -127,6 +127,19 @@ export class Lot {
       this.#announce(lane)
     }
     return dead.length
+  }
+
+  /** Whether messages wait behind a dead letter of this one: it comes back before them only by a redrive. */
+  holdsBehind(message: StoredMessage): boolean {
+    for (const { entry, lane, letter } of this.#deadLetters.values())
+      if (entry.message === message && (this.#parkedBy(lane, letter)?.entries.length ?? 0) > 0) return true
+    return false
+  }
+
+  /** These are delivered again: dead letters of them would bring them a second time. */
+  withdraw(messages: ReadonlySet<StoredMessage>): void {
+    const deadLetterIds = [...this.#deadLetters.values()].filter(({ entry }) => messages.has(entry.message)).map(({ letter }) => letter.deadLetterId)
+    this.discard({ deadLetterIds })
   }
 
   /** Forgets every lane; its entries are the caller's to drop. */
