@@ -46,6 +46,11 @@ export class Names {
     return `${this.partition(channel, group, partition)}/lot`
   }
 
+  /** All queues that a partition may have. */
+  allOf(channel: string, group: string, partition: string): readonly string[] {
+    return [this.partition(channel, group, partition), this.before(channel, group, partition), this.lot(channel, group, partition)]
+  }
+
   /** A group's dead letters. */
   dead(channel: string, group: string): string {
     return `${this.#prefix}/${word(channel)}/${word(group)}/dead`

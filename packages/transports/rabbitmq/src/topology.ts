@@ -13,11 +13,11 @@ import type { Channel, Options } from 'amqplib'
 import { copy, drain } from './consume/drain.ts'
 import { partitionPrefetch } from './consume/prefetch.ts'
 import { operationError } from './link/errors.ts'
-import type { Link } from './link/link.ts'
+import { type Link, messageCount } from './link/link.ts'
 import { bindingKey, type Names, placementOf, powerOfTwo } from './names.ts'
 import type { RabbitOptions } from './options.ts'
 import type { Registry } from './registry/registry.ts'
-import type { GroupEntry } from './registry/state.ts'
+import { type GroupEntry, generationsOf, partitionsOf } from './registry/state.ts'
 import type { Publisher } from './send/publisher.ts'
 import { fromWire } from './wire.ts'
 
@@ -58,8 +58,9 @@ export class TopologyKeeper {
   /** A channel's exchange, and the queue of what nobody asked for. */
   async channel({ name, kind, partitions }: ChannelDeclaration): Promise<void> {
     if (kind === 'reply') return
-    const wanted = powerOfTwo(partitions ?? this.#options.partitions)
     const known = this.#registry.state.channels.get(name)
+    // Whoever names no number wants what is there.
+    const wanted = powerOfTwo(partitions ?? known?.partitions ?? this.#options.partitions)
     if (known !== undefined && known.kind === kind && known.partitions >= wanted) return
     if (known === undefined)
       await this.#ask(`declare channel "${name}"`, async (channel) => {
@@ -132,11 +133,14 @@ export class TopologyKeeper {
     await this.#registry.append({ op: 'bound', channel, group, partitions: growth.partitions })
   }
 
+  /** Whether there is such a queue, with a message in it that nobody holds. */
+  async holdsSomething(queue: string): Promise<boolean> {
+    return ((await messageCount(this.#link, queue)) ?? 0) > 0
+  }
+
   /** Takes queues away that were emptied and are bound to nothing. (A quorum queue knows no `if-empty`; it ends the connection over it.) */
   async removeEmpty(queues: readonly string[]): Promise<void> {
-    await this.#ask('remove an empty queue', async (on) => {
-      for (const queue of queues) if ((await on.checkQueue(queue)).messageCount === 0) await on.deleteQueue(queue)
-    }).catch(() => undefined)
+    for (const queue of queues) if ((await messageCount(this.#link, queue)) === 0) await this.#ask('remove an empty queue', (on) => on.deleteQueue(queue))
   }
 
   /** A partition's parking lot, made when it is first needed. */
@@ -158,11 +162,8 @@ export class TopologyKeeper {
     const { channel, group } = entry
     await this.#registry.append({ op: 'group-gone', channel, group })
     await this.#ask('remove a group', async (on) => {
-      for (let index = 0; index < entry.partitions; index++) {
-        const partition = partitionName(index, entry.partitions)
-        await on.deleteQueue(this.#names.partition(channel, group, partition))
-        await on.deleteQueue(this.#names.lot(channel, group, partition))
-      }
+      for (const count of generationsOf(entry))
+        for (const partition of partitionsOf(entry, count)) for (const queue of this.#names.allOf(channel, group, partition)) await on.deleteQueue(queue)
       await on.deleteQueue(this.#names.dead(channel, group))
     })
   }
@@ -201,7 +202,7 @@ export class TopologyKeeper {
   }
 
   async #unroutedCount(channel: string): Promise<number> {
-    return (await this.#ask('look at what is unrouted', (on) => on.checkQueue(this.#names.unrouted(channel)))).messageCount
+    return (await messageCount(this.#link, this.#names.unrouted(channel))) ?? 0
   }
 
   /** A queue with one active consumer: what the broker's own lock is here. */

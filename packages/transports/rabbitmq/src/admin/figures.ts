@@ -1,6 +1,6 @@
 /** What a group has waiting: the server knows what nobody holds, its members the rest. */
 import type { GroupStatus } from '@sluice/core/transport'
-import type { Link } from '../link/link.ts'
+import { type Link, messageCount } from '../link/link.ts'
 import type { Instance } from '../member/instance.ts'
 import type { Names } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -61,7 +61,7 @@ export class Figures {
       backlog: Math.max(before, after) + sum('unsettled') + sum('entries'),
       oldestAgeMs: 0,
       inFlight: sum('inFlight'),
-      deadLetters: group.hasDead ? await this.#count(this.#names.dead(group.channel, group.group)) : 0,
+      deadLetters: group.hasDead ? await this.count(this.#names.dead(group.channel, group.group)) : 0,
       parkedLanes: sum('parked'),
       suspendedLanes: sum('suspended'),
       consumers: group.members.length,
@@ -95,33 +95,27 @@ export class Figures {
   }
 
   async #visit(group: GroupEntry, partition: string): Promise<Holdings | undefined> {
-    const waiting = await this.#count(this.#names.lot(group.channel, group.group, partition))
+    const waiting = await this.count(this.#names.lot(group.channel, group.group, partition))
     return waiting === 0 ? nothing : this.#visitLot(group, partition)
   }
 
   /** Messages that nobody holds; undefined: its queues are gone. */
   async #ready(group: GroupEntry): Promise<number | undefined> {
-    const queues = partitionsOf(group).map((partition) => this.#names.partition(group.channel, group.group, partition))
-    for (const partition of group.befores) queues.push(this.#names.before(group.channel, group.group, partition))
-    const counts = await Promise.all(queues.map((queue) => this.#countOrGone(queue)))
-    if (counts.slice(0, group.partitions).includes(undefined)) return undefined
-    return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
+    const { channel, group: name } = group
+    const own = partitionsOf(group).map((partition) => this.#names.partition(channel, name, partition))
+    const others = group.befores.map((partition) => this.#names.before(channel, name, partition))
+    for (const { partitions } of group.retired)
+      for (const partition of partitionsOf(group, partitions)) others.push(this.#names.partition(channel, name, partition))
+    if (group.growth !== undefined)
+      for (const partition of partitionsOf(group, group.growth.partitions))
+        others.push(this.#names.partition(channel, name, partition), this.#names.before(channel, name, partition))
+    const [mine, theirs] = await Promise.all([own, others].map((queues) => Promise.all(queues.map((queue) => messageCount(this.#link, queue)))))
+    if (mine === undefined || theirs === undefined || mine.includes(undefined)) return undefined
+    return [...mine, ...theirs].reduce<number>((sum, count) => sum + (count ?? 0), 0)
   }
 
-  async #count(queue: string): Promise<number> {
-    return (await this.#countOrGone(queue)) ?? 0
-  }
-
+  /** Messages in a queue that nobody holds; 0 where there is no such queue. */
   async count(queue: string): Promise<number> {
-    return this.#count(queue)
-  }
-
-  async #countOrGone(queue: string): Promise<number | undefined> {
-    try {
-      return (await this.#link.ask((channel) => channel.checkQueue(queue))).messageCount
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 404) return undefined
-      throw error
-    }
+    return (await messageCount(this.#link, queue)) ?? 0
   }
 }

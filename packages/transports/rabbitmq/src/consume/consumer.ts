@@ -8,6 +8,7 @@ import type {
   Delivery,
   ParkingLot,
   Subscription,
+  Timer,
   TransportReport,
 } from '@sluice/core/transport'
 import type { DeadLetters } from '../dead/dead-letters.ts'
@@ -21,7 +22,7 @@ import type { GroupEntry, MemberEntry } from '../registry/state.ts'
 import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import type { DeliveryOwner, RabbitDelivery } from './delivery.ts'
-import { haltPartition, movePartition } from './mover.ts'
+import { haltPartition, movePartition, sweepRetired } from './mover.ts'
 import { OwnedPartition, type PartitionHome } from './partition.ts'
 
 /** What consumers of a transport share. */
@@ -37,6 +38,9 @@ export interface ConsumerHome {
   report(event: TransportReport): void
   left(consumer: RabbitConsumer): void
 }
+
+/** How often old queues are looked at after a change of the partitions, ms. */
+const sweepEveryMs = 2_000
 
 interface Waiter {
   readonly countMax: number
@@ -62,6 +66,8 @@ export class RabbitConsumer implements Consumer, LinkUser {
   #paused = false
   #joining = false
   #growing: Promise<void> | undefined
+  #sweeping = false
+  #sweepTimer: Timer | undefined
   readonly #moving: Set<string> = new Set()
   #closed = false
 
@@ -299,6 +305,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     const { registry, link } = this.#home
     registry.unlisten(this.#onChange)
     link.leave(this)
+    this.#sweepTimer?.cancel()
     // Our successor as the first member would declare the same queues: to the second of two that declare a quorum queue at
     // once the server says yes before the queue lives, and refuses (NACK) what is published to it then.
     await this.#growing
@@ -357,6 +364,8 @@ export class RabbitConsumer implements Consumer, LinkUser {
     const { registry, topology, clock } = this.#home
     const wanted = registry.state.channels.get(channel)?.partitions ?? 0
     const { growth } = entry
+    const [retired] = entry.retired
+    if (growth === undefined && retired !== undefined) this.#sweep(entry, retired)
     if (growth === undefined ? entry.order === 'channel' || wanted <= entry.partitions : growth.bound || growth.halted.length < entry.partitions) return
     const work =
       growth === undefined
@@ -367,6 +376,21 @@ export class RabbitConsumer implements Consumer, LinkUser {
       .finally(() => {
         this.#growing = undefined
         if (!this.#closed) clock.setTimer(20, () => this.#look())
+      })
+  }
+
+  /** What came late to the queues of before follows, from time to time, until they go. */
+  #sweep(entry: GroupEntry, retired: GroupEntry['retired'][number]): void {
+    if (this.#sweeping) return
+    this.#sweeping = true
+    void sweepRetired(this.#home, entry, retired)
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#closed) return
+        this.#sweepTimer = this.#home.clock.setTimer(sweepEveryMs, () => {
+          this.#sweeping = false
+          this.#look()
+        })
       })
   }
 

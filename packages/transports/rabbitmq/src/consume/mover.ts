@@ -4,6 +4,9 @@
  * everything of an old one is copied, in order, to queues that the owners of the new ones read first, and what is in both
  * is taken out of the new ones before anybody owns them (*moved*). Exclusive by the single active
  * consumer of each queue; a mover that dies is followed by another one, which begins with what is still there.
+ *
+ * The server routes a message first and stores it a moment later, and what is on its way to a queue that is deleted it
+ * *confirms*. So old queues stay for a while (*retired*), and what still arrives there follows, then they go.
  */
 import { type Clock, partitionIndex, partitionName } from '@sluice/core/transport'
 import type { ConsumeMessage } from 'amqplib'
@@ -11,7 +14,7 @@ import type { Link } from '../link/link.ts'
 import type { LotNote } from '../lot/lot-state.ts'
 import { type Names, placementOf } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { GroupEntry } from '../registry/state.ts'
+import { type GroupEntry, partitionsOf } from '../registry/state.ts'
 import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import { fromWire } from '../wire.ts'
@@ -29,6 +32,9 @@ interface MoverHome {
 
 /** Clocks of producers may differ by this, ms. */
 const skewMs = 60_000
+
+/** How long a queue that is bound to nothing is looked after, ms. */
+const retiredMs = 60_000
 
 /** Sees to it that nobody consumes an old partition any more. Resolves when the registry knows it. */
 export async function haltPartition(home: MoverHome, entry: GroupEntry, partition: string): Promise<void> {
@@ -59,11 +65,7 @@ export async function movePartition(home: MoverHome, entry: GroupEntry, partitio
   const children = Array.from({ length: growth.partitions / partitions }, (_, i) => partitionName(index + i * partitions, growth.partitions))
   if (entry.lots.includes(partition)) {
     for (const child of children) await topology.lot(channel, group, child)
-    await drain(home, names.lot(channel, group, partition), 0, async (message) => {
-      const places = placesOf(message)
-      for (const child of places === undefined ? children : [target(places)]) await copy(publisher, names.lot(channel, group, child), message)
-      return true
-    })
+    await drain(home, names.lot(channel, group, partition), 0, (message) => moveNote(home, entry, children, target, message))
   }
   // A new queue gives back no more than its owner will fetch at once, so what it holds so far is moved, too.
   if (twins.size > 0)
@@ -72,12 +74,49 @@ export async function movePartition(home: MoverHome, entry: GroupEntry, partitio
         if (!twins.has(String(message.properties.messageId))) await copy(publisher, names.before(channel, group, child), message)
         return true
       })
-  await registry.append({ op: 'moved', channel, group, partition })
-  for (const queue of [old, oldBefore, names.lot(channel, group, partition)]) await topology.removeEmpty([queue])
+  await registry.append({ op: 'moved', channel, group, partition, nowMs: clock.nowMs() })
+}
+
+/** What came late to the queues of an earlier number of partitions follows to the present ones; after a while the queues go. */
+export async function sweepRetired(home: MoverHome, entry: GroupEntry, { partitions, sinceMs }: GroupEntry['retired'][number]): Promise<void> {
+  const { channel, group, order } = entry
+  const { names, publisher, registry, topology, clock } = home
+  const target = (place: string): string => partitionName(partitionIndex(place, entry.partitions), entry.partitions)
+  const isOld = clock.nowMs() - sinceMs > retiredMs
+  for (const partition of partitionsOf(entry, partitions)) {
+    const [queue = '', before = '', lot = ''] = names.allOf(channel, group, partition)
+    for (const each of [before, queue])
+      if (await topology.holdsSomething(each))
+        await drain(home, each, partitionPrefetch, async (message) => {
+          const { envelope } = fromWire(message, clock.nowMs())
+          await copy(publisher, names.partition(channel, group, target(placementOf(envelope, order))), message)
+          return true
+        })
+    if (await topology.holdsSomething(lot)) {
+      const children = partitionsOf(entry).filter((child) => Number(child.split('/')[0]) % partitions === Number(partition.split('/')[0]))
+      for (const child of children) await topology.lot(channel, group, child)
+      await drain(home, lot, 0, (message) => moveNote(home, entry, children, target, message))
+    }
+    if (isOld) await topology.removeEmpty([queue, before, lot])
+  }
+  if (isOld) await registry.append({ op: 'retired-gone', channel, group, partitions })
+}
+
+/** A note of an old lot goes to the lot of its lane, or to all that its lane may be in. */
+async function moveNote(
+  { names, publisher }: MoverHome,
+  { channel, group }: GroupEntry,
+  children: readonly string[],
+  target: (place: string) => string,
+  message: ConsumeMessage,
+): Promise<boolean> {
+  const place = placeOf(message)
+  for (const child of place === undefined ? children : [target(place)]) await copy(publisher, names.lot(channel, group, child), message)
+  return true
 }
 
 /** What places a note of the lot; undefined: nobody knows, so all get it. */
-function placesOf({ properties }: ConsumeMessage): string | undefined {
+function placeOf({ properties }: ConsumeMessage): string | undefined {
   const text: unknown = properties.headers?.['sluice-lot']
   if (typeof text !== 'string') return undefined
   const note: LotNote = JSON.parse(text)

@@ -37,6 +37,7 @@ export function isMarker(message: ConsumeMessage): boolean {
  */
 export async function hold(holding: Holding): Promise<{ readonly active: Promise<void>; readonly read: Promise<void> }> {
   const { channel, queue, publisher, clock } = holding
+  /** Sent and not back yet: what stays behind would be counted as a message. */
   const markers = new Set<string>()
   let isActive = (): void => {}
   let isRead = (): void => {}
@@ -50,8 +51,9 @@ export async function hold(holding: Holding): Promise<{ readonly active: Promise
   let timer: Timer | undefined
   // Repeated until one comes back: one may be lost, and one sent while another was active may have gone to it.
   const mark = (): void => {
+    if (over) return
     timer?.cancel()
-    if (over || holding.aborted()) return
+    if (holding.aborted()) return
     const messageId = newId()
     markers.add(messageId)
     publisher.hint(queue, { type: markerType, messageId, persistent: true })
@@ -68,10 +70,16 @@ export async function hold(holding: Holding): Promise<{ readonly active: Promise
     if (!isMarker(message)) holding.take(message)
     else {
       holding.settle(message.fields.deliveryTag)
-      if (markers.has(String(message.properties.messageId))) {
-        over = true
-        timer?.cancel()
-        isRead()
+      if (markers.delete(String(message.properties.messageId))) {
+        if (!over) {
+          over = true
+          timer?.cancel()
+          timer = clock.setTimer(markerEveryMs, isRead)
+        }
+        if (markers.size === 0) {
+          timer?.cancel()
+          isRead()
+        }
       }
     }
     // We are active only now: what we sent before may have gone to another one.

@@ -222,6 +222,16 @@ export class Link {
   }
 }
 
+/** Messages in a queue that nobody holds; undefined: there is no such queue. */
+export async function messageCount(link: Link, queue: string): Promise<number | undefined> {
+  try {
+    return (await link.ask((channel) => channel.checkQueue(queue))).messageCount
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 404) return undefined
+    throw error
+  }
+}
+
 /** Without a listener an error of a channel would end the connection. */
 function watch<C extends Channel>(channel: C, closed?: (error: Error | undefined) => void): C {
   let cause: Error | undefined

@@ -46,6 +46,8 @@ export interface GroupEntry {
   growth?: { readonly partitions: number; readonly sinceMs: number; readonly halted: string[]; bound: boolean; readonly moved: string[] }
   /** Partitions that have a queue of what was there before the last change, which comes first. */
   befores: string[]
+  /** Earlier numbers of partitions, and since when: what still arrives late in their queues is looked after for a while. */
+  readonly retired: { readonly partitions: number; readonly sinceMs: number }[]
 }
 
 /** A recurring message. */
@@ -78,7 +80,8 @@ export type RegistryRecord =
   | { readonly op: 'grow'; readonly channel: string; readonly group: string; readonly partitions: number; readonly nowMs: number }
   | { readonly op: 'halted'; readonly channel: string; readonly group: string; readonly partition: string }
   | { readonly op: 'bound'; readonly channel: string; readonly group: string; readonly partitions: number }
-  | { readonly op: 'moved'; readonly channel: string; readonly group: string; readonly partition: string }
+  | { readonly op: 'moved'; readonly channel: string; readonly group: string; readonly partition: string; readonly nowMs: number }
+  | { readonly op: 'retired-gone'; readonly channel: string; readonly group: string; readonly partitions: number }
   | { readonly op: 'before-done'; readonly channel: string; readonly group: string; readonly partition: string }
   | { readonly op: 'group-gone'; readonly channel: string; readonly group: string }
   | { readonly op: 'join'; readonly channel: string; readonly group: string; readonly member: MemberEntry; readonly nowMs: number }
@@ -193,7 +196,7 @@ export class RegistryState {
     const known = this.group(record.channel, record.group)
     if (known === undefined) {
       const { channel, group, order, provisional, ephemeral, partitions } = record
-      const fresh = { types: {}, members: [], wants: {}, orphans: [], lots: [], paused: false, hasDead: false, befores: [] }
+      const fresh = { types: {}, members: [], wants: {}, orphans: [], lots: [], paused: false, hasDead: false, befores: [], retired: [] }
       const entry: GroupEntry = { channel, group, order, provisional, ephemeral, partitions, ...fresh }
       if (record.hasBefore) entry.befores = partitionsOf(entry)
       this.#groups.set(`${channel}\n${group}`, entry)
@@ -222,9 +225,14 @@ export class RegistryState {
   }
 }
 
-/** Names of a group's partitions. */
-export function partitionsOf(group: GroupEntry): string[] {
-  return Array.from({ length: group.partitions }, (_, index) => partitionName(index, group.partitions))
+/** Names of a group's partitions; `count`: those of an earlier or a coming number of them. */
+export function partitionsOf(group: GroupEntry, count: number = group.partitions): string[] {
+  return Array.from({ length: count }, (_, index) => partitionName(index, count))
+}
+
+/** All numbers of partitions that may have queues with something in them: what it has, had a moment ago, and is about to have. */
+export function generationsOf({ partitions, growth, retired }: GroupEntry): number[] {
+  return [partitions, ...retired.map((each) => each.partitions), ...(growth === undefined ? [] : [growth.partitions])]
 }
 
 type GroupRecord = Extract<RegistryRecord, { readonly group: string }> & { readonly op: Exclude<RegistryRecord['op'], 'group' | 'group-gone'> }
@@ -267,7 +275,9 @@ function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
       group.growth.bound = true
       return 'done'
     case 'moved':
-      return done(moved(group, record.partition))
+      return done(moved(group, record.partition, record.nowMs))
+    case 'retired-gone':
+      return done(remove(group.retired, ({ partitions }) => partitions === record.partitions))
     case 'before-done':
       return done(remove(group.befores, (partition) => partition === record.partition))
   }
@@ -281,11 +291,12 @@ function grow(group: GroupEntry, partitions: number, sinceMs: number): boolean {
 }
 
 /** An old partition's messages are in the new ones; with the last of them the new ones count. */
-function moved(group: GroupEntry, partition: string): boolean {
+function moved(group: GroupEntry, partition: string, nowMs: number): boolean {
   const { growth } = group
   if (growth === undefined || !growth.bound || growth.moved.includes(partition) || !partitionsOf(group).includes(partition)) return false
   growth.moved.push(partition)
   if (growth.moved.length < group.partitions) return true
+  group.retired.push({ partitions: group.partitions, sinceMs: nowMs })
   group.partitions = growth.partitions
   delete group.growth
   group.befores = partitionsOf(group)

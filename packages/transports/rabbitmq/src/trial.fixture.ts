@@ -1,0 +1,80 @@
+import { type ConsumerObserver, newId, type Subscription, systemClock, type Transport, type TransportReport } from '@sluice/core/transport'
+import { transport } from './index.ts'
+
+const { SLUICE_TEST_RABBITMQ_URL: server = '', SLUICE_TEST_RABBITMQ_MANAGEMENT: management = '' } = process.env
+
+/** One request to the management plugin of the test server. */
+export async function manage(method: 'GET' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
+  const { origin, username, password } = new URL(management)
+  const headers = { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`, 'content-type': 'application/json' }
+  const response = await fetch(`${origin}/api/${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status}`)
+  const text = await response.text()
+  return text === '' ? undefined : JSON.parse(text)
+}
+
+/** A virtual host of a test's own, and transports on it; `dispose` closes and removes all. */
+export async function trial(): Promise<{
+  readonly url: string
+  readonly vhost: string
+  readonly reports: readonly TransportReport[]
+  open(options?: Readonly<Record<string, unknown>>, url?: string): Promise<Transport>
+  dispose(): Promise<void>
+}> {
+  const vhost = `trial-${newId()}`
+  const url = `${server}/${vhost}?heartbeat=2`
+  const reports: TransportReport[] = []
+  const open: Transport[] = []
+  await manage('PUT', `vhosts/${vhost}`)
+  return {
+    url,
+    vhost,
+    reports,
+    async open(rabbitmq = {}, at = url) {
+      const context = { clock: systemClock, service: 'trial', instanceId: newId(), report: (event: TransportReport) => void reports.push(event) }
+      const opened = await transport.open(at, { ...context, options: { rabbitmq } })
+      open.push(opened)
+      return opened
+    },
+    async dispose() {
+      for (const each of open) await each.close()
+      await manage('DELETE', `vhosts/${vhost}`)
+    },
+  }
+}
+
+/** A member of group `g` of channel `c`. */
+export const membership: Subscription = {
+  channel: 'c',
+  group: 'g',
+  from: 'start',
+  order: 'key',
+  ephemeral: false,
+  kind: 'events',
+  types: ['t'],
+  windowCount: 1_000,
+  windowBytes: 64 * 1024 * 1024,
+}
+
+/** An observer that only notes which partitions are held. */
+export function watcher(): ConsumerObserver & { readonly owned: ReadonlySet<string> } {
+  const owned = new Set<string>()
+  return {
+    owned,
+    assigned: (partition) => void owned.add(partition),
+    revoking: async (partition) => void owned.delete(partition),
+    lost: (partition) => void owned.delete(partition),
+    lostDeliveries: () => undefined,
+    lotChanged: () => undefined,
+    paused: () => undefined,
+    settlementLost: () => undefined,
+  }
+}
+
+/** Waits until it is so. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, patienceMs = 20_000): Promise<void> {
+  for (const end = Date.now() + patienceMs; !(await isSo()); ) {
+    if (Date.now() > end) throw new Error(`waited for: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
