@@ -35,7 +35,10 @@ interface GivenOptions {
 function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
   if (value === undefined) return fallback
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
-  throw new SluiceError('INVALID_OPTION', `embedded.${name} must be a whole number from ${min} to ${max}`, { details: { value } })
+  throw new SluiceError('INVALID_OPTION', `embedded.${name} must be a whole number from ${min} to ${max}`, {
+    fix: 'Leave it out for its default',
+    details: { value },
+  })
 }
 
 /** Checks what `connect` was given. Throws INVALID_OPTION. */
@@ -46,7 +49,9 @@ export function embeddedOptions(context: TransportContext): EmbeddedOptions {
       fix: 'Write connect({ sqlite: path => new Database(path) })',
     })
   if (embedded !== undefined && (typeof embedded !== 'object' || embedded === null))
-    throw new SluiceError('INVALID_OPTION', 'embedded must be an object of options')
+    throw new SluiceError('INVALID_OPTION', 'embedded must be an object of options', {
+      fix: 'Write connect({ transportOptions: { embedded: { leaseMs: 10_000 } } })',
+    })
   const given: GivenOptions = embedded ?? {}
   const names = ['leaseMs', 'partitions', 'walBytesMax', 'networkFileSystem']
   for (const name of Object.keys(given)) if (!names.includes(name)) throw unknownOption(`embedded.${name}`)
@@ -55,7 +60,10 @@ export function embeddedOptions(context: TransportContext): EmbeddedOptions {
     if (name !== 'sqlite' && name !== 'embedded' && typeof value !== 'object') throw unknownOption(name)
   const { networkFileSystem = 'refuse' } = given
   if (networkFileSystem !== 'refuse' && networkFileSystem !== 'allow')
-    throw new SluiceError('INVALID_OPTION', "embedded.networkFileSystem must be 'refuse' or 'allow'", { details: { value: networkFileSystem } })
+    throw new SluiceError('INVALID_OPTION', "embedded.networkFileSystem must be 'refuse' or 'allow'", {
+      fix: 'Leave it out to refuse network file systems',
+      details: { value: networkFileSystem },
+    })
   return {
     ...(sqlite === undefined ? {} : { sqlite: sqlite as SqliteFactory }),
     leaseMs: integer('leaseMs', given.leaseMs, leaseMsDefault, 100, 600_000),

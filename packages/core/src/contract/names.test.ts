@@ -161,4 +161,5 @@ test('an id that another message is named by is called as the option is', () => 
     details: { attribute: 'correlationId' },
   })
   assert.throws(() => checkId(1, 'causationId'), /the causationId is of type number/)
+  assert.throws(() => checkKey('', 'deduplicate.key'), /the deduplicate.key is empty.*A key is a string/)
 })

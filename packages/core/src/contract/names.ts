@@ -43,8 +43,8 @@ function nameProblem(kind: NameKind, value: unknown): string | undefined {
  * Returns `value` if it is an allowed ordering key: 1–255 bytes of well-formed Unicode without control characters.
  * Throws INVALID_ATTRIBUTE; the message never holds the key, because keys are business data.
  */
-export function checkKey(value: unknown): string {
-  return checkText('key', value)
+export function checkKey(value: unknown, what: 'key' | 'deduplicate.key' = 'key'): string {
+  return checkText(what, value)
 }
 
 /** Returns `value` if it is an allowed message id; the same rule as for keys. Throws INVALID_ATTRIBUTE. */
@@ -52,13 +52,13 @@ export function checkId(value: unknown, what: 'id' | 'correlationId' | 'causatio
   return checkText(what, value)
 }
 
-function checkText(what: 'key' | 'id' | 'correlationId' | 'causationId', value: unknown): string {
+function checkText(what: 'key' | 'deduplicate.key' | 'id' | 'correlationId' | 'causationId', value: unknown): string {
   // The usual case, in one pass over the string and without counting bytes.
   if (typeof value === 'string' && printableAscii.test(value)) return value
   const problem = textProblem(value)
   if (problem === undefined) return value as string
   throw new SluiceError('INVALID_ATTRIBUTE', `the ${what} ${problem}`, {
-    fix: `${what === 'key' ? 'A key' : 'An id'} is a string of 1 to ${nameBytesMax} bytes without control characters${what === 'key' ? '; undefined means no key' : ''}`,
+    fix: `${what.endsWith('key') ? 'A key' : 'An id'} is a string of 1 to ${nameBytesMax} bytes without control characters${what === 'key' ? '; undefined means no key' : ''}`,
     details: { attribute: what },
   })
 }

@@ -409,3 +409,14 @@ test('a thenable of another library counts as a promise', async () => {
   const contract = event('a.b', { '~standard': { version: 1, vendor: 'test', validate: () => foreign as never } })
   assert.deepEqual(await checkInput(contract, 0), success)
 })
+
+test('a key that cannot be one: the error says what is wrong with it, and never the key', () => {
+  const secret = 'canary-4711-secret\n'
+  const contract = event('a.b', typed<{ key: unknown }>(), { key: (data) => data.key as string })
+  const message = (key: unknown): string => failure(() => keyOf(contract, { key })).message
+  assert.match(message(5), /the key function of a\.b returned no usable key: the key is of type number, not a string\. A key is a string of/)
+  assert.match(message(null), /: the key is null, not a string\./)
+  assert.match(message(''), /: the key is empty\./)
+  assert.match(message(secret), /: the key has control characters or line breaks\./)
+  assert.ok(!message(secret).includes('canary'))
+})

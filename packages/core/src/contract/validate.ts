@@ -61,9 +61,11 @@ export function keyOf(contract: Contract, output: unknown): string | undefined {
   try {
     return checkKey(key)
   } catch (cause) {
-    throw new SluiceError('INVALID_ATTRIBUTE', `the key function of ${contract.name} returned no usable key`, {
+    const { message, code, fix = '' } = cause as SluiceError
+    const why = message.slice(code.length + 2, message.length - fix.length - 2)
+    throw new SluiceError('INVALID_ATTRIBUTE', `the key function of ${contract.name} returned no usable key: ${why}`, {
       cause,
-      fix: (cause as SluiceError).fix ?? '',
+      fix,
       details: { contract: contract.name },
     })
   }

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { randomEnvelope } from '../../test/vectors/random.ts'
 import { seededRandom } from '../clock/index.ts'
 import { SluiceError } from '../errors/index.ts'
-import { attributeNames, validateEnvelope } from './attributes.ts'
+import { attributeNames, checkAttribute, validateEnvelope } from './attributes.ts'
 import { type BinaryPrefix, fromBinary, toBinary } from './cloudevents/binary.ts'
 import { attributesFromJson, attributesToJson, fromStructured, toStructured } from './cloudevents/structured.ts'
 import type { Envelope } from './envelope.ts'
@@ -167,4 +167,9 @@ describe('every mode, on random envelopes', () => {
       }
     }
   })
+})
+
+it('an attribute that is refused says what it is to be', () => {
+  assert.throws(() => checkAttribute('sequence', -1), { message: /the attribute sequence is not text\. .*a number is given as String\(n\)$/ })
+  assert.throws(() => checkAttribute('tags', ['a,b']), { message: /the attribute tags has a tag with a comma.*\. It is a list of at most/ })
 })

@@ -68,7 +68,17 @@ export function validateEnvelope(envelope: Envelope): void {
 /** Checks one attribute. @throws SluiceError INVALID_ATTRIBUTE */
 export function checkAttribute(name: AttributeName, value: unknown): void {
   const why = attributeFault(name, value)
-  if (why !== undefined) throw invalid(name, why)
+  if (why !== undefined) throw invalid(name, why, fixes[attributeKinds[name]])
+}
+
+const fixes: Readonly<Record<AttributeKind, string>> = {
+  identifier: `It is text of 1 to ${identifierBytesMax} bytes without control characters; a number is given as String(n)`,
+  text: `It is text of 1 to ${freeAttributeBytesMax} bytes without control characters`,
+  mediatype: 'It is a media type, e.g. application/json',
+  time: 'Write it with toISOString()',
+  integer: 'It is a whole number',
+  count: 'It is a whole number',
+  tags: `It is a list of at most ${tagCountMax} texts of 1 to ${tagBytesMax} bytes, without commas`,
 }
 
 /** Why a value is not allowed for an attribute, or undefined when it is. Never quotes the value. */
@@ -144,6 +154,6 @@ export function isRfc3339(text: string): boolean {
   return month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(2000 + (Number(match[1]) % 400), month, 0)).getUTCDate()
 }
 
-function invalid(name: string, why: string): SluiceError {
-  return new SluiceError('INVALID_ATTRIBUTE', `the attribute ${name} ${why}`, { details: { attribute: name } })
+function invalid(name: string, why: string, fix = ''): SluiceError {
+  return new SluiceError('INVALID_ATTRIBUTE', `the attribute ${name} ${why}`, { fix, details: { attribute: name } })
 }

@@ -80,7 +80,10 @@ export function declareChannel(db: Database, channel: ChannelDeclaration, defaul
 
 export function declareGroup(db: Database, group: GroupDeclaration): GroupRow {
   const channel = channelByName(db, group.channel)
-  if (channel === undefined) throw new SluiceError('INVALID_OPTION', `group ${group.group} names the channel ${group.channel}, which nobody declared`)
+  if (channel === undefined)
+    throw new SluiceError('INVALID_OPTION', `group ${group.group} names the channel ${group.channel}, which nobody declared`, {
+      fix: 'Declare the channel in the same call, or before',
+    })
   const known = db.get<GroupRow>(`SELECT ${groupColumns} FROM consumer_group WHERE channel_id = ? AND name = ?`, channel.id, group.group)
   if (known !== undefined) return agree(db, channel, known, group)
   const start = startPosition(db, channel, group.from)

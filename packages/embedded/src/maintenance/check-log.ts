@@ -3,7 +3,7 @@
 import { keyHash } from '@sluice/core/transport'
 import { Block, type BlockRow } from '../log/block.ts'
 import type { Database } from '../sqlite/connection.ts'
-import type { Findings } from './findings.ts'
+import { type Findings, saidBy } from './findings.ts'
 
 interface Channel {
   readonly id: number
@@ -69,7 +69,7 @@ function walk(db: Database, channel: Channel, commitSeq: number, findings: Findi
           row.first > expected ? 'messages are missing' : 'positions are there twice',
         )
       const block = new Block(row, channel.id)
-      const why = block.fault?.message ?? wrongHash(block)
+      const why = block.fault === undefined ? wrongHash(block) : saidBy(block.fault)
       if (why !== undefined)
         findings.error(
           'BLOCK_DAMAGED',

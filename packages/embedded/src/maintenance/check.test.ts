@@ -74,6 +74,17 @@ for (const [what, sql, code] of damages)
     )
   })
 
+test('a damaged file is not compacted, and the error says its code and its fix once', async (t) => {
+  const path = await scene(t)
+  const db = new DatabaseSync(path)
+  db.exec('UPDATE block SET data = zeroblob(length(data))')
+  db.close()
+  await assert.rejects(compactFile(path), (error: Error) => {
+    assert.match(error.message, /^STORE_CORRUPT: .* is damaged and was left as it is: [^:]*damaged\. Run `sluice check` on it$/)
+    return true
+  })
+})
+
 test('tables of the application in the same file are none of our business', async (t) => {
   const path = await scene(t)
   const db = new DatabaseSync(path)

@@ -12,7 +12,7 @@ import { checkGroups } from './check-groups.ts'
 import { checkLog } from './check-log.ts'
 import { checkMessages } from './check-messages.ts'
 import { openExisting } from './existing-file.ts'
-import { Findings } from './findings.ts'
+import { Findings, saidBy } from './findings.ts'
 
 export async function checkFile(from: string): Promise<CheckReport> {
   const findings = new Findings()
@@ -30,7 +30,7 @@ export async function checkFile(from: string): Promise<CheckReport> {
     db.exec('COMMIT')
   } catch (error) {
     if (!isDamage(error)) throw storeError(error, path)
-    findings.error('UNREADABLE', path, toError(error).message, 'Sluice cannot read it, or not all of it')
+    findings.error('UNREADABLE', path, saidBy(toError(error)), 'Sluice cannot read it, or not all of it')
   } finally {
     opened?.db.close()
   }

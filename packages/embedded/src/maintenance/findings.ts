@@ -1,4 +1,4 @@
-import type { Finding } from '@sluice/core/transport'
+import { type Finding, isSluiceError } from '@sluice/core/transport'
 
 /** Findings that are listed one by one; the rest is counted: a file of zeros has millions. */
 const listedMax = 100
@@ -22,6 +22,13 @@ export class Findings {
   note(code: string, where: string, what: string, means: string, fix = 'Nothing to do'): void {
     this.add('note', code, where, what, means, fix)
   }
+}
+
+/** What an error says, without its code in front and its fix behind: a finding has its own. */
+export function saidBy(error: Error): string {
+  if (!isSluiceError(error)) return error.message
+  const fixLength = error.fix === undefined ? 0 : error.fix.length + 2
+  return error.message.slice(error.code.length + 2, error.message.length - fixLength)
 }
 
 const restore = 'Keep a copy of the damaged files for analysis, stop all services that use the bus, and restore a backup'

@@ -69,7 +69,11 @@ export class Administration {
     }
     const from = instant('from', options.from)
     const to = instant('to', options.to)
-    if (from !== undefined && to !== undefined && from >= to) throw new SluiceError('INVALID_OPTION', 'from is not before to', { details: { option: 'from' } })
+    if (from !== undefined && to !== undefined && from >= to)
+      throw new SluiceError('INVALID_OPTION', 'from is not before to', {
+        fix: 'What was stored at from comes again, what was stored at to does not',
+        details: { option: 'from' },
+      })
     return transport.admin.replay(contract.channel, this.#groupOf(contract, options), from, to)
   }
 
@@ -173,7 +177,7 @@ function instant(name: string, value: Date | number | undefined): number | undef
   if (value === undefined) return undefined
   const ms = value instanceof Date ? value.getTime() : value
   if (Number.isFinite(ms)) return ms
-  throw new SluiceError('INVALID_OPTION', `${name} is not a time`, { details: { option: name } })
+  throw new SluiceError('INVALID_OPTION', `${name} is not a time`, { fix: 'Give a valid Date, or milliseconds since 1970', details: { option: name } })
 }
 
 function compare(a: string, b: string): number {

@@ -32,7 +32,10 @@ async function open(options: ConnectOptions, builtIn: readonly TransportFactory[
   checkRetryDefaults(options.retry)
   checkLimits(limits)
   if (!(holdMaxMs >= 0 && holdMaxMs <= 3_600_000))
-    throw new SluiceError('INVALID_OPTION', 'holdMaxMs is not a number of milliseconds up to an hour', { details: { option: 'holdMaxMs' } })
+    throw new SluiceError('INVALID_OPTION', 'holdMaxMs is not a number of milliseconds up to an hour', {
+      fix: 'Leave it out for 30 s',
+      details: { option: 'holdMaxMs' },
+    })
   const table = new RouteTable(settings.url, settings.routes)
   const registry = new TransportRegistry([...(options.transports ?? []), ...builtIn, memoryTransport])
   const instanceId = newId(clock.nowMs())
@@ -119,6 +122,9 @@ function checkLimits(limits: LimitOptions): void {
   for (const name of ['messageBytesMax', 'publishBufferCountMax', 'publishBufferBytesMax', 'windowCountMax', 'windowBytesMax', 'pendingRequestsMax'] as const) {
     const value = limits[name]
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
-      throw new SluiceError('INVALID_OPTION', `limits.${name} is not a positive whole number`, { details: { option: `limits.${name}` } })
+      throw new SluiceError('INVALID_OPTION', `limits.${name} is not a positive whole number`, {
+        fix: 'Leave it out for its default',
+        details: { option: `limits.${name}` },
+      })
   }
 }

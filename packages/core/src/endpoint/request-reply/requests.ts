@@ -39,7 +39,10 @@ export class Requests {
     if (options.signal !== undefined) checkSignal(options.signal)
     const { timeoutMs = requestTimeoutMs, signal, ...rest } = options
     if (!(timeoutMs > 0 && timeoutMs < Number.POSITIVE_INFINITY))
-      throw new SluiceError('INVALID_OPTION', 'timeoutMs is not a positive number of milliseconds', { details: { option: 'timeoutMs' } })
+      throw new SluiceError('INVALID_OPTION', 'timeoutMs is not a positive number of milliseconds', {
+        fix: 'Leave it out for 30 s',
+        details: { option: 'timeoutMs' },
+      })
     if (signal?.aborted === true) throw new SluiceError('ABORTED', 'the signal was aborted before the request was sent', { cause: signal.reason })
     const id = options.id ?? this.#parts.newId()
     return this.#requesterOf(route).request(contract, id, timeoutMs, signal, (replyTo) =>

@@ -168,7 +168,10 @@ const durationMsMax = 100 * 365 * 86_400_000
 
 function duration(name: string, ms: unknown): number {
   if (typeof ms === 'number' && ms >= 0 && ms <= durationMsMax) return ms
-  throw new SluiceError('INVALID_OPTION', `${name} is not a number of milliseconds from 0 to 100 years`, { details: { option: name } })
+  throw new SluiceError('INVALID_OPTION', `${name} is not a number of milliseconds from 0 to 100 years`, {
+    fix: 'Give milliseconds, e.g. 60_000 for a minute',
+    details: { option: name },
+  })
 }
 
 function dueMs(options: PublishOptions, nowMs: number, facts: TransportFacts, keyed: boolean): number | undefined {
@@ -177,7 +180,10 @@ function dueMs(options: PublishOptions, nowMs: number, facts: TransportFacts, ke
   if (delayMs !== undefined && at !== undefined) throw new SluiceError('INVALID_OPTION', 'delayMs and at exclude each other', { fix: 'Give one of them' })
   const due = at === undefined ? nowMs + duration('delayMs', delayMs) : at instanceof Date ? at.getTime() : at
   if (!Number.isFinite(due) || due > nowMs + durationMsMax)
-    throw new SluiceError('INVALID_OPTION', 'at is not a time within the next 100 years', { details: { option: 'at' } })
+    throw new SluiceError('INVALID_OPTION', 'at is not a time within the next 100 years', {
+      fix: 'Give a valid Date, or milliseconds since 1970',
+      details: { option: 'at' },
+    })
   if (due <= nowMs) return undefined
   const { delayMsMax } = facts.delayedSend
   if (due - nowMs > delayMsMax) {
@@ -203,7 +209,7 @@ function deduplication(given: { readonly key: string; readonly windowMs: number 
       details: { option: 'deduplicate.key' },
     })
   }
-  const key = checkKey(given.key)
+  const key = checkKey(given.key, 'deduplicate.key')
   const windowMs = duration('deduplicate.windowMs', given.windowMs)
   if (windowMs <= facts.deduplicationMsMax) return { key, windowMs }
   throw new SluiceError('UNSUPPORTED', `${facts.name} deduplicates within ${facts.deduplicationMsMax} ms at most`, {
@@ -214,7 +220,10 @@ function deduplication(given: { readonly key: string; readonly windowMs: number 
 
 function priorityOf(priority: number, facts: TransportFacts): number {
   if (!Number.isInteger(priority) || priority < 0 || priority > 9)
-    throw new SluiceError('INVALID_OPTION', 'priority is not a whole number from 0 to 9', { details: { option: 'priority' } })
+    throw new SluiceError('INVALID_OPTION', 'priority is not a whole number from 0 to 9', {
+      fix: '9 is the most urgent; leave it out for 0',
+      details: { option: 'priority' },
+    })
   if (facts.priority) return priority
   throw new SluiceError('UNSUPPORTED', `${facts.name} has no priorities`, {
     fix: 'Leave out the priority, or give urgent messages a channel of their own',

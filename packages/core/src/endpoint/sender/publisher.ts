@@ -183,7 +183,10 @@ function timeoutOf(options: { readonly timeoutMs?: number }): number {
   const { timeoutMs } = options
   if (timeoutMs === undefined) return publishTimeoutMs
   if (timeoutMs > 0 && timeoutMs < Number.POSITIVE_INFINITY) return timeoutMs
-  throw new SluiceError('INVALID_OPTION', 'timeoutMs is not a positive number of milliseconds', { details: { option: 'timeoutMs' } })
+  throw new SluiceError('INVALID_OPTION', 'timeoutMs is not a positive number of milliseconds', {
+    fix: 'Leave it out for 30 s',
+    details: { option: 'timeoutMs' },
+  })
 }
 
 function atIndex(error: unknown, index: number): unknown {
