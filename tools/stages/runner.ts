@@ -1,4 +1,4 @@
-import { basename, relative } from 'node:path'
+import { basename, relative, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
@@ -35,6 +35,9 @@ const outputCharactersMax = 4000
 
 // A test that hangs without a time-out of its own is named; what then keeps its process alive ends with the stage.
 const testTimeoutMs = 170_000
+
+// Test files and the processes that they start load the same sources: 0.4 s of the processor each time, 0.1 s from the cache.
+process.env['NODE_COMPILE_CACHE'] ??= resolve('.cache/compile')
 
 /** Runs test files, two at a time, each in its own process, and counts their tests by suite. */
 export async function runFiles(files: readonly string[], options: RunFilesOptions): Promise<RunResult> {

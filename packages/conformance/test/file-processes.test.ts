@@ -1,4 +1,4 @@
 import { conformance } from '@sluice/conformance'
 import { fileOptions } from './file-options.ts'
 
-conformance({ ...fileOptions, parts: ['processes'] })
+conformance({ ...fileOptions, parts: ['processes', 'faults'] })

@@ -48,4 +48,31 @@ describe('redis: groups', { concurrency: 1 }, () => {
       await end()
     }
   })
+
+  test('after a standstill beyond its lease, a member is certain only when it heard what was taken over', async () => {
+    const { rig, group, end } = await place({ leaseMs: 1_500 })
+    try {
+      const sender = await rig.channel({ groups: ['g'] })
+      await sender.send(numbered(8, ['a', 'b', 'c', 'd']))
+      const probe = await rig.join(await rig.open())
+      const taken = await probe.take(8)
+      const [member = ''] = await plain.zRange(`${group}:members`, 0, -1)
+      // What another member's look does once the lease has run out; this one stands still meanwhile.
+      const parts = await plain.hGetAll(`${group}:parts`)
+      const freed = Object.entries(parts).flatMap(([field, value]): [string, string][] =>
+        field.endsWith(':e') ? [[field, String(Number(value) + 1)]] : field.endsWith(':o') ? [[field, '']] : [],
+      )
+      await plain.multi().zRem(`${group}:members`, member).hDel(`${group}:info`, member).hSet(`${group}:parts`, Object.fromEntries(freed)).exec()
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_600)
+      assert.deepEqual(probe.lost, [])
+      await probe.consumer.confirmHeld?.()
+      assert.equal(new Set(probe.lost).size, 8)
+      probe.consumer.accept(taken)
+      await probe.consumer.flush()
+      assert.equal(probe.settlementsLost.length, 8)
+      assert.equal((await probe.drain(8)).length, 8)
+    } finally {
+      await end()
+    }
+  })
 })

@@ -18,6 +18,20 @@ export function consumeProgram(context: ProgramContext): Program {
   let stopping = false
   let transport: Transport
   let consumer: Consumer
+  let lookedAtMs = performance.now()
+  let thawing: Promise<void> | undefined
+  // As the core does: after a standstill nothing begins before the transport is certain what is held.
+  const awake = async (): Promise<void> => {
+    const nowMs = performance.now()
+    if (nowMs - lookedAtMs > transport.facts.takeOverMs / 3) {
+      thawing ??= Promise.all([consumer.confirmHeld?.(), new Promise((resolve) => setImmediate(resolve))]).then(() => {
+        thawing = undefined
+      })
+    }
+    lookedAtMs = nowMs
+    await thawing
+    lookedAtMs = performance.now()
+  }
   const observer: ConsumerObserver = {
     assigned: (partition) => void gone.delete(partition),
     revoking: async (partition) => {
@@ -36,6 +50,7 @@ export function consumeProgram(context: ProgramContext): Program {
   }
   const handle = async (deliveries: readonly Delivery[]): Promise<void> => {
     for (const delivery of deliveries) {
+      await awake()
       if (stopping || gone.has(delivery.partition) || lost.has(delivery)) return
       const { envelope } = delivery
       const about = { group, channel: 'c', id: envelope.id, ...(envelope.partitionkey === undefined ? {} : { key: envelope.partitionkey }) }

@@ -9,6 +9,7 @@ import { Commands } from '../resp/command.ts'
 import { isError, type RedisError, readReply } from '../resp/reply.ts'
 import { type LogEntry, readEntries } from '../wire/entries.ts'
 import { after, firstPosition, type Position, positionAt } from '../wire/position.ts'
+import { findDead } from './dead-letters.ts'
 
 const pageSize = 500
 
@@ -29,7 +30,7 @@ export async function replayGroup(bus: RedisBus, channel: string, group: string,
     const begun = (await bus.link.run('replayBegin', key, group, from, toWanted)) as readonly [string, unknown]
     if (begun[0] === 'none') return undefined
     if (begun[0] === 'lot')
-      throw new SluiceError('UNSUPPORTED', `${begun[1]} messages of that time wait in the parking lot of group ${group}`, {
+      throw new SluiceError('UNSUPPORTED', `${begun[1]} messages of that time, or behind dead letters of it, wait in the parking lot of group ${group}`, {
         fix: 'Redrive or discard its dead letters first, or replay a time without them',
       })
     const [, partsReply] = begun
@@ -47,7 +48,9 @@ export async function replayGroup(bus: RedisBus, channel: string, group: string,
       return [name, epoch, cursor, encodeRanges(ranges)]
     })
     // Messages before the group's start count, too: then `done` goes below zero, and the backlog (added − base − done) is right.
-    const done = await bus.link.run('replayEnd', key, group, JSON.stringify(progress), count)
+    const dead = await findDead(bus, channel, group, {})
+    const again = dead.filter(({ meta: { position } }) => position >= from && position < toWanted).map(({ id }) => id)
+    const done = await bus.link.run('replayEnd', key, group, JSON.stringify(progress), count, ...again)
     if (done === 1) return count
   }
 }

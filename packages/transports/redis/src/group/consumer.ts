@@ -99,6 +99,10 @@ export class RedisConsumer implements Consumer, LogListener {
     this.#membership.yield(partition, type)
   }
 
+  confirmHeld(): Promise<void> {
+    return this.#membership.confirmHeld()
+  }
+
   /** Deliveries with the core, by the member's id: what `inspect` shows before the next heartbeat. */
   get inHand(): { readonly memberId: string; readonly count: number } {
     return { memberId: this.#member.id, count: this.#member.held }

@@ -14,6 +14,8 @@ import { type GroupView, lanesOf, planOwners, readTaken, readView } from './view
 
 /** How often the types of this member are announced anew, ms; one that nobody announces for a day is forgotten. */
 const announceEveryMs = 3_600_000
+/** While the lease cannot be renewed, ms. */
+const confirmRetryMs = 100
 
 export class Membership {
   readonly #member: Member
@@ -38,8 +40,7 @@ export class Membership {
   /** Creates what is missing, announces this member and takes its first partitions. */
   async join(): Promise<void> {
     const { bus, subscription } = this.#member
-    // Rings that come meanwhile are looked at afterwards: before it has joined, a member would take itself for removed.
-    await this.#begin(async () => {
+    await this.#alone(async () => {
       await declareChannel(bus, { name: subscription.channel, kind: subscription.kind })
       await declareGroup(bus, subscription)
       const view = await this.#tick('join')
@@ -47,24 +48,40 @@ export class Membership {
       this.#news = view.news
       await this.#act(view)
     })
-    if (this.#again !== undefined) void this.look(this.#again)
   }
 
   /** Looks at the group, or renews the lease with it; does what is this member's to do. Resolves after a look that began later than this call. */
   look(mode: 'look' | 'renew'): Promise<void> {
-    if (this.#looking === undefined) return this.#begin(() => this.#lookUntilDone(mode))
+    if (this.#looking === undefined) return this.#alone(() => this.#lookUntilDone(mode))
     if (this.#again !== 'renew') this.#again = mode
     return this.#looking
   }
 
-  async #begin(work: () => Promise<void>): Promise<void> {
-    const looking = work()
-    this.#looking = looking
-    try {
-      await looking
-    } finally {
-      this.#looking = undefined
+  /**
+   * Resolves when it is certain what this member holds: within the lease nobody took anything over; beyond it, what was taken
+   * over is lost here, too.
+   */
+  async confirmHeld(): Promise<void> {
+    const { bus } = this.#member
+    while (this.#member.overdue && !this.#member.closing) {
+      await this.look('renew')
+      if (this.#member.overdue) await new Promise<void>((resolve) => void bus.clock.setTimer(confirmRetryMs, resolve))
     }
+  }
+
+  #alone(work: () => Promise<void>): Promise<void> {
+    const running = async (): Promise<void> => {
+      try {
+        await work()
+      } finally {
+        this.#looking = undefined
+      }
+      // Asked for after the last look had begun. During a join only now: before, a member would take itself for removed.
+      if (this.#again !== undefined && !this.#member.closing) await this.look(this.#again)
+    }
+    const looking = running()
+    this.#looking = looking
+    return looking
   }
 
   async #lookUntilDone(mode: 'look' | 'renew'): Promise<void> {

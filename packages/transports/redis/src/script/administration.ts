@@ -44,23 +44,15 @@ local S = G(ARGV[1])
 if call('EXISTS', S) == 0 then return -1 end
 local count = 0
 for i = 2, #ARGV do
-  local id = ARGV[i]
-  local text, body = call('HGET', S .. ':dead:meta', id), call('HGET', S .. ':dead:body', id)
-  if text and body then
-    local dead = cjson.decode(text)
-    call('ZREM', S .. ':dead', id)
-    call('HDEL', S .. ':dead:meta', id)
-    call('HDEL', S .. ':dead:body', id)
+  local body = call('HGET', S .. ':dead:body', ARGV[i])
+  local dead = body and forgetDead(ARGV[1], ARGV[i])
+  if dead then
     local known = call('HGET', S .. ':lanes', dead.lane)
     local l = known and cjson.decode(known) or {h = dead.hash, s = 'suspended', d = 0, b = ''}
     if call('ZADD', S .. ':lane:' .. dead.lane, 0, dead.position) == 1 then call('HINCRBY', S, 'lot', 1) end
     call('HSET', S .. ':lot', dead.position, body)
     call('HSET', S .. ':lot:meta', dead.position, cjson.encode({redrives = dead.redrives + 1}))
-    if l.s == 'suspended' or l.b == id then
-      l.s = 'suspended'
-      l.d = 0
-      l.b = ''
-    end
+    if l.s == 'suspended' then l.d = 0 end
     l.n = call('HINCRBY', S, 'news', 1)
     call('HSET', S .. ':lanes', dead.lane, cjson.encode(l))
     count = count + 1
@@ -72,27 +64,12 @@ return count
 
 /** ARGV: group, ids … Forgets dead letters; lanes that waited for them go on. -1: no such group; else how many. */
 export const discardScript = `
-local S = G(ARGV[1])
-if call('EXISTS', S) == 0 then return -1 end
+if call('EXISTS', G(ARGV[1])) == 0 then return -1 end
 local count = 0
 for i = 2, #ARGV do
-  local id = ARGV[i]
-  local text = call('HGET', S .. ':dead:meta', id)
-  if text then
-    local dead = cjson.decode(text)
-    call('ZREM', S .. ':dead', id)
-    call('HDEL', S .. ':dead:meta', id)
-    call('HDEL', S .. ':dead:body', id)
-    local known = call('HGET', S .. ':lanes', dead.lane)
-    local l = known and cjson.decode(known)
-    if l and l.b == id then
-      l.s = 'suspended'
-      l.d = 0
-      l.b = ''
-      l.n = call('HINCRBY', S, 'news', 1)
-      if call('ZCARD', S .. ':lane:' .. dead.lane) == 0 then call('HDEL', S .. ':lanes', dead.lane)
-      else call('HSET', S .. ':lanes', dead.lane, cjson.encode(l)) end
-    end
+  local dead = forgetDead(ARGV[1], ARGV[i])
+  if dead then
+    dropEmptyLane(ARGV[1], dead.lane)
     count = count + 1
   end
 end
@@ -108,6 +85,14 @@ local inLot = 0
 for _, pos in ipairs(call('HKEYS', S .. ':lot')) do
   if pos >= ARGV[2] and pos < ARGV[3] then inLot = inLot + 1 end
 end
+-- What waits behind a dead letter of that time would come before it.
+local lanes = call('HGETALL', S .. ':lanes')
+for i = 1, #lanes, 2 do
+  local b = cjson.decode(lanes[i + 1]).b
+  local text = b and b ~= '' and call('HGET', S .. ':dead:meta', b)
+  local pos = text and cjson.decode(text).position
+  if pos and pos >= ARGV[2] and pos < ARGV[3] then inLot = inLot + call('ZCARD', S .. ':lane:' .. lanes[i]) end
+end
 if inLot > 0 then return {'lot', inLot} end
 call('HSET', S, 'hold', now() + 10000)
 local h, names = parts(ARGV[1])
@@ -115,13 +100,18 @@ for _, n in ipairs(names) do call('HSET', S .. ':parts', n .. ':o', '', n .. ':e
 return {'ok', call('HGETALL', S .. ':parts')}
 `
 
-/** ARGV: group, [[name, epoch, cursor, done]] as JSON, how many fewer are done. 1: done. */
+/** ARGV: group, [[name, epoch, cursor, done]] as JSON, how many fewer are done, ids of the dead letters that come again. 1: done. */
 export const replayEndScript = `
 local S = G(ARGV[1])
 local list = cjson.decode(ARGV[2])
 for _, w in ipairs(list) do
   if call('HGET', S .. ':parts', w[1] .. ':e') ~= tostring(w[2]) then return 0 end
 end
+for i = 4, #ARGV do
+  -- Redriven meanwhile, it would come twice.
+  if not call('ZSCORE', S .. ':dead', ARGV[i]) then return 0 end
+end
+for i = 4, #ARGV do dropEmptyLane(ARGV[1], forgetDead(ARGV[1], ARGV[i]).lane) end
 for _, w in ipairs(list) do call('HSET', S .. ':parts', w[1] .. ':c', w[3], w[1] .. ':d', w[4]) end
 call('HINCRBY', S, 'done', -ARGV[3])
 call('HDEL', S, 'hold')

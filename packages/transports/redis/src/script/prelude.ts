@@ -8,7 +8,7 @@
  * | K:meta | hash | kind, partitions, retention (age, bytes, keep), unrouted, emptySince (entries added when the last group went) |
  * | K:groups | set | names of groups |
  * | K:bell | stream, 1 entry | rung when members, partitions, pauses, lots or delays changed |
- * | K:delayed, :delayed:body, :delayed:id | zset, hashes | delayed messages by due time; `<number>\|<id>` → packed; id → member |
+ * | K:delayed, :delayed:body, :delayed:id, :delayed:key | zset, hashes | delayed messages by due time; `<number>\|<id>` → packed; id → member; id → its deduplication key |
  * | K:dedup:<key> | string with expiry | id that is kept for a deduplication key |
  * | K:schedules, :next, :body | hashes | recurring schedules |
  * | G = K:g:<group> | hash | order, concurrency, ephemeral, provisional, paused, base, done, lot, news, dead, hold |
@@ -71,7 +71,7 @@ local function dropGroup(group)
   call('SREM', K .. ':groups', group)
   if call('SCARD', K .. ':groups') == 0 then
     if call('HGET', K .. ':meta', 'kind') == 'reply' then
-      call('DEL', K, K .. ':meta', K .. ':bell', K .. ':delayed', K .. ':delayed:body', K .. ':delayed:id')
+      call('DEL', K, K .. ':meta', K .. ':bell', K .. ':delayed', K .. ':delayed:body', K .. ':delayed:id', K .. ':delayed:key')
       return
     end
     call('HSET', K .. ':meta', 'emptySince', stream()['entries-added'])
@@ -109,6 +109,29 @@ local function reap(group, except)
   end
   ring('members')
   dropIfAbandoned(group)
+end
+-- A dead letter that is none any more; nil: there is no such one. Its lane goes on if it was parked by it.
+local function forgetDead(group, id)
+  local S = G(group)
+  local text = call('HGET', S .. ':dead:meta', id)
+  if not text then return nil end
+  call('ZREM', S .. ':dead', id)
+  call('HDEL', S .. ':dead:meta', id)
+  call('HDEL', S .. ':dead:body', id)
+  local dead = cjson.decode(text)
+  local known = call('HGET', S .. ':lanes', dead.lane)
+  local l = known and cjson.decode(known)
+  if l and l.b == id then
+    l.s = 'suspended'
+    l.d = 0
+    l.b = ''
+    l.n = call('HINCRBY', S, 'news', 1)
+    call('HSET', S .. ':lanes', dead.lane, cjson.encode(l))
+  end
+  return dead
+end
+local function dropEmptyLane(group, lane)
+  if call('ZCARD', G(group) .. ':lane:' .. lane) == 0 then call('HDEL', G(group) .. ':lanes', lane) end
 end
 local function append(body) return call('XADD', K, '*', unpack(cmsgpack.unpack(body))) end
 local function laneList(group)

@@ -58,6 +58,7 @@ for i, e in ipairs(list) do
         call('ZADD', K .. ':delayed', e.due, member)
         call('HSET', K .. ':delayed:body', member, ARGV[i + 1])
         call('HSET', K .. ':delayed:id', e.id, member)
+        if e.key then call('HSET', K .. ':delayed:key', e.id, e.key) end
         if not first[2] or e.due < tonumber(first[2]) then ring('due') end
       else append(ARGV[i + 1]) end
       out[i] = 'ok'
@@ -77,16 +78,22 @@ for _, member in ipairs(due) do
   call('ZREM', K .. ':delayed', member)
   call('HDEL', K .. ':delayed:body', member)
   local id = string.sub(member, 14)
-  if call('HGET', K .. ':delayed:id', id) == member then call('HDEL', K .. ':delayed:id', id) end
+  if call('HGET', K .. ':delayed:id', id) == member then
+    call('HDEL', K .. ':delayed:id', id)
+    call('HDEL', K .. ':delayed:key', id)
+  end
 end
 local first = call('ZRANGE', K .. ':delayed', 0, 0, 'WITHSCORES')
 return {#due, first[2] or '-1', t}
 `
 
-/** ARGV: id. 1 if it was there and is not any more. */
+/** ARGV: id. 1 if it was there and is not any more; its deduplication key is free then. */
 export const cancelScript = `
 local member = call('HGET', K .. ':delayed:id', ARGV[1])
 if not member then return 0 end
+local key = call('HGET', K .. ':delayed:key', ARGV[1])
+if key and call('GET', K .. ':dedup:' .. key) == ARGV[1] then call('DEL', K .. ':dedup:' .. key) end
+call('HDEL', K .. ':delayed:key', ARGV[1])
 call('HDEL', K .. ':delayed:id', ARGV[1])
 call('HDEL', K .. ':delayed:body', member)
 return call('ZREM', K .. ':delayed', member)
