@@ -15,6 +15,8 @@ export function consumeProgram(context: ProgramContext): Program {
   const work = new Map<string, Promise<void>>()
   const gone = new Set<string>()
   const lost = new WeakSet<Delivery>()
+  // How often each partition was lost: what came before is void, though the partition may be ours again.
+  const losses = new Map<string, number>()
   let stopping = false
   let transport: Transport
   let consumer: Consumer
@@ -38,7 +40,10 @@ export function consumeProgram(context: ProgramContext): Program {
       gone.add(partition)
       await work.get(partition)
     },
-    lost: (partition) => void gone.add(partition),
+    lost: (partition) => {
+      gone.add(partition)
+      losses.set(partition, (losses.get(partition) ?? 0) + 1)
+    },
     lostDeliveries: (deliveries) => {
       for (const delivery of deliveries) lost.add(delivery)
     },
@@ -48,10 +53,10 @@ export function consumeProgram(context: ProgramContext): Program {
       for (const delivery of deliveries) lost.add(delivery)
     },
   }
-  const handle = async (deliveries: readonly Delivery[]): Promise<void> => {
+  const handle = async (deliveries: readonly Delivery[], loss: number | undefined): Promise<void> => {
     for (const delivery of deliveries) {
       await awake()
-      if (stopping || gone.has(delivery.partition) || lost.has(delivery)) return
+      if (stopping || gone.has(delivery.partition) || losses.get(delivery.partition) !== loss || lost.has(delivery)) return
       const { envelope } = delivery
       const about = { group, channel: 'c', id: envelope.id, ...(envelope.partitionkey === undefined ? {} : { key: envelope.partitionkey }) }
       recorder.record({
@@ -77,9 +82,10 @@ export function consumeProgram(context: ProgramContext): Program {
       if (deliveries.length === 0) return
       for (const [partition, some] of Map.groupBy(deliveries, (delivery) => delivery.partition)) {
         const before = work.get(partition) ?? Promise.resolve()
+        const loss = losses.get(partition)
         work.set(
           partition,
-          before.then(() => handle(some)),
+          before.then(() => handle(some, loss)),
         )
       }
     }
