@@ -310,6 +310,37 @@ export const busMessages: Subject = {
       },
     },
     {
+      name: 'a handler writes into its bytes and headers: no other group, no next attempt and no dead letter has that',
+      async run(rig) {
+        const [a, b] = [await rig.bus('order'), await rig.bus('stock')]
+        const Scanned = event('shop.label.scanned', typed<Uint8Array>())
+        const whole = { bytes: [1, 2, 3], headers: { tenant: 'T1' } }
+        const seen: unknown[] = []
+        const handle = (by: string) => (data: Uint8Array, context: { readonly message: { readonly headers: object } }) => {
+          seen.push({ bytes: [...data], headers: { ...context.message.headers } })
+          data.fill(0)
+          // As JavaScript may, whatever the types say.
+          Object.assign(context.message.headers, { tenant: by })
+          if (by === 'stock') throw new Error('no')
+        }
+        b.on(Scanned, handle('stock'), { retry: { attempts: 2, minDelayMs: 1, maxDelayMs: 5 } })
+        b.on(Scanned, handle('archive'), { group: 'archive' })
+        await b.start()
+        const buffer = Uint8Array.from(whole.bytes)
+        const published = a.publish(Scanned, buffer, { headers: whole.headers })
+        buffer.fill(9)
+        await published
+        const [letter] = await eventually(
+          () => b.deadLetters(Scanned).list(),
+          (list) => list.length === 1 && seen.length === 3,
+          'both groups to be done with it',
+        )
+        assert.ok(letter)
+        seen.push({ bytes: [...(letter.data as Uint8Array)], headers: letter.message.headers })
+        assert.deepEqual(seen, [whole, whole, whole, whole])
+      },
+    },
+    {
       name: 'expired: not handled, not dead-lettered, gone',
       async run(rig) {
         const [a, b] = [await rig.bus('order'), await rig.bus('stock')]
