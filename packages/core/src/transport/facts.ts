@@ -61,6 +61,11 @@ export interface TransportFacts {
   readonly groupConcurrency: boolean
   /** Kind of application transaction that `send` can join: an SQLite connection on the same file, or none. */
   readonly transaction: 'sqlite' | 'none'
+  /**
+   * Stated by a transport that keeps nothing: a message reaches who is connected when it is sent, or nobody. Then there is
+   * broadcast and nothing else; `instead` names what keeps messages, for the refusal. Default: at least once.
+   */
+  readonly atMostOnce?: { readonly instead: string }
   /** Largest message (attributes and body), bytes. */
   readonly messageBytesMax: number
   /** What else a person should know, one sentence each (retention shorter than …, everysec is not durable …). */

@@ -117,6 +117,8 @@ test('what a route cannot keep is refused with the fact that is missing and the 
     [pubSub, { keyed: false }, undefined],
     [pubSub, { keyed: false, order: 'channel' }, 'keyOrder', /order: 'none'/],
     [{ ...pubSub, keyOrder: 'key' }, {}, 'publishOrder', /order: 'none'/],
+    [{ ...pubSub, keyOrder: 'key', publishOrder: 'kept', atMostOnce: { instead: 'Streams' } }, {}, 'atMostOnce', /broadcast: true.*Streams/],
+    [{ ...pubSub, keyOrder: 'key', publishOrder: 'kept', atMostOnce: { instead: 'Streams' } }, { broadcast: true, from: 'end' }, undefined],
     [rabbit, {}, undefined],
     [rabbit, { stated: new Set(['from']) }, 'lateGroup', /from: 'end'/],
     [rabbit, { from: 'end', stated: new Set(['from']) }, undefined],

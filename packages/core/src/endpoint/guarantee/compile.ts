@@ -17,7 +17,7 @@ export function compileRoute(facts: TransportFacts, needs: RouteNeeds): Compiled
   const refusals: Refusal[] = []
   const promises = [
     acceptPromise(facts),
-    deliveryPromise(facts),
+    deliveryPromise(facts, needs, refusals),
     orderPromise(facts, needs, refusals),
     retryPromise(facts, needs, refusals),
     deadLetterPromise(facts, needs, refusals),
@@ -61,7 +61,18 @@ function acceptPromise(facts: TransportFacts): RoutePromise {
   }
 }
 
-function deliveryPromise(facts: TransportFacts): RoutePromise {
+function deliveryPromise(facts: TransportFacts, needs: RouteNeeds, refusals: Refusal[]): RoutePromise {
+  if (facts.atMostOnce !== undefined) {
+    if (!needs.broadcast) {
+      refusals.push({
+        fact: 'atMostOnce',
+        message: `${facts.name} keeps no message for anybody: all that it can do is tell those who are connected, and this group wants every message once`,
+        fix: `State broadcast: true and expect losses, or route the channel to ${facts.atMostOnce.instead}`,
+      })
+    }
+    const text = 'At most once: who is not connected when it is published, or dies with it in hand, never gets it.'
+    return { subject: 'delivery', level: 'none', text, facts: ['atMostOnce'] }
+  }
   const takeOver = facts.settlement === 'watermark' ? 'from the last committed watermark on' : `within ${durationText(facts.takeOverMs)}`
   const settled = facts.settlementConfirmed
     ? 'An accepted message never comes again.'
@@ -152,6 +163,8 @@ function retryPromise(facts: TransportFacts, needs: RouteNeeds, refusals: Refusa
 
 function deadLetterPromise(facts: TransportFacts, needs: RouteNeeds, refusals: Refusal[]): RoutePromise {
   const from = ['parkingLot'] as const
+  if (facts.atMostOnce !== undefined && needs.onDeadLetter === 'continue')
+    return { subject: 'dead-letter', level: 'none', text: 'A message that is given up is reported and gone: nothing is kept.', facts: ['atMostOnce'] }
   if (needs.onDeadLetter === 'continue') {
     return {
       subject: 'dead-letter',
