@@ -1,4 +1,5 @@
 import { describe, test } from 'node:test'
+import { recordResult } from '../report/results.ts'
 import type { ConformanceOptions } from '../suite/suite.ts'
 import { faults, messagesDefault, runFault } from './faults.ts'
 
@@ -8,9 +9,13 @@ export function registerFaults(options: ConformanceOptions): void {
   const seed = Number(process.env.SEED ?? 1)
   describe(`${options.name}: faults`, { concurrency: 1 }, () => {
     for (const fault of faults) {
+      if (reason !== false) recordResult({ transport: options.name, subject: 'faults', name: fault.name, outcome: 'skipped', reason })
       test(`faults: ${fault.name}`, { timeout: 300_000, skip: reason }, async (t) => {
+        const result = { transport: options.name, subject: 'faults', name: fault.name }
+        recordResult({ ...result, outcome: 'fail' })
         const { messages, strikes, confirmed, handlerRuns } = await runFault(options, fault, options.faultMessages ?? messagesDefault, seed)
         t.diagnostic(`seed ${seed}: ${strikes} strikes, ${messages} messages, ${confirmed} confirmed, ${handlerRuns} handler runs`)
+        recordResult({ ...result, outcome: 'pass' })
       })
     }
   })

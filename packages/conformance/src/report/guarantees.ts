@@ -1,66 +1,133 @@
-import type { Subject } from '../suite/case.ts'
-import type { CaseResult } from './results.ts'
+import { chinese } from './chinese.ts'
+import type { Recorded, RecordedCase } from './recorded.ts'
 
-const marks = { pass: '✓', fail: '✗ fails', cannot: 'cannot', skipped: '–' } as const
+/** Language of a page. */
+export type Language = 'en' | 'zh'
+
+interface Texts {
+  readonly title: string
+  readonly other: string
+  readonly intro: readonly string[]
+  readonly marks: Readonly<Record<RecordedCase['outcome'], string>>
+  readonly facts: string
+  readonly fact: string
+  readonly recorded: string
+  readonly caseHead: string
+  readonly reasons: string
+  readonly reasonsAnchor: string
+  readonly noReasons: string
+  readonly notRun: string
+  readonly yes: string
+  readonly no: string
+  readonly unbounded: string
+}
+
+const texts: Readonly<Record<Language, Texts>> = {
+  en: {
+    title: '# What each transport guarantees',
+    other: '[中文](guarantees.zh-CN.md)',
+    intro: [
+      'Made from runs of the conformance suite on real servers; do not edit. A ✓ is a case that passed; *cannot* is one that the',
+      'transport’s facts rule out and that was proven to be refused, not done badly; – was left out. The numbers lead to',
+      'the reasons below. What the promises mean: [guarantees](../explanation/guarantees.md).',
+    ],
+    marks: { pass: '✓', fail: '✗ fails', cannot: 'cannot', skipped: '–' },
+    facts: 'Facts',
+    fact: 'fact',
+    recorded: 'server, day of the run',
+    caseHead: 'case',
+    reasons: 'Reasons',
+    reasonsAnchor: 'reasons',
+    noReasons: 'None: nothing was left out.',
+    notRun: 'not run',
+    yes: 'yes',
+    no: 'no',
+    unbounded: 'unbounded',
+  },
+  zh: {
+    title: '# 各传输层的保证',
+    other: '[English](guarantees.md)',
+    intro: [
+      '本页由一致性测试在真实服务器上的运行结果生成，请勿手工修改。✓ 表示用例通过；“不能”表示该传输层的事实排除了它，',
+      '并且已证明它会被明确拒绝，而不是勉强去做；– 表示没有运行。数字指向下面的原因。承诺的含义见[保证](../explanation/guarantees.md)。',
+    ],
+    marks: { pass: '✓', fail: '✗ 失败', cannot: '不能', skipped: '–' },
+    facts: '事实',
+    fact: '事实',
+    recorded: '服务器，运行日期',
+    caseHead: '用例',
+    reasons: '原因',
+    reasonsAnchor: '原因',
+    noReasons: '无：没有跳过任何用例。',
+    notRun: '未运行',
+    yes: '是',
+    no: '否',
+    unbounded: '无上限',
+  },
+}
 
 /** The page `docs/reference/guarantees.md`: transports × facts, transports × cases, and the reasons of what is left out. */
-export function guaranteesPage(results: readonly CaseResult[], subjects: readonly Subject[]): string {
-  const transports = [...new Set(results.map((result) => result.transport))].sort()
+export function guaranteesPage(runs: readonly Recorded[], language: Language): string {
+  const text = texts[language]
+  const translate = (english: string): string => (language === 'zh' ? (chinese[english] ?? english) : english)
   const reasons: string[] = []
-  const lines = [
-    '# What each transport guarantees',
-    '',
-    'Made from runs of the conformance suite; do not edit. A ✓ is a case that passed; *cannot* is one that the transport’s facts',
-    'rule out and that was proven to be refused, not done badly; – was left out. The numbers lead to the reasons below.',
-    '',
-    '```sh',
-    'SLUICE_CONFORMANCE_RESULTS=/tmp/results.jsonl node --test packages/conformance/test/*.test.ts',
-    'node packages/conformance/src/report/main.ts /tmp/results.jsonl docs/reference/guarantees.md',
-    '```',
-    '',
-    ...factsTable(results, transports),
-  ]
-  for (const subject of subjects) {
-    lines.push('', `## ${subject.name[0]?.toUpperCase()}${subject.name.slice(1)}`, '', ...tableHead('case', transports))
-    for (const { name } of subject.cases) {
-      const cells = transports.map((transport) => {
-        const result = results.findLast((each) => each.transport === transport && each.subject === subject.name && each.name === name)
-        return result === undefined ? 'not run' : cell(result, reasons)
-      })
-      lines.push(`| ${name.replaceAll('|', '\\|')} | ${cells.join(' | ')} |`)
+  const cell = ({ transport }: Recorded, found: RecordedCase | undefined): string => {
+    if (found === undefined) return text.notRun
+    if (found.reason === undefined) return text.marks[found.outcome]
+    const reason = language === 'zh' ? `${transport}：${translate(found.reason)}。` : `${transport}: ${found.reason}.`
+    if (!reasons.includes(reason)) reasons.push(reason)
+    return `${text.marks[found.outcome]} [${reasons.indexOf(reason) + 1}](#${text.reasonsAnchor})`
+  }
+  const lines = [text.title, '', text.other, '', ...text.intro, '', ...factsTable(runs, text, translate)]
+  for (const [subject, names] of casesOf(runs)) {
+    const title = translate(subject)
+    lines.push('', `## ${title[0]?.toUpperCase()}${title.slice(1)}`, '', ...tableHead(text.caseHead, runs))
+    for (const name of names) {
+      const cells = runs.map((run) =>
+        cell(
+          run,
+          run.cases.find((each) => each.subject === subject && each.name === name),
+        ),
+      )
+      lines.push(`| ${translate(name).replaceAll('|', '\\|')} | ${cells.join(' | ')} |`)
     }
   }
-  lines.push('', '## Reasons', '', ...(reasons.length === 0 ? ['None: nothing was left out.'] : reasons.map((reason, i) => `${i + 1}. ${reason}`)), '')
+  lines.push('', `## ${text.reasons}`, '', ...(reasons.length === 0 ? [text.noReasons] : reasons.map((reason, i) => `${i + 1}. ${reason}`)), '')
   return lines.join('\n')
 }
 
-function factsTable(results: readonly CaseResult[], transports: readonly string[]): string[] {
-  const facts = transports.map((transport) => results.find((result) => result.transport === transport)?.facts)
-  const names = Object.keys(facts[0] ?? {}).filter((name) => name !== 'name' && name !== 'notes' && name !== 'serverVersion')
-  const rows = names.map((name) => `| \`${name}\` | ${facts.map((each) => show(each === undefined ? undefined : Reflect.get(each, name))).join(' | ')} |`)
-  const notes = transports.flatMap((transport, i) => (facts[i]?.notes ?? []).map((note) => `- ${transport}: ${note}`))
-  return ['## Facts', '', ...tableHead('fact', transports), ...rows, ...(notes.length === 0 ? [] : ['', ...notes])]
+// Of all runs: they may be of different days, and a case may be new.
+function casesOf(runs: readonly Recorded[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const found = new Map<string, Set<string>>()
+  for (const { subject, name } of runs.flatMap(({ cases }) => cases)) found.set(subject, (found.get(subject) ?? new Set()).add(name))
+  return found
 }
 
-function tableHead(first: string, transports: readonly string[]): string[] {
-  return [`| ${first} | ${transports.join(' | ')} |`, `| --- |${' --- |'.repeat(transports.length)}`]
+function factsTable(runs: readonly Recorded[], text: Texts, translate: (english: string) => string): string[] {
+  const translateNote = (note: string): string => {
+    const bare = note.replace(/\.$/, '')
+    const translated = translate(bare)
+    return translated === bare ? note : `${translated}。`
+  }
+  const names = Object.keys(runs[0]?.facts ?? {}).filter((name) => !['name', 'notes', 'serverVersion'].includes(name))
+  const head = `| ${text.recorded} | ${runs.map(({ facts, day }) => `${facts.serverVersion}, ${day}`).join(' | ')} |`
+  const rows = names.map((name) => `| \`${name}\` | ${runs.map(({ facts }) => show(facts[name], text)).join(' | ')} |`)
+  const notes = runs.flatMap(({ transport, facts }) => facts.notes.map((note) => `- ${transport}: ${translateNote(note)}`))
+  return [`## ${text.facts}`, '', ...tableHead(text.fact, runs), head, ...rows, ...(notes.length === 0 ? [] : ['', ...notes])]
 }
 
-function cell(result: CaseResult, reasons: string[]): string {
-  if (result.reason === undefined) return marks[result.outcome]
-  const text = `${result.transport}: ${result.reason}.`
-  if (!reasons.includes(text)) reasons.push(text)
-  return `${marks[result.outcome]} [${reasons.indexOf(text) + 1}](#reasons)`
+function tableHead(first: string, runs: readonly Recorded[]): string[] {
+  return [`| ${first} | ${runs.map(({ transport }) => transport).join(' | ')} |`, `| --- |${' --- |'.repeat(runs.length)}`]
 }
 
-function show(value: unknown): string {
+function show(value: unknown, text: Texts): string {
   // JSON has no Infinity.
-  if (value === Number.MAX_SAFE_INTEGER || value === Number.POSITIVE_INFINITY || value === null) return 'unbounded'
+  if (value === Number.MAX_SAFE_INTEGER || value === Number.POSITIVE_INFINITY || value === null) return text.unbounded
   if (typeof value === 'object') {
     return Object.entries(value)
-      .map(([name, part]) => `${name} ${show(part)}`)
+      .map(([name, part]) => `${name} ${show(part, text)}`)
       .join(', ')
   }
-  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'boolean') return value ? text.yes : text.no
   return typeof value === 'number' ? value.toLocaleString('en') : String(value)
 }

@@ -9,7 +9,8 @@ export interface CaseResult {
   /** `cannot`: the facts rule it out, and it was proven to be refused. `skipped`: ruled out or left out, with the reason. */
   readonly outcome: 'pass' | 'fail' | 'cannot' | 'skipped'
   readonly reason?: string
-  readonly facts: TransportFacts
+  /** Undefined where the case was left out before anything was opened. */
+  readonly facts?: TransportFacts
 }
 
 /** Names the environment variable that names the file of results. */
