@@ -3,7 +3,7 @@
  * is ever cancelled or given back one by one: what is not settled when the partition goes is given back by closing the
  * channel, which puts it to the head, in order, before the next owner's consumer becomes the active one.
  */
-import type { Clock, LotLane, OutgoingMessage, SluiceError, TransportReport } from '@sluice/core/transport'
+import type { Clock, Envelope, LotLane, OutgoingMessage, SluiceError, TransportReport } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { leaseLost } from '../link/errors.ts'
 import { hold } from '../link/held-queue.ts'
@@ -57,6 +57,8 @@ export class OwnedPartition implements DeliveryOwner {
   #nextWrite = 0
   #nextPosition = 0
   #isOrphan = false
+  /** Stamps of what came with a count of deliveries. */
+  readonly #givenBack: Set<string> = new Set()
 
   constructor(home: PartitionHome, name: string) {
     this.#home = home
@@ -364,7 +366,8 @@ export class OwnedPartition implements DeliveryOwner {
   #arrived(message: ConsumeMessage, acks: AckWindow | undefined): void {
     const read = fromWire(message, this.#home.nowMs())
     const tag = message.fields.deliveryTag
-    const before = numberOf(message.properties.headers?.['x-delivery-count']) ?? (message.fields.redelivered ? 1 : 0)
+    let before = numberOf(message.properties.headers?.['x-delivery-count']) ?? (message.fields.redelivered ? 1 : 0)
+    if (before > 0 && this.#isCopy(read.envelope)) before = 0
     if (before > 0 && this.lot.knows(read.envelope.id)) {
       acks?.ack(tag)
       return
@@ -386,6 +389,18 @@ export class OwnedPartition implements DeliveryOwner {
     }
     this.buffer.push(delivery)
     this.#home.arrived()
+  }
+
+  /**
+   * Whether another copy of a message that was given back came on this channel before. A channel brings none twice: its sender
+   * wrote it again. That this copy was given back, too, must not hide from the core that it is a repeat.
+   */
+  #isCopy({ id, producerid, producerepoch, producerseq }: Envelope): boolean {
+    if (producerid === undefined) return false
+    const stamp = `${producerid} ${producerepoch} ${producerseq} ${id}`
+    if (this.#givenBack.has(stamp)) return true
+    this.#givenBack.add(stamp)
+    return false
   }
 
   #fromLot(entry: LotEntry): RabbitDelivery {
