@@ -21,6 +21,7 @@ export const transportPackages: Readonly<Record<string, string>> = {
   redis: '@sluice/redis',
   rediss: '@sluice/redis',
   'redis+pubsub': '@sluice/redis',
+  'rediss+pubsub': '@sluice/redis',
   rocketmq: '@sluice/rocketmq',
   nats: '@sluice/nats',
   sqs: '@sluice/sqs',

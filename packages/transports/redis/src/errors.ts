@@ -76,3 +76,12 @@ export function leaseLost(): SluiceError {
 export function closed(): SluiceError {
   return new SluiceError('TRANSPORT_CLOSED', 'the connection to Redis was closed')
 }
+
+/** The same work, whose errors are Sluice's. */
+export async function sluiced<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw toSluice(error, what)
+  }
+}

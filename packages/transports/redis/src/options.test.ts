@@ -56,10 +56,6 @@ test('what cannot work is refused by name', () => {
     assert.throws(() => target(url, redis), { code: 'INVALID_OPTION' }, `${url} ${JSON.stringify(redis)}`)
 })
 
-test('publish/subscribe is refused, and Streams are named', () => {
-  assert.throws(() => target('redis+pubsub://h'), { code: 'UNSUPPORTED', message: /redis: \(Streams\)/ })
-})
-
 test('no error shows the password or what was sent', async () => {
   const canary = 'CANARY-secret'
   const url = `redis://user:${canary}@127.0.0.1:1/0`

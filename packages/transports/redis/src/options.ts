@@ -17,7 +17,7 @@ export interface RedisOptions {
   readonly sendBytesMax: number
   /** Replicas that must have a message before it is confirmed (`WAIT`). Default 0. */
   readonly replicas: number
-  /** Options of node:tls for `rediss:`; of it `ca`, `cert` and `key`, the paths of PEM files, are given beside it. */
+  /** Options of node:tls for `rediss:` and `rediss+pubsub:`; of it `ca`, `cert` and `key`, the paths of PEM files, are given beside it. */
   readonly tls: Readonly<Record<string, unknown>>
   readonly connectTimeoutMs: number
   /** A server that leaves a command unanswered for so long is taken for gone, and the connection is opened again, ms. Default 15,000. */
@@ -83,7 +83,7 @@ export function redisOptions(url: string, context: TransportContext): RedisOptio
   }
 }
 
-/** Reads a `redis:` or `rediss:` URL. The password may come from the options instead, as text or from a file. Throws INVALID_OPTION, UNSUPPORTED. */
+/** Reads a URL. The password may come from the options instead, as text or from a file. Throws INVALID_OPTION. */
 export function redisTarget(url: string, context: TransportContext, options: RedisOptions): RedisTarget {
   let parsed: URL
   try {
@@ -91,10 +91,6 @@ export function redisTarget(url: string, context: TransportContext, options: Red
   } catch {
     throw badUrl('it is no URL')
   }
-  if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:')
-    throw new SluiceError('UNSUPPORTED', `there is no transport for ${parsed.protocol} yet: Redis publish/subscribe keeps nothing for who is away`, {
-      fix: 'Use redis: (Streams), which gives broadcast too: on(event, handler, { broadcast: true })',
-    })
   const path = parsed.pathname.replace(/^\//, '')
   if (!/^\d*$/.test(path)) throw badUrl('what follows the host must be the number of a database')
   for (const name of parsed.searchParams.keys()) if (name !== 'prefix') throw badUrl(`it has the parameter "${name}", and takes only prefix`)
@@ -104,7 +100,7 @@ export function redisTarget(url: string, context: TransportContext, options: Red
   return {
     host,
     port,
-    tls: parsed.protocol === 'rediss:' ? options.tls : undefined,
+    tls: parsed.protocol.startsWith('rediss') ? options.tls : undefined,
     connectTimeoutMs: options.connectTimeoutMs,
     replyTimeoutMs: options.replyTimeoutMs,
     username,

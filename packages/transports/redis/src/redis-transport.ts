@@ -16,13 +16,14 @@ import {
   type TransportFacts,
 } from '@sluice/core/transport'
 import { RedisAdmin } from './administration/admin.ts'
-import { closed, connectError, toSluice } from './errors.ts'
+import { closed, connectError, sluiced, toSluice } from './errors.ts'
 import { RedisConsumer } from './group/consumer.ts'
 import { declareTopology } from './group/declare.ts'
 import { Watch } from './log/watch.ts'
-import { type RedisTarget, redisOptions, redisTarget } from './options.ts'
+import { openLink } from './open-link.ts'
+import { redisOptions, redisTarget } from './options.ts'
 import { RedisBus } from './redis-bus.ts'
-import { Link } from './resp/link.ts'
+import type { Link } from './resp/link.ts'
 import { DueMover } from './send/due-mover.ts'
 import { Sender } from './send/sender.ts'
 import { readServer } from './server.ts'
@@ -68,10 +69,10 @@ export class RedisTransport implements Transport {
     let transport: RedisTransport | undefined
     const links: Link[] = []
     try {
-      const link = await openLink(target, context, '', () => transport?.restored())
+      const link = await openLink(target, context, { suffix: '', scripts: true, restored: () => transport?.restored() })
       links.push(link)
       const facts = await readServer(link, options)
-      const reading = await openLink(target, context, '-reader', () => transport?.restored())
+      const reading = await openLink(target, context, { suffix: '-reader', scripts: false, restored: () => transport?.restored() })
       links.push(reading)
       const bus = new RedisBus(context, options, link, new Watch(reading, link, context.clock))
       transport = new RedisTransport(bus, reading, facts)
@@ -178,27 +179,5 @@ export class RedisTransport implements Transport {
 
   #mustBeOpen(): void {
     if (this.#closing !== undefined) throw closed()
-  }
-}
-
-function openLink(target: RedisTarget, context: TransportContext, suffix: string, restored: () => void): Promise<Link> {
-  return Link.open(target, context.clock, `sluice:${context.service}${suffix}`, {
-    lost: (why) => {
-      const error = why === undefined ? undefined : connectError(why, target.shown)
-      context.report({
-        level: 'warn',
-        message: `the connection to Redis at ${target.shown} is lost; it is opened again`,
-        ...(error === undefined ? {} : { error }),
-      })
-    },
-    restored,
-  })
-}
-
-async function sluiced<T>(what: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (error) {
-    throw toSluice(error, what)
   }
 }

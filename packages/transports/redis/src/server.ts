@@ -19,11 +19,7 @@ interface Settings {
 /** Reads version and settings. Rejects with UNSUPPORTED where the server is too old, a replica, or a cluster. */
 export async function readServer(link: Link, options: RedisOptions): Promise<TransportFacts> {
   const settings = await readSettings(link)
-  const [major = 0] = settings.version.split('.').map(Number)
-  if (major < 7)
-    throw new SluiceError('UNSUPPORTED', `the server is Redis ${settings.version}, and 7.0 is needed`, {
-      fix: 'Use Redis 7.0 or newer, or Valkey: older ones neither count the entries of a stream nor run scripts while memory is full',
-    })
+  checkVersion(settings.version)
   if (settings.replica) throw new SluiceError('UNSUPPORTED', 'this server is a replica', { fix: 'Give the URL of the primary' })
   if (settings.cluster)
     throw new SluiceError('UNSUPPORTED', 'this server is a node of a Redis Cluster', {
@@ -32,9 +28,31 @@ export async function readServer(link: Link, options: RedisOptions): Promise<Tra
   return factsOf(settings, options)
 }
 
+/** Rejects servers that are too old. */
+export function checkVersion(version: string): void {
+  const [major = 0] = version.split('.').map(Number)
+  if (major < 7)
+    throw new SluiceError('UNSUPPORTED', `the server is Redis ${version}, and 7.0 is needed`, {
+      fix: 'Use Redis 7.0 or newer, or Valkey: older ones neither count the entries of a stream nor run scripts while memory is full',
+    })
+}
+
+/** The server's version, Valkey's own where it is one. */
+export async function readVersion(link: Link): Promise<string> {
+  return versionIn(await text(link, 'INFO', 'server'))
+}
+
+function infoField(info: string, name: string): string | undefined {
+  return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1]
+}
+
+function versionIn(info: string): string {
+  return infoField(info, 'valkey_version') ?? infoField(info, 'redis_version') ?? '0'
+}
+
 async function readSettings(link: Link): Promise<Settings> {
   const info = await text(link, 'INFO')
-  const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1]
+  const field = (name: string): string | undefined => infoField(info, name)
   const config = async (name: string): Promise<string | undefined> => {
     // Managed servers and narrow users have no CONFIG: then the fact says that it is unknown.
     const reply = await link.command('CONFIG', 'GET', name).catch((error: unknown) => {
@@ -45,7 +63,7 @@ async function readSettings(link: Link): Promise<Settings> {
   }
   const policy = field('maxmemory_policy')
   return {
-    version: field('valkey_version') ?? field('redis_version') ?? '0',
+    version: versionIn(info),
     replica: field('role') === 'slave',
     cluster: field('cluster_enabled') === '1',
     appendOnly: field('aof_enabled') === '1',

@@ -49,6 +49,8 @@ export class Connection {
   #walked = { count: 0 }
   #corked = false
   #ended: ConnectionEnded | undefined
+  /** What comes without having been asked for: on a connection that subscribed, everything. Undefined: nothing of the kind is expected. */
+  onPush: ((reply: Reply) => void) | undefined
   /** Called once when it has ended. */
   onEnd: () => void = () => {}
 
@@ -117,6 +119,11 @@ export class Connection {
     })
   }
 
+  /** Sends commands whose answers come to {@link onPush}. */
+  write(commands: Commands): void {
+    if (this.#ended === undefined) for (const part of commands.parts()) this.#socket.write(part)
+  }
+
   /** Sends commands; answers as they are. */
   replies(commands: Commands): Promise<readonly Reply[]> {
     const { replies } = commands
@@ -150,6 +157,10 @@ export class Connection {
 
   #received(chunk: Buffer): void {
     this.#scanner.push(chunk)
+    if (this.onPush !== undefined && this.#head >= this.#calls.length) {
+      this.#pushed(this.onPush)
+      return
+    }
     for (let call = this.#calls[this.#head]; call !== undefined; call = this.#calls[this.#head]) {
       const source = this.#scanner.take(call.count, this.#walked)
       if (source === undefined) return
@@ -164,6 +175,14 @@ export class Connection {
       } catch (error) {
         call.reject(error instanceof Error ? error : new Error(String(error)))
       }
+      if (this.#ended !== undefined) return
+    }
+  }
+
+  #pushed(onPush: (reply: Reply) => void): void {
+    for (let source = this.#scanner.take(1, this.#walked); source !== undefined; source = this.#scanner.take(1, this.#walked)) {
+      this.#walked = { count: 0 }
+      onPush(readReply(source))
       if (this.#ended !== undefined) return
     }
   }

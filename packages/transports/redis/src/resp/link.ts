@@ -13,6 +13,8 @@ const pauseMsMin = 20
 const pauseMsMax = 2_000
 
 export interface LinkEvents {
+  /** Whether scripts are run on it: then each new connection teaches them to the server. */
+  readonly scripts: boolean
   /** It broke; it is being opened again. */
   lost(why: Error | undefined): void
   /** It is back. */
@@ -130,6 +132,7 @@ export class Link {
     await connection.replies(new Commands().add('CLIENT', 'SETNAME', this.#name.replace(/[^!-~]/g, '_')))
     const [id] = await connection.replies(new Commands().add('CLIENT', 'ID'))
     this.clientId = typeof id === 'number' ? id : 0
+    if (!this.#events.scripts) return
     const load = new Commands()
     for (const one of Object.values<Script>(scripts)) load.add('SCRIPT', 'LOAD', one.source)
     await connection.replies(load)
