@@ -39,6 +39,8 @@ test('a password may come from a file', () => {
   writeFileSync(passwordFile, 'from the file\n')
   assert.equal(target('redis://h', { passwordFile }).password, 'from the file')
   assert.equal(target('redis://:from-url@h', { passwordFile }).password, 'from-url')
+  assert.equal(target(`redis://h?passwordFile=${encodeURIComponent(passwordFile)}`).password, 'from the file')
+  assert.deepEqual(target(`rediss://h?ca=${encodeURIComponent(passwordFile)}`).tls, { ca: 'from the file\n' })
   rmSync(folder, { recursive: true })
   assert.throws(() => target('redis://h', { passwordFile }), { code: 'INVALID_OPTION' })
 })

@@ -11,7 +11,7 @@ export interface RedisOptions {
   readonly leaseMs: number
   /** Ordered partitions of a channel whose declaration names no number. Default 8. */
   readonly partitions: number
-  /** What the names of all keys begin with; also as `?prefix=` in the URL. Default `sluice:`. */
+  /** What the names of all keys begin with. Default `sluice:`. Like `passwordFile`, `ca`, `cert` and `key` also in the URL's query. */
   readonly prefix: string
   /** Messages waiting in this process for the server, at most, bytes; beyond, publishing fails with BACKPRESSURE. Default 64 MiB. */
   readonly sendBytesMax: number
@@ -55,20 +55,26 @@ function integer(name: string, value: unknown, fallback: number, min: number, ma
   throw new SluiceError('INVALID_OPTION', `redis.${name} must be a whole number from ${min} to ${max}`)
 }
 
-function given(context: TransportContext): Readonly<Record<string, unknown>> {
+/** Options that the URL may carry as well, so that one SLUICE_URL is enough. */
+const namesInUrl = ['prefix', 'ca', 'cert', 'key', 'passwordFile']
+
+/** What the URL's query says, and over it what `connect` was given. */
+function given(url: string, context: TransportContext): Readonly<Record<string, unknown>> {
+  const inUrl = URL.canParse(url) ? Object.fromEntries(new URL(url).searchParams) : {}
+  for (const name of Object.keys(inUrl)) if (!namesInUrl.includes(name)) throw badUrl(`it has the parameter "${name}", and there are: ${namesInUrl.join(', ')}`)
   const { redis } = context.options
-  if (redis === undefined) return {}
+  if (redis === undefined) return inUrl
   if (typeof redis !== 'object' || redis === null) throw new SluiceError('INVALID_OPTION', 'redis must be an object of options')
   for (const name of Object.keys(redis))
     if (!names.includes(name))
       throw new SluiceError('INVALID_OPTION', `the Redis transport has no option redis.${name}`, { fix: `There are: ${names.join(', ')}` })
-  return redis as Readonly<Record<string, unknown>>
+  return { ...inUrl, ...redis }
 }
 
 /** Checks what `connect` was given. Throws INVALID_OPTION. */
 export function redisOptions(url: string, context: TransportContext): RedisOptions {
-  const options = given(context)
-  const { prefix = prefixOf(url) ?? 'sluice:', tls = {} } = options
+  const options = given(url, context)
+  const { prefix = 'sluice:', tls = {} } = options
   if (typeof prefix !== 'string' || /[{}\s]/.test(prefix)) throw new SluiceError('INVALID_OPTION', 'redis.prefix must be text without braces and spaces')
   if (typeof tls !== 'object' || tls === null) throw new SluiceError('INVALID_OPTION', 'redis.tls must be an object of options for node:tls')
   return {
@@ -93,7 +99,6 @@ export function redisTarget(url: string, context: TransportContext, options: Red
   }
   const path = parsed.pathname.replace(/^\//, '')
   if (!/^\d*$/.test(path)) throw badUrl('what follows the host must be the number of a database')
-  for (const name of parsed.searchParams.keys()) if (name !== 'prefix') throw badUrl(`it has the parameter "${name}", and takes only prefix`)
   const port = parsed.port === '' ? 6379 : Number(parsed.port)
   const host = parsed.hostname === '' ? 'localhost' : parsed.hostname.replace(/^\[|\]$/g, '')
   const username = parsed.username === '' ? undefined : decodeURIComponent(parsed.username)
@@ -104,7 +109,7 @@ export function redisTarget(url: string, context: TransportContext, options: Red
     connectTimeoutMs: options.connectTimeoutMs,
     replyTimeoutMs: options.replyTimeoutMs,
     username,
-    password: parsed.password === '' ? passwordOf(given(context)) : decodeURIComponent(parsed.password),
+    password: parsed.password === '' ? passwordOf(given(url, context)) : decodeURIComponent(parsed.password),
     database: path === '' ? 0 : Number(path),
     shown: `${parsed.protocol}//${host}:${port}${path === '' ? '' : `/${path}`}`,
   }
@@ -123,10 +128,6 @@ function fileText(name: string, path: unknown): string {
   } catch (cause) {
     throw new SluiceError('INVALID_OPTION', `the file that redis.${name} names cannot be read`, { cause })
   }
-}
-
-function prefixOf(url: string): string | undefined {
-  return URL.canParse(url) ? (new URL(url).searchParams.get('prefix') ?? undefined) : undefined
 }
 
 function passwordOf(options: Readonly<Record<string, unknown>>): string | undefined {
