@@ -1,0 +1,4 @@
+import { conformance } from '@sluice/conformance'
+import { kafkaOptions } from './kafka-options.ts'
+
+conformance({ ...kafkaOptions, parts: ['bus'] })

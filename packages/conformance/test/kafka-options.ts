@@ -1,0 +1,20 @@
+import type { ConformanceOptions } from '@sluice/conformance'
+import { newId } from '@sluice/core/transport'
+import { transport } from '@sluice/kafka'
+import { ownServer } from './own-server.ts'
+
+const { SLUICE_TEST_KAFKA_URL: server = '' } = process.env
+
+/** How the suite finds a Kafka: every case has topics under a prefix of its own. */
+export const kafkaOptions: ConformanceOptions = {
+  name: 'kafka',
+  transport,
+  url: async () => ({ url: `${server}?prefix=case-${newId()}.`, dispose: async () => {} }),
+  // A session that is short enough to wait for; the broker must allow it (group.min.session.timeout.ms).
+  options: { kafka: { sessionMs: 2_500 } },
+  crash: (open) => {
+    if ('crash' in open && typeof open.crash === 'function') open.crash()
+  },
+  server: () => ownServer('kafka'),
+  member: { module: import.meta.resolve('@sluice/kafka'), export: 'transport' },
+}

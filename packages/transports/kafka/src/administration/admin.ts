@@ -1,0 +1,294 @@
+/** Administration: figures are asked of the brokers, decisions are written where all read them. */
+import {
+  type ChannelStatus,
+  type DeadLetter,
+  type DeadLetterQuery,
+  type Envelope,
+  type GroupStatus,
+  newId,
+  type ScheduleRecord,
+  SluiceError,
+  type TransportAdmin,
+} from '@sluice/core/transport'
+import { closed, toSluice } from '../errors.ts'
+import type { KafkaBus } from '../kafka-bus.ts'
+import { describeGroups, earliest, latest } from '../protocol/requests.ts'
+import type { ChannelEntry, GroupChange, GroupEntry } from '../registry/state.ts'
+import { fromRecord } from '../wire.ts'
+import { LotView } from './lot-view.ts'
+import { progressOf } from './progress-view.ts'
+import { offsetsAt, readStretches } from './reading.ts'
+
+/** See the header of this file. */
+export class KafkaAdmin implements TransportAdmin {
+  readonly #bus: KafkaBus
+  readonly #inFlight: (channel: string, group: string) => number
+  readonly #views: Map<string, LotView> = new Map()
+
+  constructor(bus: KafkaBus, inFlight: (channel: string, group: string) => number) {
+    this.#bus = bus
+    this.#inFlight = inFlight
+  }
+
+  async groups(channel?: string): Promise<readonly GroupStatus[]> {
+    return this.#asked(async () => {
+      const found = this.#bus.registry.state.groups(channel)
+      return Promise.all(found.map((group) => this.#status(group)))
+    })
+  }
+
+  async channels(): Promise<readonly ChannelStatus[]> {
+    return this.#asked(async () => {
+      const { registry, names } = this.#bus
+      const found = [...registry.state.channels.values()].filter(({ kind }) => kind !== 'reply')
+      return Promise.all(
+        found.map(async ({ name, kind, partitions, unrouted }): Promise<ChannelStatus> => {
+          const topic = names.channel(name)
+          const [starts, ends] = await Promise.all([offsetsAt(this.#bus, topic, partitions, earliest), offsetsAt(this.#bus, topic, partitions, latest)])
+          const stored = sum(ends)
+          return { channel: name, kind, stored, kept: stored - sum(starts), unrouted: unrouted ?? stored, scheduled: 0 }
+        }),
+      )
+    })
+  }
+
+  async removeGroup(channel: string, group: string): Promise<void> {
+    await this.#asked(async () => {
+      const entry = this.#find(channel, group)
+      const live = await this.#members(entry)
+      if (live > 0) throw new SluiceError('INVALID_OPTION', `group "${group}" of channel "${channel}" has ${live} live consumers`, { fix: 'Stop them first' })
+      await this.#bus.topology.removeGroup(channel, group)
+      this.#views.delete(`${channel}\n${group}`)
+    })
+  }
+
+  async setPaused(channel: string, group: string, paused: boolean): Promise<void> {
+    await this.#asked(async () => {
+      this.#find(channel, group)
+      await this.#bus.registry.append({ op: 'paused', channel, group, paused })
+    })
+  }
+
+  async replay(channel: string, group: string, fromMs: number | undefined, toMs: number | undefined): Promise<number> {
+    return this.#asked(async () => {
+      const entry = this.#find(channel, group)
+      const { partitions, topic } = this.#channel(channel)
+      const ends = await offsetsAt(this.#bus, topic, partitions, latest)
+      const at = async (ms: number): Promise<number[]> =>
+        (await offsetsAt(this.#bus, topic, partitions, Math.ceil(ms))).map((offset, i) => (offset < 0 ? (ends[i] ?? 0) : offset))
+      const starts = fromMs === undefined ? await offsetsAt(this.#bus, topic, partitions, earliest) : await at(fromMs)
+      const stops = toMs === undefined ? ends : await at(toMs)
+      const ranges = starts.map((from, i) => [from, Math.max(from, stops[i] ?? from)] as const)
+      const progress = await progressOf(this.#bus, entry, partitions)
+      const count = sum(progress.map((one, i) => one.undo(...(ranges[i] ?? [0, 0]))))
+      await this.#change(entry, { kind: 'again', ranges })
+      return count
+    })
+  }
+
+  async purge(channel: string, group: string): Promise<number> {
+    return this.#asked(async () => {
+      const entry = this.#find(channel, group)
+      const { partitions, topic } = this.#channel(channel)
+      const { backlog } = await this.#status(entry)
+      await this.#change(entry, { kind: 'purge', before: await offsetsAt(this.#bus, topic, partitions, latest) })
+      return backlog
+    })
+  }
+
+  async deadLetters(channel: string, group: string, query: DeadLetterQuery): Promise<readonly DeadLetter[]> {
+    return this.#asked(async () => {
+      const view = await this.#view(this.#find(channel, group))
+      return matching(view, query).map(({ letter }) => letter)
+    })
+  }
+
+  redrive(channel: string, group: string, query: DeadLetterQuery): Promise<number> {
+    return this.#moveLetters('redrive', channel, group, query)
+  }
+
+  discard(channel: string, group: string, query: DeadLetterQuery): Promise<number> {
+    return this.#moveLetters('discard', channel, group, query)
+  }
+
+  async browse(
+    channel: string,
+    { after, limit }: { readonly after?: string; readonly limit: number },
+  ): Promise<{ readonly messages: readonly Envelope[]; readonly next: string | undefined }> {
+    return this.#asked(async () => {
+      const { partitions, topic } = this.#channel(channel)
+      const [starts, ends] = await Promise.all([offsetsAt(this.#bus, topic, partitions, earliest), offsetsAt(this.#bus, topic, partitions, latest)])
+      const cursor = after?.split(',').map(Number) ?? []
+      const found: { readonly partition: number; readonly offset: number; readonly storedAtMs: number; readonly envelope: Envelope }[] = []
+      const counts = starts.map(() => 0)
+      const stretches = ends.map((to, partition) => ({ partition, from: Math.max(starts[partition] ?? 0, cursor[partition] ?? 0), to }))
+      await readStretches(this.#bus, topic, stretches, (partition, records) => {
+        for (const record of records) {
+          if ((counts[partition] ?? 0) >= limit) break
+          counts[partition] = (counts[partition] ?? 0) + 1
+          found.push({ partition, offset: record.offset, ...fromRecord(record, topic) })
+        }
+        return (counts[partition] ?? 0) < limit
+      })
+      // Ids of one producer grow, so those of one millisecond are in the order of its calls.
+      found.sort((a, b) => a.storedAtMs - b.storedAtMs || (a.partition === b.partition ? a.offset - b.offset : a.envelope.id < b.envelope.id ? -1 : 1))
+      const page = found.slice(0, limit)
+      const next = starts.map((start, partition) => Math.max(start, cursor[partition] ?? 0))
+      for (const { partition, offset } of page) next[partition] = offset + 1
+      return {
+        messages: page.map(({ envelope }) => envelope),
+        next: found.length > limit || (page.length === limit && next.some((at, i) => at < (ends[i] ?? 0))) ? next.join() : undefined,
+      }
+    })
+  }
+
+  async cancel(): Promise<boolean> {
+    return false
+  }
+
+  async putSchedule(): Promise<ScheduleRecord> {
+    throw noSchedules()
+  }
+
+  async removeSchedule(): Promise<boolean> {
+    return false
+  }
+
+  async schedules(): Promise<readonly ScheduleRecord[]> {
+    return []
+  }
+
+  async fireSchedule(): Promise<boolean> {
+    throw noSchedules()
+  }
+
+  async #status(entry: GroupEntry): Promise<GroupStatus> {
+    const { channel, group, paused } = entry
+    const { partitions, topic } = this.#channel(channel)
+    const [ends, starts, progress, view, consumers] = await Promise.all([
+      offsetsAt(this.#bus, topic, partitions, latest),
+      offsetsAt(this.#bus, topic, partitions, earliest),
+      progressOf(this.#bus, entry, partitions),
+      this.#view(entry),
+      this.#members(entry),
+    ])
+    const lanes = view.states.flatMap((state) => [...state.lanes.values()])
+    const waiting = progress.map((one, i) => {
+      const from = Math.max(one.watermark, starts[i] ?? 0)
+      return { partition: i, from, to: ends[i] ?? 0, count: Math.max(0, (ends[i] ?? 0) - from - one.doneBeyond) }
+    })
+    const oldestMs = Math.min(
+      await this.#oldest(
+        topic,
+        waiting.filter(({ count }) => count > 0),
+      ),
+      ...view.states.flatMap((state) => [...state.entries()].map(({ storedAtMs }) => storedAtMs)),
+    )
+    return {
+      channel,
+      group,
+      backlog: sum(waiting.map(({ count }) => count)) + sum(view.states.map(({ count }) => count)),
+      oldestAgeMs: Number.isFinite(oldestMs) ? Math.max(0, this.#bus.context.clock.nowMs() - oldestMs) : 0,
+      inFlight: this.#inFlight(channel, group),
+      deadLetters: sum(view.states.map(({ letters }) => letters.size)),
+      parkedLanes: lanes.filter(({ state }) => state === 'parked').length,
+      suspendedLanes: lanes.filter(({ state }) => state === 'suspended').length,
+      consumers,
+      paused,
+    }
+  }
+
+  async #oldest(topic: string, waiting: readonly { readonly partition: number; from: number; readonly to: number }[]): Promise<number> {
+    let oldestMs = Number.POSITIVE_INFINITY
+    await readStretches(this.#bus, topic, waiting, (_, [first]) => {
+      if (first === undefined) return true
+      oldestMs = Math.min(oldestMs, first.timestampMs)
+      return false
+    })
+    return oldestMs
+  }
+
+  async #members({ channel, group }: GroupEntry): Promise<number> {
+    const { cluster, names } = this.#bus
+    const id = names.group(channel, group)
+    const [found] = await cluster.persist(15_000, () =>
+      cluster.coordinated('group', id, describeGroups, { groups: [id] }, ([one]) => (one === undefined || one.error === 69 ? 0 : one.error)),
+    )
+    return found?.members ?? 0
+  }
+
+  async #moveLetters(kind: 'redrive' | 'discard', channel: string, group: string, query: DeadLetterQuery): Promise<number> {
+    return this.#asked(async () => {
+      const view = await this.#view(this.#find(channel, group))
+      const ids = new Map<number, string[]>()
+      for (const { partition, letter } of matching(view, query)) {
+        const list = ids.get(partition) ?? []
+        ids.set(partition, list)
+        list.push(letter.deadLetterId)
+      }
+      return view.change(kind, ids)
+    })
+  }
+
+  async #change({ channel, group }: GroupEntry, change: GroupChange): Promise<void> {
+    await this.#bus.registry.append({ op: 'change', channel, group, id: newId(), change })
+  }
+
+  async #view({ channel, group }: GroupEntry): Promise<LotView> {
+    const name = `${channel}\n${group}`
+    let view = this.#views.get(name)
+    if (view === undefined) {
+      view = new LotView(this.#bus, this.#bus.names.lot(channel, group), this.#channel(channel).partitions)
+      this.#views.set(name, view)
+    }
+    await view.read()
+    return view
+  }
+
+  #channel(channel: string): Pick<ChannelEntry, 'partitions'> & { readonly topic: string } {
+    const entry = this.#bus.registry.state.channels.get(channel)
+    if (entry === undefined || entry.kind === 'reply') throw new SluiceError('INVALID_OPTION', `there is no channel "${channel}"`)
+    return { partitions: entry.partitions, topic: this.#bus.names.channel(channel) }
+  }
+
+  #find(channel: string, group: string): GroupEntry {
+    const entry = this.#bus.registry.state.group(channel, group)
+    if (entry === undefined)
+      throw new SluiceError('INVALID_OPTION', `channel "${channel}" has no group "${group}"`, { fix: 'bus.groups.list() names those there are' })
+    return entry
+  }
+
+  async #asked<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#bus.cluster.isClosed) throw closed()
+    try {
+      await this.#bus.registry.sync()
+      return await work()
+    } catch (error) {
+      throw toSluice(error, 'administration')
+    }
+  }
+}
+
+function matching(view: LotView, query: DeadLetterQuery): { readonly partition: number; readonly letter: DeadLetter }[] {
+  const { deadLetterIds, types, keys, fingerprint, after, limit } = query
+  return view.states
+    .flatMap((state, partition) => state.deadLetters().map((letter) => ({ partition, letter })))
+    .filter(
+      ({ letter: { deadLetterId, envelope, reason } }) =>
+        (deadLetterIds === undefined || deadLetterIds.includes(deadLetterId)) &&
+        (types === undefined || types.includes(envelope.type)) &&
+        (keys === undefined || keys.includes(envelope.partitionkey ?? '')) &&
+        (fingerprint === undefined || fingerprint === reason.fingerprint) &&
+        (after === undefined || deadLetterId > after),
+    )
+    .toSorted((a, b) => (a.letter.deadLetterId < b.letter.deadLetterId ? -1 : 1))
+    .slice(0, limit)
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
+}
+
+function noSchedules(): SluiceError {
+  return new SluiceError('UNSUPPORTED', 'Kafka keeps no schedules', { fix: 'Route the channel of scheduled commands to another transport' })
+}

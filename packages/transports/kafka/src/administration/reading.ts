@@ -1,0 +1,60 @@
+/** Reading parts of topics once, for administrators. */
+import { check, moved } from '../errors.ts'
+import type { KafkaBus } from '../kafka-bus.ts'
+import { type KafkaRecord, readBatches } from '../protocol/records.ts'
+import { fetch, listOffsets } from '../protocol/requests.ts'
+
+const patienceMs = 15_000
+const partitionBytesMax = 1024 * 1024
+
+/** Offsets of a topic's partitions at a time (or {@link latest}, {@link earliest}), by partition; −1: nothing is as late. */
+export async function offsetsAt({ cluster }: KafkaBus, topic: string, partitions: number, timestampMs: number): Promise<number[]> {
+  const asked = new Map([[topic, Array.from({ length: partitions }, (_, partition) => ({ partition, timestampMs }))]])
+  const found = await cluster.persist(patienceMs, () => cluster.atLeaders(asked, listOffsets, (part) => part))
+  const offsets: number[] = []
+  for (const { partition, offset } of found.get(topic) ?? []) offsets[partition] = offset
+  return offsets
+}
+
+/** Where to read a partition from, and to. */
+export interface Stretch {
+  readonly partition: number
+  from: number
+  readonly to: number
+}
+
+/**
+ * Reads stretches until `take` returns false for one, or they are read; committed records only. What is in a transaction
+ * that is not decided yet is waited for.
+ */
+export async function readStretches(
+  { cluster }: KafkaBus,
+  topic: string,
+  stretches: readonly Stretch[],
+  take: (partition: number, records: readonly KafkaRecord[], nextOffset: number) => boolean,
+): Promise<void> {
+  let open = stretches.filter(({ from, to }) => from < to)
+  const untilMs = cluster.clock.monotonicMs() + patienceMs
+  while (open.length > 0) {
+    const stopped = new Set<Stretch>()
+    await cluster.persist(patienceMs, async () => {
+      for (const [leader, topics] of await cluster.byLeader(new Map([[topic, open]]))) {
+        const mine = topics.get(topic) ?? []
+        const partitions = new Map([[topic, mine.map(({ partition, from }) => ({ partition, offset: from, bytesMax: partitionBytesMax }))]])
+        const answer = await (await cluster.node(leader)).call(fetch, { waitMs: 20, bytesMax: 8 * partitionBytesMax, partitions })
+        for (const fetched of answer.topics.get(topic) ?? []) {
+          const stretch = mine.find(({ partition }) => partition === fetched.partition)
+          if (stretch === undefined) continue
+          if (moved(fetched.error)) cluster.forgetLeaders(topic)
+          check(fetched.error, `reading ${topic}`)
+          const { records, nextOffset } = readBatches(fetched.batches, stretch.from, fetched.aborted)
+          if (nextOffset === stretch.from) continue
+          stretch.from = nextOffset
+          if (!take(stretch.partition, records, nextOffset)) stopped.add(stretch)
+        }
+      }
+    })
+    open = open.filter((stretch) => stretch.from < stretch.to && !stopped.has(stretch))
+    if (open.length > 0 && cluster.clock.monotonicMs() > untilMs) check(7, `reading ${topic}`)
+  }
+}

@@ -1,0 +1,661 @@
+/** A member of a group: owns partitions as the plan says, hands out what comes, settles. */
+import {
+  type AttemptRecord,
+  type Consumer,
+  type ConsumerObserver,
+  type DeadLetterRecord,
+  type Delivery,
+  newId,
+  type ParkingLot,
+  type Subscription,
+} from '@sluice/core/transport'
+import { leaseLost, mayRetry, toSluice } from '../errors.ts'
+import { type KafkaBus, report } from '../kafka-bus.ts'
+import { Fetcher, type Source } from '../link/fetcher.ts'
+import { readLotRecord } from '../lot/lot-record.ts'
+import { attemptsOf, describe } from '../lot/lot-state.ts'
+import { earliest, fetchOffsets, latest, listOffsets } from '../protocol/requests.ts'
+import type { GroupEntry } from '../registry/state.ts'
+import { Membership } from './membership.ts'
+import { type KafkaDelivery, OwnedPartition } from './partition.ts'
+import type { Assignment } from './plan.ts'
+import { Progress } from './progress.ts'
+import { type LotWrite, Settlement } from './settlement.ts'
+
+/** How long taking a partition is tried before it is begun anew, ms. */
+const patienceMs = 30_000
+
+interface Waiter {
+  readonly countMax: number
+  readonly bytesMax: number
+  readonly resolve: (deliveries: readonly Delivery[]) => void
+}
+
+/** See the header of this file. */
+export class KafkaConsumer implements Consumer {
+  readonly lot: ParkingLot
+  readonly channel: string
+  readonly group: string
+  readonly #bus: KafkaBus
+  readonly #subscription: Subscription
+  readonly #observer: ConsumerObserver
+  readonly #left: (consumer: KafkaConsumer) => void
+  readonly #count: number
+  readonly #topic: string
+  readonly #lotTopic: string
+  readonly #partitions: Map<number, OwnedPartition> = new Map()
+  readonly #sources: Map<OwnedPartition, readonly Source[]> = new Map()
+  readonly #fetcher: Fetcher
+  readonly #membership: Membership
+  readonly #settlement: Settlement
+  /** By partition: who waits until its lot was read to where. */
+  readonly #reading: Set<() => void> = new Set()
+  readonly #onChange = (): void => this.#look()
+  #types: Readonly<Record<string, number>> = {}
+  #changing: Promise<void> = Promise.resolve()
+  #known = ''
+  #waiter: Waiter | undefined
+  #windowUsed = 0
+  #windowUsedBytes = 0
+  #turn = 0
+  #paused = false
+  #closed = false
+
+  constructor(bus: KafkaBus, subscription: Subscription, partitions: number, observer: ConsumerObserver, left: (consumer: KafkaConsumer) => void) {
+    const { channel, group } = subscription
+    const { names, registry } = bus
+    this.#bus = bus
+    this.#subscription = subscription
+    this.#observer = observer
+    this.#left = left
+    this.#count = partitions
+    this.channel = channel
+    this.group = group
+    this.#topic = names.channel(channel)
+    this.#lotTopic = names.lot(channel, group)
+    this.#fetcher = new Fetcher(bus)
+    this.#membership = new Membership({
+      bus,
+      groupId: names.group(channel, group),
+      partitions,
+      types: subscription.types,
+      wants: () => registry.state.group(channel, group)?.wants ?? {},
+      owned: () => [...this.#partitions.keys()],
+      assigned: (assignment) => this.#assigned(assignment),
+      fenced: () => {
+        for (const partition of [...this.#partitions.values()]) this.#lose(partition)
+      },
+    })
+    this.#settlement = new Settlement({
+      bus,
+      membership: this.#membership,
+      topic: this.#topic,
+      lotTopic: this.#lotTopic,
+      transactionalId: names.transaction(newId()),
+      partitions: () => this.#partitions.values(),
+      claimed: () => this.#serve(),
+      settlementLost: (deliveries, error) => {
+        if (!this.#closed) this.#observer.settlementLost(deliveries, error)
+      },
+    })
+    this.lot = {
+      move: (lane, deliveries, state, first) => this.#move(lane, deliveries, state, first),
+      read: (partition, lane, countMax) => this.#read(partition, lane, countMax),
+      reschedule: (partition, lane, dueAtMs, head) => this.#reschedule(partition, lane, dueAtMs, head),
+    }
+  }
+
+  /** Joins; partitions come when the others have been heard. */
+  async join(): Promise<void> {
+    const { registry } = this.#bus
+    await this.#announce()
+    registry.listen(this.#onChange)
+    this.#look()
+    await this.#membership.start()
+  }
+
+  // ------------------------------------------------------------ receiving
+
+  receive(countMax: number, bytesMax: number): Promise<readonly Delivery[]> {
+    if (this.#closed) return Promise.resolve([])
+    return new Promise((resolve) => {
+      this.#waiter = { countMax, bytesMax, resolve }
+      this.#serve()
+    })
+  }
+
+  #serve(): void {
+    const waiter = this.#waiter
+    const { windowCount, windowBytes } = this.#subscription
+    if (waiter === undefined || this.#paused || this.#windowUsed >= windowCount || (this.#windowUsed > 0 && this.#windowUsedBytes >= windowBytes)) return
+    const countMax = Math.min(waiter.countMax, windowCount - this.#windowUsed)
+    const bytesMax = this.#windowUsed === 0 ? waiter.bytesMax : Math.min(waiter.bytesMax, windowBytes - this.#windowUsedBytes)
+    const taken: KafkaDelivery[] = []
+    let bytes = 0
+    const owned = [...this.#partitions.values()]
+    this.#turn++
+    for (let i = 0; i < owned.length && taken.length < countMax; i++) {
+      const partition = owned[(i + this.#turn) % owned.length] as OwnedPartition
+      for (let next = partition.peek(); next !== undefined && taken.length < countMax; next = partition.peek()) {
+        if (taken.length > 0 && bytes + next.sizeBytes > bytesMax) break
+        taken.push(partition.handOut())
+        bytes += next.sizeBytes
+      }
+    }
+    if (taken.length === 0) {
+      if (owned.some((partition) => partition.needsClaim)) void this.#settlement.now()
+      return
+    }
+    this.#windowUsed += taken.length
+    this.#windowUsedBytes += bytes
+    this.#waiter = undefined
+    this.#fetcher.wake()
+    waiter.resolve(taken)
+  }
+
+  // ------------------------------------------------------------ settling
+
+  accept(deliveries: readonly Delivery[]): void {
+    this.#settle(deliveries, (delivery) => {
+      const { owner } = delivery
+      owner.settle(delivery, 'settled')
+      if (delivery.entryId === undefined) {
+        owner.progress.done(delivery.offset)
+        owner.lot.attempts.delete(delivery.offset)
+        owner.accepted.push(delivery)
+        owner.dirty = true
+      } else owner.out.push(delivery)
+    })
+    this.#settlement.later()
+  }
+
+  release(deliveries: readonly Delivery[]): void {
+    const nowMs = this.#bus.context.clock.nowMs()
+    this.#settle(deliveries, (delivery) => delivery.owner.release(delivery, nowMs))
+  }
+
+  async record(records: readonly AttemptRecord[]): Promise<void> {
+    const byOwner = this.#byOwner(records)
+    await Promise.all(
+      [...byOwner].map(([owner, mine]) =>
+        this.#write(
+          owner,
+          mine.map((record) => {
+            const { entryId, offset } = record.delivery as KafkaDelivery
+            const attempts = attemptsOf(record)
+            return { note: entryId === undefined ? { kind: 'attempts', offset, attempts } : { kind: 'entry-attempts', id: entryId, attempts } }
+          }),
+        ),
+      ),
+    )
+  }
+
+  async deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
+    const byOwner = this.#byOwner(records)
+    await Promise.all(
+      [...byOwner].map(([owner, mine]) =>
+        this.#write(
+          owner,
+          mine.map(({ delivery, lane, reason, mode }) => {
+            const { entryId, offset, storedAtMs, redrives, envelope, sizeBytes } = delivery as KafkaDelivery
+            const park = mode === 'park' && !lane.startsWith('id:')
+            const about = { lane, park, reason, redrives, offset, storedAtMs }
+            return {
+              note: { kind: 'letter', id: newId(this.#bus.context.clock.nowMs()), ...about, ...(entryId === undefined ? {} : { entryId }) },
+              message: { envelope, sizeBytes },
+            }
+          }),
+          mine.map(({ delivery }) => delivery as KafkaDelivery),
+        ),
+      ),
+    )
+    this.#recount()
+  }
+
+  async flush(): Promise<void> {
+    await this.#settlement.now()
+    // What was written to a lot counts when it was read back.
+    await Promise.all([...this.#partitions.values()].map((partition) => this.#readBack(partition)))
+  }
+
+  groupTypes(): ReadonlyMap<string, number> {
+    const recorded = this.#entry()?.types ?? {}
+    return new Map([...Object.keys(recorded), ...Object.keys(this.#types)].map((type) => [type, this.#types[type] ?? 0]))
+  }
+
+  yieldPartition(partition: string, type: string): void {
+    const { channel, group } = this
+    const owned = this.#find(partition)
+    if (owned === undefined || this.#entry()?.wants[owned.index] === type) return
+    void this.#bus.registry
+      .append({ op: 'wants', channel, group, partition: owned.index, type })
+      .then(() => this.#membership.rejoin())
+      .catch(() => undefined)
+  }
+
+  confirmHeld(): Promise<void> {
+    return this.#membership.confirm()
+  }
+
+  // ------------------------------------------------------------ the lot
+
+  async #move(
+    lane: string,
+    deliveries: readonly Delivery[],
+    { state, dueAtMs }: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number },
+    first: AttemptRecord | undefined,
+  ): Promise<void> {
+    const held = this.#mustHold(deliveries)
+    const owner = held[0]?.owner
+    if (owner === undefined) return
+    const notes = held.map((delivery, i): LotWrite => {
+      const { offset, storedAtMs, redrives, envelope, sizeBytes } = delivery
+      const attempts = i === 0 && first !== undefined ? attemptsOf(first) : owner.lot.attempts.get(offset)
+      const about = { lane, state, dueAtMs, deliveries: delivery.deliveries + 1, redrives, offset, storedAtMs }
+      return { note: { kind: 'entry', id: newId(), ...about, ...(attempts === undefined ? {} : { attempts }) }, message: { envelope, sizeBytes } }
+    })
+    await this.#write(owner, notes, held)
+    this.#recount()
+  }
+
+  async #read(name: string, lane: string, countMax: number): Promise<readonly Delivery[] | undefined> {
+    const partition = this.#mustOwn(name)
+    const found = partition.read(lane, countMax)
+    if (found === undefined || found.length === 0) return found
+    const fresh = found.flatMap(({ entryId }) => (entryId !== undefined && partition.lot.entry(entryId)?.isBegun === false ? [entryId] : []))
+    if (fresh.length > 0) await this.#write(partition, [{ note: { kind: 'begun', ids: fresh } }])
+    return found.filter(({ state }) => state === 'held')
+  }
+
+  async #reschedule(name: string, lane: string, dueAtMs: number, head: AttemptRecord | undefined): Promise<void> {
+    const partition = this.#mustOwn(name)
+    const entryId = (head?.delivery as KafkaDelivery | undefined)?.entryId
+    const about = head === undefined || entryId === undefined ? {} : { head: { id: entryId, attempts: attemptsOf(head) } }
+    await this.#write(partition, [{ note: { kind: 'due', lane, dueAtMs, ...about } }])
+  }
+
+  /** Writes notes and settles; resolves when they have been read back. */
+  async #write(partition: OwnedPartition, notes: readonly LotWrite[], settles: readonly KafkaDelivery[] = []): Promise<void> {
+    await this.#settlement.atomic(partition, notes, settles)
+    await this.#readBack(partition)
+    if (partition.isGone) throw leaseLost()
+  }
+
+  // ------------------------------------------------------------ for the transport
+
+  get inFlight(): number {
+    let count = 0
+    for (const { held } of this.#partitions.values()) count += held.size
+    return count
+  }
+
+  /** Dies, as a killed process would. */
+  crash(): void {
+    this.#stop()
+    void this.#membership.leave(true)
+    void this.#fetcher.close()
+    this.#settlement.close()
+    for (const partition of this.#partitions.values()) partition.lose()
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#stop()
+    await this.#fetcher.close()
+    await Promise.all([...this.#partitions.values()].map((partition) => this.#letGo(partition)))
+    this.#settlement.close()
+    await this.#membership.leave(false)
+    const { registry, cluster } = this.#bus
+    const { channel, group, types, ephemeral } = this.#subscription
+    if (!cluster.isClosed) {
+      const nowMs = this.#bus.context.clock.nowMs()
+      await registry.append({ op: 'types', channel, group, types, nowMs }).catch(() => undefined)
+    }
+    this.#left(this)
+    if (ephemeral) await this.#bus.topology.removeGroup(channel, group).catch(() => undefined)
+  }
+
+  #stop(): void {
+    this.#closed = true
+    this.#bus.registry.unlisten(this.#onChange)
+    this.#waiter?.resolve([])
+    this.#waiter = undefined
+    for (const wake of this.#reading) wake()
+  }
+
+  #entry(): GroupEntry | undefined {
+    return this.#bus.registry.state.group(this.channel, this.group)
+  }
+
+  async #announce(): Promise<void> {
+    const { channel, group, types } = this.#subscription
+    await this.#bus.registry.append({ op: 'types', channel, group, types, nowMs: this.#bus.context.clock.nowMs() })
+  }
+
+  /** The registry changed. */
+  #look(): void {
+    const entry = this.#entry()
+    if (this.#closed || entry === undefined) return
+    if (entry.paused !== this.#paused) {
+      this.#paused = entry.paused
+      this.#observer.paused(entry.paused)
+      this.#serve()
+    }
+    const known = JSON.stringify([entry.types, entry.wants])
+    if (known !== this.#known) {
+      this.#known = known
+      this.#membership.nudge()
+    }
+    for (const partition of this.#partitions.values()) this.#catchUp(partition)
+  }
+
+  // ------------------------------------------------------------ partitions
+
+  #assigned({ own, giveUp, types }: Assignment): void {
+    if (this.#closed) return
+    this.#types = types
+    const ours = new Set([...own, ...giveUp])
+    for (const partition of [...this.#partitions.values()]) if (!ours.has(partition.index)) this.#lose(partition)
+    const fresh = own.filter((index) => !this.#partitions.has(index)).map((index) => new OwnedPartition(index, this.#count))
+    for (const partition of fresh) this.#partitions.set(partition.index, partition)
+    for (const index of giveUp) {
+      const partition = this.#partitions.get(index)
+      if (partition !== undefined) void this.#handOver(partition)
+    }
+    if (fresh.length > 0) void this.#take(fresh)
+  }
+
+  async #take(fresh: readonly OwnedPartition[]): Promise<void> {
+    const { cluster } = this.#bus
+    try {
+      await cluster.persist(patienceMs, () => this.#readProgress(fresh))
+    } catch (error) {
+      if (this.#closed || cluster.isClosed) return
+      report(this.#bus, mayRetry(error) ? 'warn' : 'error', `partitions of ${this.#topic} cannot be taken; trying again`, toSluice(error, 'taking'))
+      for (const partition of fresh) {
+        partition.lose()
+        if (this.#partitions.get(partition.index) === partition) this.#partitions.delete(partition.index)
+      }
+      await cluster.pause(1_000)
+      this.#membership.rejoin()
+    }
+  }
+
+  async #readProgress(fresh: readonly OwnedPartition[]): Promise<void> {
+    const { cluster, names } = this.#bus
+    const groupId = names.group(this.channel, this.group)
+    const live = fresh.filter(({ isGone }) => !isGone)
+    if (live.length === 0) return
+    const partitions = new Map([[this.#topic, live.map(({ index }) => index)]])
+    const at = (timestampMs: number): { partition: number; timestampMs: number }[] => live.map(({ index }) => ({ partition: index, timestampMs }))
+    const [committed, logs, lotStarts, lotEnds] = await Promise.all([
+      cluster.coordinated('group', groupId, fetchOffsets, { group: groupId, partitions, stable: true }, (answer) => {
+        const errors = [...answer.topics.values()].flat().map(({ error }) => error)
+        return answer.error !== 0 ? answer.error : (errors.find((error) => error !== 0) ?? 0)
+      }),
+      cluster.atLeaders(new Map([[this.#topic, at(earliest)]]), listOffsets, (part) => part),
+      cluster.atLeaders(new Map([[this.#lotTopic, at(earliest)]]), listOffsets, (part) => part),
+      cluster.atLeaders(new Map([[this.#lotTopic, at(latest)]]), listOffsets, (part) => part),
+    ])
+    const find = <T extends { readonly partition: number }>(map: ReadonlyMap<string, readonly T[]>, topic: string, index: number): T | undefined =>
+      map.get(topic)?.find(({ partition }) => partition === index)
+    for (const partition of live) {
+      const { index } = partition
+      const known = find(committed.topics, this.#topic, index)
+      const logStart = find(logs, this.#topic, index)?.offset ?? 0
+      const start = this.#entry()?.starts[index] ?? 0
+      partition.progress = known === undefined || known.offset < 0 ? new Progress(start) : Progress.read(known.offset, known.metadata)
+      partition.suspectBefore = partition.progress.claimed
+      if (logStart > partition.progress.watermark) this.#skip(partition, logStart)
+      partition.offset = partition.progress.watermark
+      partition.lotOffset = find(lotStarts, this.#lotTopic, index)?.offset ?? 0
+      void this.#opened(partition, find(lotEnds, this.#lotTopic, index)?.offset ?? 0).catch(() => undefined)
+    }
+  }
+
+  /** Reads the lot, and begins. */
+  async #opened(partition: OwnedPartition, lotEnd: number): Promise<void> {
+    const sources = [this.#lotSource(partition), this.#channelSource(partition)]
+    this.#sources.set(partition, sources)
+    for (const source of sources) this.#fetcher.add(source)
+    while (partition.lotOffset < lotEnd && partition.state === 'taking' && !this.#closed) await this.#someLotRead()
+    if (partition.state !== 'taking' || this.#closed) return
+    partition.suspectEntries = new Set([...partition.lot.entries()].flatMap(({ id, isBegun }) => (isBegun ? [id] : [])))
+    partition.state = 'owned'
+    this.#observer.assigned(partition.name, partition.lanes())
+    this.#catchUp(partition)
+    this.#fetcher.wake()
+  }
+
+  /** Drains a partition that another member should have, and lets the others know that it is free. */
+  async #handOver(partition: OwnedPartition): Promise<void> {
+    if (partition.state === 'revoking' || partition.isGone) return
+    if (partition.state === 'owned') {
+      partition.state = 'revoking'
+      await this.#observer.revoking(partition.name).catch(() => undefined)
+    }
+    if (this.#closed || partition.isGone) return
+    await this.#letGo(partition)
+    this.#membership.rejoin()
+  }
+
+  /** Writes what is done and gives up the rest, which comes again elsewhere. */
+  async #letGo(partition: OwnedPartition): Promise<void> {
+    if (partition.isGone) return
+    const wasTaken = partition.state !== 'taking'
+    partition.state = 'revoking'
+    if (wasTaken) {
+      const begun = [...partition.lot.entries()].flatMap(({ id, isBegun }) => (isBegun ? [id] : []))
+      const out = new Set(partition.out.map(({ entryId }) => entryId))
+      const back = begun.filter((id) => !out.has(id))
+      partition.dirty = true
+      if (back.length > 0) await this.#settlement.atomic(partition, [{ note: { kind: 'back', ids: back } }]).catch(() => undefined)
+      else await this.#settlement.now()
+    }
+    this.#drop(partition)
+  }
+
+  #lose(partition: OwnedPartition): void {
+    const wasKnown = partition.state !== 'taking'
+    this.#drop(partition)
+    if (wasKnown && !this.#closed) this.#observer.lost(partition.name)
+  }
+
+  #drop(partition: OwnedPartition): void {
+    const late = [...partition.accepted.splice(0), ...partition.out.splice(0)]
+    partition.lose()
+    for (const source of this.#sources.get(partition) ?? []) this.#fetcher.remove(source)
+    this.#sources.delete(partition)
+    if (this.#partitions.get(partition.index) === partition) this.#partitions.delete(partition.index)
+    this.#recount()
+    for (const wake of this.#reading) wake()
+    if (late.length > 0 && !this.#closed) this.#observer.settlementLost(late, leaseLost())
+  }
+
+  // ------------------------------------------------------------ reading
+
+  #channelSource(partition: OwnedPartition): Source {
+    return {
+      topic: this.#topic,
+      partition: partition.index,
+      get offset() {
+        return partition.offset
+      },
+      get wanted() {
+        return partition.state === 'owned' && partition.hasRoom
+      },
+      take: (records, nextOffset) => {
+        partition.took(records, nextOffset, this.#topic)
+        if (partition.dirty) this.#settlement.later()
+        this.#serve()
+      },
+      missed: (logStart) => this.#skip(partition, logStart),
+    }
+  }
+
+  #lotSource(partition: OwnedPartition): Source {
+    return {
+      topic: this.#lotTopic,
+      partition: partition.index,
+      get offset() {
+        return partition.lotOffset
+      },
+      wanted: true,
+      take: (records, nextOffset) => {
+        partition.lotOffset = nextOffset
+        for (const record of records) {
+          const read = readLotRecord(record, this.#lotTopic)
+          if (read === undefined) continue
+          const { note, message } = read
+          const { lanes, voided } = partition.lot.apply(note, message)
+          for (const lane of voided) partition.void(lane)
+          // What we wrote ourselves the core knows.
+          if (lanes.length > 0 && partition.state !== 'taking' && (note.kind === 'redrive' || note.kind === 'discard'))
+            this.#observer.lotChanged(
+              partition.name,
+              lanes.map((lane) => describe(lane, partition.name)),
+            )
+        }
+        for (const wake of this.#reading) wake()
+      },
+      missed: (logStart) => {
+        partition.lotOffset = logStart
+      },
+    }
+  }
+
+  // Retention took what the group had not done.
+  #skip(partition: OwnedPartition, logStart: number): void {
+    const lost = logStart - partition.progress.watermark
+    if (lost > 0)
+      report(
+        this.#bus,
+        'warn',
+        `${lost} messages of partition ${partition.index} of ${this.#topic} were deleted by its retention before group ${this.group} had them`,
+      )
+    partition.progress.done(partition.progress.watermark, logStart)
+    partition.offset = Math.max(partition.offset, logStart)
+    partition.dirty = true
+  }
+
+  #someLotRead(): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#reading.delete(wake)
+        resolve()
+      }
+      this.#reading.add(wake)
+    })
+  }
+
+  /** Resolves when everything that is in the lot now was read. */
+  async #readBack(partition: OwnedPartition): Promise<void> {
+    const { cluster } = this.#bus
+    const asked = new Map([[this.#lotTopic, [{ partition: partition.index, timestampMs: latest }]]])
+    const found = await cluster.persist(patienceMs, () => cluster.atLeaders(asked, listOffsets, (part) => part))
+    const end = found.get(this.#lotTopic)?.[0]?.offset ?? 0
+    while (partition.lotOffset < end && !partition.isGone && !this.#closed) await this.#someLotRead()
+  }
+
+  // ------------------------------------------------------------ changes by administrators
+
+  /** Carries out what was decided for the group and is not in this partition's progress yet. */
+  #catchUp(partition: OwnedPartition): void {
+    const changes = this.#entry()?.changes ?? []
+    if (partition.state !== 'owned' || !changes.some(({ number }) => number > partition.progress.change)) return
+    partition.state = 'paused'
+    this.#observer.lost(partition.name)
+    this.#changing = this.#changing.then(() => this.#change(partition)).catch(() => undefined)
+  }
+
+  async #change(partition: OwnedPartition): Promise<void> {
+    // What was accepted before is written before.
+    await this.#settlement.now()
+    if (partition.state !== 'paused') return
+    partition.restart()
+    this.#recount()
+    const { progress } = partition
+    let clears = false
+    for (const { number, change } of this.#entry()?.changes ?? []) {
+      if (number <= progress.change) continue
+      progress.change = number
+      if (change.kind === 'again') {
+        const [from, to] = change.ranges[partition.index] ?? [0, 0]
+        progress.undo(from, to)
+        for (const offset of partition.lot.attempts.keys()) if (offset >= from && offset < to) partition.lot.attempts.delete(offset)
+      } else {
+        progress.done(progress.watermark, change.before[partition.index] ?? 0)
+        clears = true
+      }
+    }
+    partition.suspectBefore = 0
+    partition.claimed = 0
+    partition.dirty = true
+    partition.offset = progress.watermark
+    if (clears) await this.#write(partition, [{ note: { kind: 'clear', all: false } }])
+    else await this.#settlement.now()
+    if (partition.state !== 'paused') return
+    partition.state = 'owned'
+    this.#observer.assigned(partition.name, partition.lanes())
+    this.#fetcher.wake()
+    this.#catchUp(partition)
+  }
+
+  // ------------------------------------------------------------ bookkeeping
+
+  #recount(): void {
+    this.#windowUsed = 0
+    this.#windowUsedBytes = 0
+    for (const { held } of this.#partitions.values())
+      for (const { fromLot, sizeBytes } of held)
+        if (!fromLot) {
+          this.#windowUsed++
+          this.#windowUsedBytes += sizeBytes
+        }
+    if (this.#waiter !== undefined) queueMicrotask(() => this.#serve())
+  }
+
+  #settle(deliveries: readonly Delivery[], how: (delivery: KafkaDelivery) => void): void {
+    const late: Delivery[] = []
+    for (const delivery of deliveries as readonly KafkaDelivery[]) {
+      if (delivery.state === 'lost') late.push(delivery)
+      if (delivery.state !== 'held') continue
+      if (!delivery.fromLot) {
+        this.#windowUsed--
+        this.#windowUsedBytes -= delivery.sizeBytes
+      }
+      how(delivery)
+    }
+    if (late.length > 0 && !this.#closed) queueMicrotask(() => this.#observer.settlementLost(late, leaseLost()))
+    if (this.#waiter !== undefined) queueMicrotask(() => this.#serve())
+  }
+
+  #byOwner<T extends { readonly delivery: Delivery }>(records: readonly T[]): Map<OwnedPartition, T[]> {
+    this.#mustHold(records.map(({ delivery }) => delivery))
+    const byOwner = new Map<OwnedPartition, T[]>()
+    for (const record of records) {
+      const { owner } = record.delivery as KafkaDelivery
+      const list = byOwner.get(owner) ?? []
+      byOwner.set(owner, list)
+      list.push(record)
+    }
+    return byOwner
+  }
+
+  #mustHold(deliveries: readonly Delivery[]): readonly KafkaDelivery[] {
+    const held = deliveries as readonly KafkaDelivery[]
+    if (held.some(({ state }) => state !== 'held')) throw leaseLost()
+    return held
+  }
+
+  #find(name: string): OwnedPartition | undefined {
+    const partition = this.#partitions.get(Number(name.split('/')[0]))
+    return partition?.name === name ? partition : undefined
+  }
+
+  #mustOwn(name: string): OwnedPartition {
+    const partition = this.#find(name)
+    if (partition === undefined || (partition.state !== 'owned' && partition.state !== 'revoking')) throw leaseLost()
+    return partition
+  }
+}

@@ -1,0 +1,377 @@
+/**
+ * Sending. Each channel has one round of requests under way at a time, one a broker, and gathers what comes meanwhile
+ * for the next: messages of a key are stored in the order of calls whatever fails. A batch whose fate is not known is sent
+ * again under the same number, which the broker recognises; only after `sendTimeoutMs` is it called unknown.
+ */
+import { FailedKeys, type OutgoingMessage, SendCall, type SendReport, SluiceError } from '@sluice/core/transport'
+import { ConnectionEnded, check, codes, KafkaError, mayRetry, passes, toSluice } from '../errors.ts'
+import type { KafkaBus } from '../kafka-bus.ts'
+import { type NewRecord, writeBatch } from '../protocol/records.ts'
+import { initProducer, type Produced, type ProducerId, produce } from '../protocol/requests.ts'
+import type { ChannelEntry } from '../registry/state.ts'
+import { toRecord } from '../wire.ts'
+import { partitionOf } from './partitioner.ts'
+
+/** Messages and bytes of one round, about. */
+const roundCountMax = 4_000
+const roundBytesMax = 4 * 1024 * 1024
+/** What one batch may have more than its records' sizes as the core counts them say: names of headers, lengths, bytes. */
+const recordBytes = 1_024
+/** How long the broker may wait for its replicas, ms. */
+const replicasMs = 10_000
+/** How long a topic may be unknown to the brokers (they tell each other) before that is believed, ms. */
+const unknownTopicMs = 5_000
+
+interface Item {
+  readonly message: OutgoingMessage
+  readonly index: number
+  readonly call: SendCall
+  readonly number: number
+}
+
+/** See the header of this file. */
+export class Sender {
+  readonly #bus: KafkaBus
+  readonly #messageBytesMax: number
+  readonly #lines: Map<string, ChannelLine> = new Map()
+  #producing: Promise<ProducerId> | undefined
+  #waitingBytes = 0
+
+  constructor(bus: KafkaBus, messageBytesMax: number) {
+    this.#bus = bus
+    this.#messageBytesMax = messageBytesMax
+  }
+
+  send(messages: readonly OutgoingMessage[]): Promise<SendReport> {
+    const call = new SendCall(messages.length)
+    messages.forEach((message, index) => {
+      const full = this.#waitingBytes > this.#bus.options.sendBytesMax
+      if (!full) this.#waitingBytes += message.sizeBytes
+      this.#line(message.channel).push(message, index, call, full)
+    })
+    return call.report
+  }
+
+  /** Resolves when nothing is under way. */
+  async drained(): Promise<void> {
+    for (const line of this.#lines.values()) await line.drained()
+  }
+
+  #line(channel: string): ChannelLine {
+    let line = this.#lines.get(channel)
+    if (line === undefined) {
+      line = new ChannelLine(this.#bus, channel, {
+        messageBytesMax: this.#messageBytesMax,
+        producer: () => this.#producer(),
+        renew: (old) => this.#renew(old),
+        done: (bytes) => {
+          this.#waitingBytes -= bytes
+        },
+      })
+      this.#lines.set(channel, line)
+    }
+    return line
+  }
+
+  #producer(): Promise<ProducerId> {
+    this.#producing ??= this.#init()
+    this.#producing.catch(() => {
+      this.#producing = undefined
+    })
+    return this.#producing
+  }
+
+  async #init(): Promise<ProducerId> {
+    const { error, id, epoch } = await this.#bus.cluster.any(initProducer, { transactionalId: null, timeoutMs: replicasMs })
+    check(error, 'a producer id')
+    return { id, epoch }
+  }
+
+  // The broker does not know this producer any more, or the fate of a batch is unknown: numbers begin anew under another id.
+  #renew(old: ProducerId): void {
+    const { cluster } = this.#bus
+    const was = this.#producing
+    void was?.then(
+      (now) => {
+        if (now !== old || this.#producing !== was || cluster.isClosed) return
+        this.#producing = undefined
+      },
+      () => undefined,
+    )
+  }
+}
+
+interface LineHome {
+  readonly messageBytesMax: number
+  producer(): Promise<ProducerId>
+  renew(old: ProducerId): void
+  done(bytes: number): void
+}
+
+/** What of one partition is in a round. */
+interface Portion {
+  readonly partition: number
+  readonly items: readonly Item[]
+  readonly batch: Buffer
+}
+
+/** What waits for one channel, in the order of calls. */
+class ChannelLine {
+  readonly #bus: KafkaBus
+  readonly #channel: string
+  readonly #home: LineHome
+  readonly #failed = new FailedKeys()
+  #queue: Item[] = []
+  #running: Promise<void> | undefined
+  #producer: ProducerId | undefined
+  #sequences: number[] = []
+  #turn = 0
+
+  constructor(bus: KafkaBus, channel: string, home: LineHome) {
+    this.#bus = bus
+    this.#channel = channel
+    this.#home = home
+  }
+
+  push(message: OutgoingMessage, index: number, call: SendCall, full: boolean): void {
+    const item = { message, index, call, number: this.#failed.next() }
+    if (full) {
+      const error = new SluiceError('BACKPRESSURE', 'too many bytes wait for the brokers', {
+        fix: 'Publish no faster than they confirm, or raise kafka.sendBytesMax',
+      })
+      call.failed(index, 'failed', error, true)
+      this.#failed.add(message.envelope.partitionkey)
+      return
+    }
+    this.#queue.push(item)
+    this.#running ??= this.#run()
+  }
+
+  async drained(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+  }
+
+  async #run(): Promise<void> {
+    // What is sent in one turn of the loop shares a round.
+    await Promise.resolve()
+    while (this.#queue.length > 0) {
+      const entry = await this.#entry()
+      const items = this.#next(entry)
+      if (items.length > 0 && entry !== undefined) await this.#round(items, entry)
+    }
+    this.#failed.idle()
+    this.#running = undefined
+  }
+
+  /** The channel; one that another process declared a moment ago may not be known here yet. */
+  async #entry(): Promise<ChannelEntry | undefined> {
+    const { registry } = this.#bus
+    const known = registry.state.channels.get(this.#channel)
+    if (known !== undefined) return known
+    await registry.sync().catch(() => undefined)
+    return registry.state.channels.get(this.#channel)
+  }
+
+  /** The next items for one round. Those that cannot be sent are told. */
+  #next(entry: ChannelEntry | undefined): Item[] {
+    const items: Item[] = []
+    let bytes = 0
+    let taken = 0
+    for (const item of this.#queue) {
+      if (items.length >= roundCountMax || bytes >= roundBytesMax) break
+      taken++
+      if (this.#refused(item, entry)) continue
+      items.push(item)
+      bytes += item.message.sizeBytes
+    }
+    this.#queue = taken === this.#queue.length ? [] : this.#queue.slice(taken)
+    return items
+  }
+
+  #refused(item: Item, entry: ChannelEntry | undefined): boolean {
+    const { envelope, sizeBytes, rejectUnrouted } = item.message
+    const { messageBytesMax } = this.#home
+    let error: SluiceError | undefined
+    let retryable = false
+    if (this.#failed.has(envelope.partitionkey, item.number)) {
+      error = new SluiceError('NOT_SENT', 'an earlier message of the same key failed')
+      retryable = true
+    } else if (entry === undefined) error = new SluiceError('UNROUTED', 'there is no such channel on the brokers')
+    else if (rejectUnrouted === true && this.#bus.registry.state.groups(this.#channel).length === 0)
+      error = new SluiceError('UNROUTED', 'no group asks for the events of this channel')
+    else if (sizeBytes > messageBytesMax) error = new SluiceError('MESSAGE_TOO_LARGE', `the message has ${sizeBytes} bytes, and ${messageBytesMax} are allowed`)
+    if (error === undefined) return false
+    this.#fail(item, 'failed', error, retryable)
+    return true
+  }
+
+  async #round(items: readonly Item[], entry: ChannelEntry): Promise<void> {
+    let left: readonly Item[] = items
+    while (left.length > 0) {
+      const [now, later] = this.#divide(left, entry)
+      await this.#store(now, entry)
+      left = later.filter((item) => !this.#refused(item, entry))
+    }
+  }
+
+  /** What fits into one batch a partition, and the rest. */
+  #divide(items: readonly Item[], entry: ChannelEntry): [Map<number, Item[]>, Item[]] {
+    const now = new Map<number, Item[]>()
+    const bytes: number[] = []
+    const later: Item[] = []
+    const closed = new Set<number>()
+    for (const item of items) {
+      const partition = this.#partition(item.message, entry)
+      const list = now.get(partition) ?? []
+      const size = (bytes[partition] ?? 0) + item.message.sizeBytes + recordBytes
+      if (list.length > 0 && (closed.has(partition) || size > this.#home.messageBytesMax)) {
+        closed.add(partition)
+        later.push(item)
+        continue
+      }
+      now.set(partition, list)
+      bytes[partition] = size
+      list.push(item)
+    }
+    return [now, later]
+  }
+
+  #partition({ envelope }: OutgoingMessage, entry: ChannelEntry): number {
+    if (entry.kind === 'reply') return entry.partitions
+    const { partitionkey } = envelope
+    return partitionkey === undefined ? this.#turn++ % entry.partitions : partitionOf(Buffer.from(partitionkey), entry.partitions)
+  }
+
+  async #store(byPartition: ReadonlyMap<number, readonly Item[]>, entry: ChannelEntry): Promise<void> {
+    const { cluster, names, options, context } = this.#bus
+    const topic = entry.kind === 'reply' ? names.replies : names.channel(this.#channel)
+    const untilMs = cluster.clock.monotonicMs() + options.sendTimeoutMs
+    const extra = entry.kind === 'reply' ? ['sluice-reply', this.#channel] : []
+    let portions: readonly Portion[] = []
+    try {
+      const producer = await cluster.persist(options.sendTimeoutMs, () => this.#home.producer())
+      if (this.#producer !== producer) {
+        this.#producer = producer
+        this.#sequences = []
+      }
+      const nowMs = context.clock.nowMs()
+      portions = [...byPartition].map(([partition, items]) => {
+        const sequence = this.#sequences[partition] ?? 0
+        this.#sequences[partition] = (sequence + items.length) % 0x8000_0000
+        const records: NewRecord[] = items.map(({ message }) => toRecord(message.envelope, message.sizeBytes, extra))
+        return { partition, items, batch: writeBatch(records, nowMs, { ...producer, sequence, transactional: false }, options.compression) }
+      })
+    } catch (error) {
+      for (const items of byPartition.values()) for (const item of items) this.#fail(item, 'failed', toSluice(error, 'sending'), mayRetry(error))
+      return
+    }
+    const startMs = cluster.clock.monotonicMs()
+    // Whether some try ended without an answer, or with one that leaves open what was stored.
+    let unclear = false
+    for (let pauseMs = 10; portions.length > 0; pauseMs = Math.min(pauseMs * 2, 500)) {
+      const again: Portion[] = []
+      let why: unknown
+      await Promise.all(
+        await this.#requests(topic, portions, (portion, outcome) => {
+          if (outcome instanceof Error) {
+            unclear = true
+            why = outcome
+            again.push(portion)
+          } else if (!this.#decided(portion, outcome, cluster.clock.monotonicMs() - startMs, unclear)) {
+            if (outcome.error === 7 || outcome.error === 20) unclear = true
+            why = new KafkaError(outcome.error, 'sending')
+            again.push(portion)
+          }
+        }),
+      )
+      portions = again
+      if (portions.length === 0) return
+      if (cluster.isClosed || cluster.clock.monotonicMs() >= untilMs) {
+        this.#giveUp(portions, unclear, why)
+        return
+      }
+      cluster.forgetLeaders(topic)
+      await cluster.pause(pauseMs)
+    }
+  }
+
+  /** One request a leader; `tell` hears of every portion. */
+  async #requests(topic: string, portions: readonly Portion[], tell: (portion: Portion, outcome: Produced | Error) => void): Promise<Promise<void>[]> {
+    const { cluster } = this.#bus
+    let split: Map<number, Map<string, Portion[]>>
+    try {
+      split = await cluster.byLeader(new Map([[topic, portions]]))
+    } catch (error) {
+      const failed = error instanceof KafkaError ? error.code : undefined
+      for (const portion of portions)
+        tell(
+          portion,
+          failed === undefined ? new ConnectionEnded('the brokers cannot be reached', error) : { partition: portion.partition, error: failed, baseOffset: -1 },
+        )
+      return []
+    }
+    return [...split].map(async ([leader, part]) => {
+      const mine = part.get(topic) ?? []
+      try {
+        const connection = await cluster.node(leader)
+        const answer = await connection.call(produce, { transactionalId: null, timeoutMs: replicasMs, batches: new Map([[topic, mine]]) }, replicasMs)
+        const found = new Map(answer.get(topic)?.map((one) => [one.partition, one]))
+        for (const portion of mine) tell(portion, found.get(portion.partition) ?? new ConnectionEnded('the broker left out a partition'))
+      } catch (error) {
+        const ended = error instanceof Error ? error : new ConnectionEnded('sending failed', error)
+        for (const portion of mine) tell(portion, ended)
+      }
+    })
+  }
+
+  /** Whether the fate of a portion is decided by this answer. */
+  #decided({ items }: Portion, { error }: Produced, afterMs: number, unclear: boolean): boolean {
+    if (error === 0 || error === codes.duplicateSequence) {
+      const counts = new Map<SendCall, number>()
+      for (const { call, message } of items) {
+        counts.set(call, (counts.get(call) ?? 0) + 1)
+        this.#home.done(message.sizeBytes)
+      }
+      for (const [call, count] of counts) call.confirmed(count)
+      return true
+    }
+    if (passes(error) && !(error === codes.unknownTopic && afterMs >= unknownTopicMs)) return false
+    const cause = new KafkaError(error, 'sending')
+    const lost: readonly number[] = [codes.outOfOrderSequence, codes.unknownProducer, codes.invalidProducerEpoch]
+    this.#anew()
+    if (lost.includes(error)) {
+      // After an unclear try it may be stored; else the broker certainly refused it.
+      const state = unclear || error === codes.outOfOrderSequence ? 'unknown' : 'failed'
+      for (const item of items) this.#fail(item, state, unknown(cause), true)
+    } else if (error === codes.unknownTopic)
+      for (const item of items) this.#fail(item, 'failed', new SluiceError('UNROUTED', 'there is no such topic on the brokers', { cause }), false)
+    else for (const item of items) this.#fail(item, 'failed', toSluice(cause, 'sending'), false)
+    return true
+  }
+
+  #giveUp(portions: readonly Portion[], unclear: boolean, why: unknown): void {
+    this.#anew()
+    for (const { items } of portions)
+      for (const item of items)
+        if (unclear) this.#fail(item, 'unknown', unknown(why), true)
+        else this.#fail(item, 'failed', toSluice(why, 'sending'), true)
+  }
+
+  // A number that was given out and not used would leave a gap, which the broker refuses for ever.
+  #anew(): void {
+    if (this.#producer === undefined) return
+    this.#home.renew(this.#producer)
+    this.#producer = undefined
+    this.#sequences = []
+  }
+
+  #fail(item: Item, state: 'failed' | 'unknown', error: SluiceError, retryable: boolean): void {
+    this.#failed.add(item.message.envelope.partitionkey)
+    this.#home.done(item.message.sizeBytes)
+    item.call.failed(item.index, state, error, retryable)
+  }
+}
+
+function unknown(cause: unknown): SluiceError {
+  return new SluiceError('PUBLISH_UNKNOWN', 'the confirm of Kafka did not come in time', { cause })
+}

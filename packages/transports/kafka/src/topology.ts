@@ -1,0 +1,172 @@
+/** Topics and groups: made where they are missing, checked where they are there, never deleted behind anybody's back. */
+import { type ChannelDeclaration, type GroupDeclaration, SluiceError, type Topology } from '@sluice/core/transport'
+import { check, codes, KafkaError } from './errors.ts'
+import { type KafkaBus, report } from './kafka-bus.ts'
+import { createTopics, deleteGroups, deleteTopics, earliest, latest, listOffsets, type NewTopic } from './protocol/requests.ts'
+import type { ChannelEntry } from './registry/state.ts'
+import { partitionOf } from './send/partitioner.ts'
+
+const patienceMs = 20_000
+const timeoutMs = 15_000
+/** Of the topic of replies; an instance reads one of them. */
+const replyPartitions = 8
+const replyKeptMs = 3_600_000
+
+/** See the header of this file. */
+export class TopologyKeeper {
+  readonly #bus: Omit<KafkaBus, 'topology'>
+
+  constructor(bus: Omit<KafkaBus, 'topology'>) {
+    this.#bus = bus
+  }
+
+  async declare({ channels, groups }: Topology): Promise<void> {
+    await this.#bus.registry.sync()
+    await this.#topics(channels)
+    for (const channel of channels) await this.#channel(channel)
+    await Promise.all(groups.map((group) => this.#group(group)))
+  }
+
+  /** Forgets a group with its progress, its lot and its dead letters. */
+  async removeGroup(channel: string, group: string): Promise<void> {
+    const { cluster, names, registry } = this.#bus
+    await registry.append({ op: 'group-gone', channel, group })
+    const id = names.group(channel, group)
+    const [gone] = await cluster.persist(patienceMs, () => cluster.coordinated('group', id, deleteGroups, { groups: [id] }, () => 0))
+    if (gone !== undefined && gone.error !== codes.groupUnknown) check(gone.error, `removing group ${id}`)
+    await this.#deleteTopic(names.lot(channel, group))
+  }
+
+  /** An instance's reply channel goes with it. */
+  async removeReplies(channel: string): Promise<void> {
+    await this.#bus.registry.append({ op: 'channel-gone', name: channel })
+  }
+
+  async #deleteTopic(name: string): Promise<void> {
+    const { cluster } = this.#bus
+    const [gone] = await cluster.persist(patienceMs, () => cluster.controller(deleteTopics, { names: [name], timeoutMs }))
+    cluster.forgetLeaders(name)
+    if (gone !== undefined && gone.error !== codes.unknownTopic) check(gone.error, `deleting topic ${name}`)
+  }
+
+  /** Makes the topics of channels that nobody declared yet. */
+  async #topics(channels: readonly ChannelDeclaration[]): Promise<void> {
+    const { registry, names, options } = this.#bus
+    const fresh = channels.filter(({ name }) => !registry.state.channels.has(name))
+    const topics = fresh
+      .filter(({ kind }) => kind !== 'reply')
+      .map(({ name, partitions = options.partitions, retention }): NewTopic => {
+        // What a group still waits for is not the broker's to delete: Sluice deletes what all have accepted.
+        const keep = retention?.keepForGroups !== false
+        const bytes = retention?.maxBytes === undefined ? -1 : Math.ceil(retention.maxBytes / partitions)
+        const configs = {
+          'cleanup.policy': 'delete',
+          'retention.ms': String(keep ? -1 : (retention?.maxAgeMs ?? -1)),
+          'retention.bytes': String(keep ? -1 : bytes),
+        }
+        return { name: names.channel(name), partitions, replication: options.replication, configs }
+      })
+    if (fresh.some(({ kind }) => kind === 'reply')) {
+      const configs = { 'cleanup.policy': 'delete', 'retention.ms': String(replyKeptMs) }
+      topics.push({ name: names.replies, partitions: replyPartitions, replication: options.replication, configs })
+    }
+    await this.#make(topics)
+  }
+
+  async #make(topics: readonly NewTopic[]): Promise<void> {
+    const { cluster } = this.#bus
+    // One that is there already needs no right to make topics.
+    const missing: NewTopic[] = []
+    for (const topic of topics) if (!(await this.#isThere(topic.name))) missing.push(topic)
+    if (missing.length === 0) return
+    await cluster.persist(patienceMs, async () => {
+      for (const { name, error } of await cluster.controller(createTopics, { topics: missing, timeoutMs }))
+        if (error !== codes.topicExists) check(error, `making topic ${name}`)
+    })
+    for (const { name } of missing) await cluster.persist(patienceMs, () => cluster.leaders(name))
+  }
+
+  async #isThere(name: string): Promise<boolean> {
+    const { cluster } = this.#bus
+    try {
+      await cluster.leaders(name)
+      return true
+    } catch (error) {
+      if (error instanceof KafkaError && error.code === codes.unknownTopic) return false
+      throw error
+    }
+  }
+
+  async #channel({ name, kind, partitions: wanted, retention }: ChannelDeclaration): Promise<void> {
+    const { registry, cluster, names } = this.#bus
+    const known = registry.state.channels.get(name)
+    if (known === undefined) {
+      const partitions = kind === 'reply' ? partitionOf(Buffer.from(name), replyPartitions) : (await cluster.leaders(names.channel(name))).length
+      const outcome = await registry.append({ op: 'channel', name, kind, partitions, ...(retention === undefined ? {} : { retention }) })
+      if (outcome === 'refused') throw conflict(name, kind, registry.state.channels.get(name)?.kind ?? kind)
+    } else if (known.kind !== kind) throw conflict(name, kind, known.kind)
+    else if (retention !== undefined && JSON.stringify(retention) !== JSON.stringify(known.retention))
+      await registry.append({ op: 'channel', name, kind, partitions: known.partitions, retention })
+    const { partitions } = registry.state.channels.get(name) as ChannelEntry
+    if (kind !== 'reply' && wanted !== undefined && wanted > partitions)
+      report(
+        this.#bus,
+        'warn',
+        `topic ${names.channel(name)} has ${partitions} partitions, and ${wanted} were asked for: keys would change their place, so it stays as it is`,
+      )
+  }
+
+  async #group(declaration: GroupDeclaration): Promise<void> {
+    const { registry, names, options } = this.#bus
+    const { channel: name, group, order, ephemeral, provisional = false } = declaration
+    const channel = registry.state.channels.get(name)
+    if (channel === undefined) throw new SluiceError('INVALID_OPTION', `group "${group}" belongs to channel "${name}", which was not declared`)
+    if (channel.kind === 'reply') return
+    if (order === 'channel' && !provisional && channel.partitions > 1)
+      throw new SluiceError(
+        'GUARANTEE_UNAVAILABLE',
+        `group "${group}" wants channel "${name}" in one line, and its topic has ${channel.partitions} partitions`,
+        {
+          fix: `Declare it with one: channel('${name}', { partitions: 1 }), before its topic is made; or order by key`,
+        },
+      )
+    const known = registry.state.group(name, group)
+    if (known !== undefined && (provisional || (!known.provisional && known.order === order))) return
+    if (known === undefined) {
+      const configs = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' }
+      await this.#make([{ name: names.lot(name, group), partitions: channel.partitions, replication: options.replication, configs }])
+    }
+    const { starts, stored } = await this.#starts(channel, declaration.from)
+    const outcome = await registry.append({ op: 'group', channel: name, group, order, provisional, ephemeral, starts, stored })
+    if (outcome === 'done') return
+    throw new SluiceError(
+      'CONTRACT_CONFLICT',
+      `group "${group}" of channel "${name}" is ordered by ${registry.state.group(name, group)?.order ?? '?'}, and is declared with order ${order}`,
+      { fix: 'Use the same order in all members, or remove the group first' },
+    )
+  }
+
+  async #starts({ name, partitions }: ChannelEntry, from: GroupDeclaration['from']): Promise<{ readonly starts: readonly number[]; readonly stored: number }> {
+    const { cluster, names } = this.#bus
+    const topic = names.channel(name)
+    const at = async (timestampMs: number): Promise<number[]> => {
+      const asked = new Map([[topic, Array.from({ length: partitions }, (_, partition) => ({ partition, timestampMs }))]])
+      const found = await cluster.persist(patienceMs, () => cluster.atLeaders(asked, listOffsets, (part) => part))
+      const offsets: number[] = []
+      for (const { partition, offset } of found.get(topic) ?? []) offsets[partition] = offset
+      return offsets
+    }
+    const ends = await at(latest)
+    const stored = ends.reduce((sum, end) => sum + end, 0)
+    if (from === 'end') return { starts: ends, stored }
+    const starts = await at(from === 'start' ? earliest : Math.ceil(from))
+    // −1: nothing is as late as that.
+    return { starts: starts.map((offset, i) => (offset < 0 ? (ends[i] ?? 0) : offset)), stored }
+  }
+}
+
+function conflict(name: string, kind: string, known: string): SluiceError {
+  return new SluiceError('CONTRACT_CONFLICT', `channel "${name}" carries ${known}, and is declared to carry ${kind}`, {
+    fix: 'Give one of the contracts another channel',
+  })
+}
