@@ -94,6 +94,28 @@ export const groups: Subject = {
       },
     },
     {
+      // Found by the shop with --chaos: on Redis `groups` failed once a dead instance's reply channel went, on RabbitMQ
+      // looking kept the queue alive.
+      name: 'broadcast and replies of an instance that died are gone, though somebody looks all the time, and looking never fails',
+      crashes: true,
+      timeoutMs: 90_000,
+      needs: (facts) => (facts.broadcast ? undefined : 'it has no group an instance'),
+      async run(rig) {
+        const [watcher, victim] = [await rig.channel({ groups: ['lasting'] }), await rig.open()]
+        await victim.declare({ channels: [{ name: 'r', kind: 'reply' }], groups: [] })
+        await rig.join(victim, { group: 'dead.1', from: 'end', ephemeral: true })
+        await rig.join(victim, { channel: 'r', group: 'r', kind: 'reply', ephemeral: true })
+        await watcher.send(numbered(3, [undefined]))
+        assert.ok((await watcher.admin.groups()).some(({ group }) => group === 'dead.1'))
+        rig.crash(victim)
+        const looks = async (): Promise<readonly string[]> => {
+          await watcher.admin.channels()
+          return (await watcher.admin.groups()).map(({ group }) => group)
+        }
+        await eventually(looks, (list) => list.join() === 'lasting', 'only the lasting group', 60_000)
+      },
+    },
+    {
       name: 'declaring is idempotent, also from many sides at once, and says when it cannot be',
       async run(rig) {
         const all = await Promise.all(Array.from({ length: 4 }, () => rig.open()))

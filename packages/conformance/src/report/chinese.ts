@@ -22,6 +22,8 @@ export const chinese: Readonly<Record<string, string>> = {
   'a group that was declared collects before anybody consumes, a late one starts where it asks':
     '已声明的消费组在有人消费之前就开始积累；后来的消费组从它要求的位置开始',
   'broadcast: each instance has a group of its own, which is gone with it': '广播：每个实例有自己的消费组，随实例一起消失',
+  'broadcast and replies of an instance that died are gone, though somebody looks all the time, and looking never fails':
+    '死去实例的广播组和应答通道会消失，即使一直有人查看；查看也从不失败',
   'declaring is idempotent, also from many sides at once, and says when it cannot be': '声明是幂等的，多方同时声明也一样；做不到时会明说',
   'a sender declares a group provisionally: its first member settles order and concurrency, which then hold':
     '发送方可临时声明消费组：由它的第一个成员确定顺序与并发，此后不变',
