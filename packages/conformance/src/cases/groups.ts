@@ -139,6 +139,7 @@ export const groups: Subject = {
     },
     {
       name: 'a sender declares a group provisionally: its first member settles order and concurrency, which then hold',
+      timeoutMs: 90_000,
       async run(rig) {
         const transport = await rig.open()
         for (const [i, settings] of [
@@ -343,7 +344,7 @@ export const groups: Subject = {
     },
     {
       name: '5,000 messages to 50 groups',
-      timeoutMs: 60_000,
+      timeoutMs: 150_000,
       async run(rig) {
         const transport = await rig.channel()
         const probes = await Promise.all(Array.from({ length: 50 }, (_, i) => rig.join(transport, { group: `g${i}` })))

@@ -1,5 +1,5 @@
 /** What a group has waiting: the server knows what nobody holds, its members the rest. */
-import type { GroupStatus } from '@sluice/core/transport'
+import type { Clock, GroupStatus } from '@sluice/core/transport'
 import { type Link, messageCount } from '../link/link.ts'
 import type { Instance } from '../member/instance.ts'
 import type { Names } from '../names.ts'
@@ -8,6 +8,10 @@ import { type GroupEntry, partitionsOf } from '../registry/state.ts'
 
 /** How long a member may take to say what it holds, ms. */
 const patienceMs = 1_000
+
+/** How long to wait, and look again, while partitions change hands and nothing is found, ms. */
+const fluxMs = 5_000
+const fluxLookMs = 50
 
 /** A visit to a lot that somebody takes over at the same time is tried again, so often. */
 const visitsMax = 10
@@ -29,6 +33,7 @@ export interface Holdings {
 /** See the header of this file. */
 export class Figures {
   readonly #link: Link
+  readonly #clock: Clock
   readonly #registry: Registry
   readonly #instance: Instance
   readonly #names: Names
@@ -36,53 +41,73 @@ export class Figures {
 
   constructor(
     link: Link,
+    clock: Clock,
     registry: Registry,
     instance: Instance,
     names: Names,
     visitLot: (group: GroupEntry, partition: string) => Promise<Holdings | undefined>,
   ) {
     this.#link = link
+    this.#clock = clock
     this.#registry = registry
     this.#instance = instance
     this.#names = names
     this.#visitLot = visitLot
   }
 
-  /** Figures of one group. */
+  /** Figures of one group; undefined: its queues are gone. */
   async group(group: GroupEntry): Promise<GroupStatus | undefined> {
-    const before = await this.#ready(group)
-    if (before === undefined) return undefined
-    const all = await this.everywhere(group)
-    const after = before > 0 ? before : ((await this.#ready(group)) ?? 0)
-    const sum = (field: 'unsettled' | 'inFlight' | 'entries' | 'suspended' | 'parked'): number => all.reduce((total, each) => total + each[field], 0)
-    return {
-      channel: group.channel,
-      group: group.group,
-      backlog: Math.max(before, after) + sum('unsettled') + sum('entries'),
-      oldestAgeMs: 0,
-      inFlight: sum('inFlight'),
-      deadLetters: group.hasDead ? await this.count(this.#names.dead(group.channel, group.group)) : 0,
-      parkedLanes: sum('parked'),
-      suspendedLanes: sum('suspended'),
-      consumers: group.members.length,
-      paused: group.paused,
+    const untilMs = this.#clock.monotonicMs() + fluxMs
+    for (;;) {
+      const before = await this.#ready(group)
+      if (before === undefined) return undefined
+      const held = await this.held(group)
+      const all = await this.#withLots(group, held.holdings)
+      const after = before > 0 ? before : ((await this.#ready(group)) ?? 0)
+      const sum = (field: 'unsettled' | 'inFlight' | 'entries' | 'suspended' | 'parked'): number => all.reduce((total, each) => total + each[field], 0)
+      const backlog = Math.max(before, after) + sum('unsettled') + sum('entries')
+      // What is on its way from one owner to the next is counted by neither: nothing is said to be left before all have one.
+      if (backlog === 0 && !held.isSettled && this.#clock.monotonicMs() < untilMs) {
+        await new Promise<void>((resolve) => void this.#clock.setTimer(fluxLookMs, resolve))
+        continue
+      }
+      return {
+        channel: group.channel,
+        group: group.group,
+        backlog,
+        oldestAgeMs: 0,
+        inFlight: sum('inFlight'),
+        deadLetters: group.hasDead ? await this.count(this.#names.dead(group.channel, group.group)) : 0,
+        parkedLanes: sum('parked'),
+        suspendedLanes: sum('suspended'),
+        consumers: group.members.length,
+        paused: group.paused,
+      }
     }
   }
 
   /** What members hold, and what is in the lots of partitions that nobody owns. */
   async everywhere(group: GroupEntry): Promise<readonly Holdings[]> {
+    return this.#withLots(group, (await this.held(group)).holdings)
+  }
+
+  async #withLots(group: GroupEntry, first: readonly Holdings[]): Promise<readonly Holdings[]> {
+    let held = first
     for (let tries = 1; ; tries++) {
-      const held = await this.held(group)
       const owned = new Set(held.flatMap(({ partitions }) => partitions))
       const visits = await Promise.all(group.lots.filter((partition) => !owned.has(partition)).map((partition) => this.#visit(group, partition)))
       const visited = visits.filter((visit) => visit !== undefined)
       // Somebody became the owner meanwhile, and will say so when asked again.
       if (visited.length === visits.length || tries === visitsMax) return [...held, ...visited]
+      held = (await this.held(group)).holdings
     }
   }
 
-  /** What each member holds; who turns out to be dead is struck from the registry. */
-  async held(group: GroupEntry): Promise<readonly Holdings[]> {
+  /**
+   * What each member holds; who turns out to be dead is struck from the registry. Settled: each partition has an owner, and
+   * all have answered or will not.
+   */
+  async held(group: GroupEntry): Promise<{ readonly holdings: readonly Holdings[]; readonly isSettled: boolean }> {
     const { channel, group: name } = group
     const instances = [...new Set(group.members.map(({ instance }) => instance))]
     const replies = await Promise.all(instances.map((instance) => this.#instance.ask(instance, { ask: 'holdings', channel, group: name }, patienceMs)))
@@ -91,7 +116,9 @@ export class Figures {
       if (reply === 'dead') await this.#registry.append({ op: 'dead', instance: instances[i] as string })
       else if (reply !== 'silent') holdings.push(...((reply.all as Holdings[] | undefined) ?? []))
     }
-    return holdings
+    const owned = new Set(holdings.flatMap(({ partitions }) => partitions))
+    const isOwned = replies.includes('silent') || group.members.length === 0 || (group.growth === undefined && owned.size >= group.partitions)
+    return { holdings, isSettled: isOwned && !replies.includes('dead') }
   }
 
   async #visit(group: GroupEntry, partition: string): Promise<Holdings | undefined> {

@@ -50,7 +50,7 @@ export class RabbitAdmin implements TransportAdmin {
 
   constructor(home: AdminHome) {
     this.#home = home
-    this.#figures = new Figures(home.link, home.registry, home.instance, home.names, (group, partition) => this.#visitLot(group, partition))
+    this.#figures = new Figures(home.link, home.clock, home.registry, home.instance, home.names, (group, partition) => this.#visitLot(group, partition))
   }
 
   async groups(channel?: string): Promise<readonly GroupStatus[]> {

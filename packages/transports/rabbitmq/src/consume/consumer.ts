@@ -266,8 +266,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
   } {
     const sum = { unsettled: 0, inFlight: 0, entries: 0, suspended: 0, parked: 0, behind: {} as Record<string, number>, partitions: [] as string[] }
     for (const partition of this.#partitions.values()) {
-      if (partition.state !== 'owned' && partition.state !== 'revoking') continue
-      sum.partitions.push(partition.name)
+      if (partition.state === 'owned' || partition.state === 'revoking') sum.partitions.push(partition.name)
       sum.unsettled += partition.unsettled
       sum.inFlight += partition.held.size
       sum.entries += partition.lot.count

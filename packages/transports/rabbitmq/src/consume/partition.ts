@@ -46,6 +46,8 @@ export class OwnedPartition implements DeliveryOwner {
   /** Handed out and not settled. */
   readonly held: Set<RabbitDelivery> = new Set()
   readonly #home: PartitionHome
+  /** Read before what comes first. */
+  readonly #early: ConsumeMessage[] = []
   #channel: Channel | undefined
   #acks: AckWindow | undefined
   #before: { readonly channel: Channel; readonly acks: AckWindow } | undefined
@@ -94,7 +96,7 @@ export class OwnedPartition implements DeliveryOwner {
     this.#acks = new AckWindow(channel)
     this.#isOrphan = this.#home.isOrphan(this.name)
     await channel.prefetch(partitionPrefetch)
-    const early: ConsumeMessage[] = []
+    const early = this.#early
     let isOpen = false
     const { active } = await hold({
       channel,
@@ -116,7 +118,7 @@ export class OwnedPartition implements DeliveryOwner {
     void this.#readBefore().then(
       () => {
         isOpen = true
-        for (const message of early) this.#arrived(message, this.#acks)
+        for (const message of early.splice(0)) this.#arrived(message, this.#acks)
       },
       () => this.lose(),
     )
@@ -160,7 +162,7 @@ export class OwnedPartition implements DeliveryOwner {
   get unsettled(): number {
     let held = 0
     for (const { fromLot } of this.held) if (!fromLot) held++
-    return this.buffer.length + held
+    return this.#early.length + this.buffer.length + held
   }
 
   // ------------------------------------------------------------ settling
@@ -274,6 +276,7 @@ export class OwnedPartition implements DeliveryOwner {
 
   #end(): void {
     this.state = 'gone'
+    this.#early.length = 0
     this.buffer.length = 0
     for (const delivery of this.held) delivery.state = 'lost'
     this.held.clear()
