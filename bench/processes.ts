@@ -41,6 +41,11 @@ export class Role {
     this.#child.send(message)
   }
 
+  /** Ends it, if it has not ended yet: another role of its run failed. */
+  kill(): void {
+    this.#child.kill('SIGKILL')
+  }
+
   async end(): Promise<void> {
     await this.#ended
     if (this.#failure !== undefined) throw this.#failure

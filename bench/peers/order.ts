@@ -16,6 +16,22 @@ export function eventOf(n: number): OrderEvent {
   return event
 }
 
+/** CloudEvents attributes of a message by their names, and the application's headers beside them. */
+export type EventAttributes = Readonly<Record<string, string>>
+
+/** The n-th order, validated, as attributes and body apart: how brokers with fields or headers carry a CloudEvent. */
+export function attributesOf(n: number): { id: string; type: string; source: string; time: string; partitionkey: string; body: string } {
+  const { data } = eventOf(n)
+  return {
+    id: `0000000${100_000_000_000 + n}`,
+    type: 'shop.order.placed',
+    source: 'order',
+    time: new Date().toISOString(),
+    partitionkey: data.customer,
+    body: JSON.stringify(data),
+  }
+}
+
 /** Validates what was received. */
 export function orderIn(event: unknown): Order {
   return schema.parse((event as { readonly data: unknown }).data)

@@ -1,12 +1,8 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { chmod } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { type BenchOptions, compared, type Row } from '../benchmark.ts'
 import { inFolder } from '../folder.ts'
 import { runPair } from '../processes.ts'
-
-const root = resolve(import.meta.dirname, '../..')
+import { withServers } from '../servers.ts'
+import { installClients } from './install.ts'
 
 /** What Sluice is measured beside, with the settings its documentation recommends for throughput. */
 interface Peer {
@@ -71,37 +67,6 @@ const peers: readonly Peer[] = [
   },
 ]
 
-interface Started {
-  readonly [server: string]: { readonly url: string }
-}
-
-/** One command to tools/brokers, over a fleet of the benchmark's own. Returns why not, if it cannot be. */
-function brokers(fleet: string, ...args: string[]): Started | string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['tools/brokers/main.ts', ...args, '--json'], {
-    cwd: root,
-    encoding: 'utf8',
-    env: { ...process.env, SLUICE_BROKERS: fleet },
-  })
-  return status === 0 ? JSON.parse(stdout) : stderr.trim()
-}
-
-/** The peers' clients are outside the workspace: a lockfile of their own, brought when they are first measured. */
-function installClients(): string | undefined {
-  const folder = import.meta.dirname
-  const installed = resolve(folder, 'node_modules/.package-lock.json')
-  const versions = (file: string): string => {
-    const { packages }: { packages: Record<string, { version?: string; optional?: boolean }> } = JSON.parse(readFileSync(file, 'utf8'))
-    return JSON.stringify(Object.entries(packages).flatMap(([path, { version, optional }]) => (path === '' || optional ? [] : [[path, version]])))
-  }
-  if (existsSync(installed) && versions(installed) === versions(resolve(folder, 'package-lock.json'))) return undefined
-  const { status, stderr } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: folder,
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
-  })
-  return status === 0 ? undefined : `npm ci in bench/peers failed: ${stderr.trim()}`
-}
-
 /** A run of one peer: messages a second from the first send to the last settlement. */
 async function rateOf({ roles, settings }: Peer, url: string, count: number, run: string): Promise<number> {
   const script = (role: string): URL => new URL(`./${roles}/${role}.ts`, import.meta.url)
@@ -115,45 +80,31 @@ async function rateOfSluice(count: number): Promise<number> {
 
 /** End to end over Sluice's file, and over each peer, in turns: same order, same validation, same machine, two processes. */
 export async function besidePeers({ pairs, count }: BenchOptions): Promise<readonly Row[]> {
-  const failure = installClients()
-  if (failure !== undefined) return skip(failure)
-  return inFolder(async (fleet) => {
-    // PostgreSQL's own user must get there.
-    await chmod(fleet, 0o711)
-    const started = brokers(fleet, 'up', ...new Set(peers.map(({ server }) => server)))
-    try {
-      if (typeof started === 'string') return skip(started)
-      const countOf = (peer: Peer): number => Math.max(500, Math.round((count * peer.share) / 500) * 500)
-      const urlOf = (peer: Peer): string => started[peer.server]?.url ?? ''
-      // Servers that compile while they run are measured warm.
-      for (const peer of peers) await rateOf(peer, urlOf(peer), Math.max(500, Math.round(countOf(peer) / 2500) * 500), 'warm')
-      const ours: number[] = []
-      const theirs = peers.map((): number[] => [])
-      for (let pair = 0; pair < pairs; pair++) {
-        ours.push(await rateOfSluice(count))
-        for (const [n, peer] of peers.entries()) theirs[n]?.push(await rateOf(peer, urlOf(peer), countOf(peer), String(pair)))
-      }
-      return peers.map((peer, n) =>
-        compared(
-          {
-            name: `end to end, beside ${peer.name}`,
-            unit: 'messages/s',
-            rawName: peer.name,
-            note: `${peer.note}; ${countOf(peer).toLocaleString('en')} messages a run`,
-            ...(peer.lead === undefined ? {} : { target: `≥ ${peer.lead} ×` }),
-          },
-          ours,
-          theirs[n] ?? [],
-          (ratio) => peer.lead === undefined || ratio >= peer.lead,
-        ),
-      )
-    } finally {
-      brokers(fleet, 'down')
+  installClients()
+  return withServers([...new Set(peers.map(({ server }) => server))], async (running) => {
+    const countOf = (peer: Peer): number => Math.max(500, Math.round((count * peer.share) / 500) * 500)
+    const urlOf = (peer: Peer): string => running[peer.server]?.url ?? ''
+    // Servers that compile while they run are measured warm.
+    for (const peer of peers) await rateOf(peer, urlOf(peer), Math.max(500, Math.round(countOf(peer) / 2500) * 500), 'warm')
+    const ours: number[] = []
+    const theirs = peers.map((): number[] => [])
+    for (let pair = 0; pair < pairs; pair++) {
+      ours.push(await rateOfSluice(count))
+      for (const [n, peer] of peers.entries()) theirs[n]?.push(await rateOf(peer, urlOf(peer), countOf(peer), String(pair)))
     }
+    return peers.map((peer, n) =>
+      compared(
+        {
+          name: `end to end, beside ${peer.name}`,
+          unit: 'messages/s',
+          rawName: peer.name,
+          note: `${peer.note}; ${countOf(peer).toLocaleString('en')} messages a run`,
+          ...(peer.lead === undefined ? {} : { target: `≥ ${peer.lead} ×` }),
+        },
+        ours,
+        theirs[n] ?? [],
+        (ratio) => peer.lead === undefined || ratio >= peer.lead,
+      ),
+    )
   })
-}
-
-function skip(reason: string): readonly Row[] {
-  console.error(`peers: skipped: ${reason}`)
-  return []
 }

@@ -1,0 +1,173 @@
+/** Sluice on a broker beside the best raw client of that broker: the same server, attributes, bytes, checks and batches, in turns. */
+import { type Benchmark, type BenchOptions, compared, median, percentile, type Row } from '../benchmark.ts'
+import { ratioInterval } from '../interval.ts'
+import { installClients } from '../peers/install.ts'
+import { Role, type Span } from '../processes.ts'
+import { type RunningServer, withServers } from '../servers.ts'
+import type { Broker } from './broker.ts'
+
+type Mode = 'batches' | 'each' | 'paced'
+type Side = 'sluice' | 'raw'
+
+const ratioMin = 0.9
+const eachRatioMin = 0.8
+const pacedPerSecond = 2000
+const pacedCount = 10_000
+const slowerMsMax = { p50: 0.2, p99: 1 }
+
+/** Runs of one broker on its server, each in a place of its own. */
+class Runs {
+  readonly #broker: Broker
+  readonly #server: RunningServer
+  #number = 0
+
+  constructor(broker: Broker, server: RunningServer) {
+    this.#broker = broker
+    this.#server = server
+  }
+
+  async #in<T>(side: Side, work: (role: (name: 'producer' | 'consumer', count: number, mode: Mode) => Role) => Promise<T>): Promise<T> {
+    const name = `bench-${++this.#number}`
+    const { raw, batch } = this.#broker
+    const place = await this.#broker.place(this.#server, name)
+    const folder = side === 'sluice' ? './sluice' : `../peers/${raw}`
+    const url = side === 'sluice' ? place.url : place.rawUrl
+    const roles: Role[] = []
+    try {
+      return await work((role, count, mode) => {
+        const started = new Role(new URL(`${folder}/${role}.ts`, import.meta.url), [url, name, String(count), mode, ...batch.map(String)])
+        roles.push(started)
+        return started
+      })
+    } finally {
+      for (const role of roles) role.kill()
+      await place.dispose()
+    }
+  }
+
+  /** A producer and a consumer at once; the consumer's figures beside the whole span. */
+  pair(side: Side, count: number, mode: Mode): Promise<Span & { readonly micros: readonly number[] }> {
+    return this.#in(side, async (role) => {
+      const consumer = role('consumer', count, mode)
+      await consumer.next()
+      const producer = role('producer', count, mode)
+      await producer.next()
+      consumer.tell('go')
+      producer.tell('go')
+      const { startNs } = await producer.next<Span>()
+      const { endNs, micros } = await consumer.next<Span & { micros: number[] }>()
+      await Promise.all([producer.end(), consumer.end()])
+      return { startNs, endNs, micros }
+    })
+  }
+
+  /** A producer of Sluice's alone; messages a second until all were confirmed. */
+  publishing(count: number, mode: Mode): Promise<number> {
+    return this.#in('sluice', async (role) => {
+      const producer = role('producer', count, mode)
+      await producer.next()
+      producer.tell('go')
+      const { startNs, endNs } = await producer.next<Span>()
+      await producer.end()
+      return (count * 1e9) / (endNs - startNs)
+    })
+  }
+}
+
+function intervalOf(ours: readonly number[], theirs: readonly number[]): { readonly low: number | undefined; readonly text: string } {
+  const { low, high } = ratioInterval(ours.map((value, n) => value / (theirs[n] ?? Number.NaN)))
+  const text = low === undefined || high === undefined ? 'one pair, no interval' : `95 % interval ${low.toFixed(3)}–${high.toFixed(3)}, ${ours.length} pairs`
+  return { low, text }
+}
+
+async function throughput(broker: Broker, runs: Runs, { pairs, count }: BenchOptions): Promise<Row> {
+  const messages = Math.max(broker.batch[0], Math.round(count * broker.share))
+  const rate = async (side: Side): Promise<number> => {
+    const { startNs, endNs } = await runs.pair(side, messages, 'batches')
+    return (messages * 1e9) / (endNs - startNs)
+  }
+  await rate('raw')
+  const ours: number[] = []
+  const theirs: number[] = []
+  for (let pair = 0; pair < pairs; pair++) {
+    // Who comes first takes turns: a server slows down, or warms up, over a run.
+    const order: readonly Side[] = pair % 2 === 0 ? ['raw', 'sluice'] : ['sluice', 'raw']
+    for (const side of order) (side === 'sluice' ? ours : theirs).push(await rate(side))
+  }
+  const { low, text } = intervalOf(ours, theirs)
+  return compared(
+    {
+      name: `${broker.title}: end to end`,
+      unit: 'messages/s',
+      rawName: broker.rawName,
+      target: `lower bound of the 95 % interval ≥ ${ratioMin}`,
+      note: `${text}; ${messages.toLocaleString('en')} messages a run, two processes; ${broker.note}`,
+    },
+    ours,
+    theirs,
+    (ratio) => (low ?? ratio) >= ratioMin,
+  )
+}
+
+async function latencies(broker: Broker, runs: Runs, { pairs }: BenchOptions): Promise<readonly Row[]> {
+  const taken: Record<Side, number[][]> = { sluice: [], raw: [] }
+  for (let pair = 0; pair < pairs; pair++) {
+    const order: readonly Side[] = pair % 2 === 0 ? ['raw', 'sluice'] : ['sluice', 'raw']
+    for (const side of order) taken[side].push([...(await runs.pair(side, pacedCount, 'paced')).micros.slice(pacedCount / 10)])
+  }
+  return ([0.5, 0.99] as const).map((share) => {
+    const name = share === 0.5 ? 'p50' : 'p99'
+    const ms = (side: Side): number[] => taken[side].map((micros) => percentile(micros, share) / 1000)
+    const ours = ms('sluice')
+    const theirs = ms('raw')
+    const slowerMs = median(ours.map((value, n) => value - (theirs[n] ?? Number.NaN)))
+    return compared(
+      {
+        name: `${broker.title}: latency at ${pacedPerSecond.toLocaleString('en')}/s, ${name}`,
+        unit: 'ms',
+        rawName: broker.rawName,
+        target: `≤ ${slowerMsMax[name]} ms more`,
+        note: `${slowerMs >= 0 ? '+' : ''}${slowerMs.toFixed(3)} ms, median of ${pairs} pairs`,
+      },
+      ours,
+      theirs,
+      () => slowerMs <= slowerMsMax[name],
+    )
+  })
+}
+
+/** What one call a message costs, where the calls that come together are sent together, beside the call for many. */
+async function oneByOne(broker: Broker, runs: Runs, { pairs, count }: BenchOptions): Promise<Row> {
+  const messages = Math.max(broker.batch[0], Math.round(count * broker.share))
+  const each: number[] = []
+  const batches: number[] = []
+  for (let pair = 0; pair < pairs; pair++) {
+    batches.push(await runs.publishing(messages, 'batches'))
+    each.push(await runs.publishing(messages, 'each'))
+  }
+  return compared(
+    {
+      name: `${broker.title}: one publish a message, 1,000 outstanding`,
+      unit: 'messages/s',
+      rawName: 'publishMany',
+      target: `≥ ${eachRatioMin} of publishMany`,
+      note: `${intervalOf(each, batches).text}; a producer alone`,
+    },
+    each,
+    batches,
+    (ratio) => ratio >= eachRatioMin,
+  )
+}
+
+/** All rows of one broker. */
+export function brokerBenchmark(broker: Broker): Benchmark {
+  return async (options) => {
+    installClients()
+    return withServers([broker.server], async (running) => {
+      const server = running[broker.server]
+      if (server === undefined) throw new Error(`no ${broker.server}`)
+      const runs = new Runs(broker, server)
+      return [await throughput(broker, runs, options), ...(await latencies(broker, runs, options)), await oneByOne(broker, runs, options)]
+    })
+  }
+}
