@@ -15,7 +15,7 @@ export interface RedisOptions {
   readonly prefix: string
   /** Messages waiting in this process for the server, at most, bytes; beyond, publishing fails with BACKPRESSURE. Default 64 MiB. */
   readonly sendBytesMax: number
-  /** Replicas that must have a message before it is confirmed (`WAIT`). Default 0. */
+  /** Replicas that must have a message before it is confirmed (`WAIT`, for two thirds of `replyTimeoutMs` at most: then its fate is unknown). Default 0. */
   readonly replicas: number
   /** Options of node:tls for `rediss:` and `rediss+pubsub:`; of it `ca`, `cert` and `key`, the paths of PEM files, are given beside it. */
   readonly tls: Readonly<Record<string, unknown>>

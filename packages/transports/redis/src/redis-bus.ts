@@ -11,15 +11,18 @@ export class RedisBus {
   readonly options: RedisOptions
   /** Where everything goes but blocked reads. */
   readonly link: Link
+  /** Where messages are sent: a connection of its own where replicas are waited for, which holds up everything on it. */
+  readonly sending: Link
   readonly watch: Watch
   readonly #readers: Map<string, LogReader> = new Map()
 
   #declareAgain: (channel: string) => boolean = () => false
 
-  constructor(context: TransportContext, options: RedisOptions, link: Link, watch: Watch) {
+  constructor(context: TransportContext, options: RedisOptions, links: { readonly link: Link; readonly sending: Link }, watch: Watch) {
     this.context = context
     this.options = options
-    this.link = link
+    this.link = links.link
+    this.sending = links.sending
     this.watch = watch
   }
 

@@ -74,7 +74,12 @@ export class RedisTransport implements Transport {
       const facts = await readServer(link, options)
       const reading = await openLink(target, context, { suffix: '-reader', scripts: false, restored: () => transport?.restored() })
       links.push(reading)
-      const bus = new RedisBus(context, options, link, new Watch(reading, link, context.clock))
+      let sending = link
+      if (options.replicas > 0) {
+        sending = await openLink(target, context, { suffix: '-sender', scripts: true, restored: () => {} })
+        links.push(sending)
+      }
+      const bus = new RedisBus(context, options, { link, sending }, new Watch(reading, link, context.clock))
       transport = new RedisTransport(bus, reading, facts)
       return transport
     } catch (error) {
@@ -159,6 +164,7 @@ export class RedisTransport implements Transport {
     for (const consumer of this.#consumers) consumer.crash()
     this.#bus.watch.close()
     this.#reading.close()
+    this.#bus.sending.close()
     this.#bus.link.close()
   }
 
@@ -174,6 +180,7 @@ export class RedisTransport implements Transport {
     await Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()))
     this.#bus.watch.close()
     this.#reading.close()
+    this.#bus.sending.close()
     this.#bus.link.close()
   }
 

@@ -36,10 +36,22 @@ export async function ask(bus: RedisBus, commands: Commands): Promise<readonly R
   })
 }
 
+/** The same for a channel that may go meanwhile, with its last group: then undefined. */
+async function askIfThere(bus: RedisBus, commands: Commands): Promise<readonly Reply[] | undefined> {
+  try {
+    return await ask(bus, commands)
+  } catch (error) {
+    if (error instanceof RedisError && error.message.includes('no such key')) return undefined
+    throw error
+  }
+}
+
 export async function channelStatus(bus: RedisBus, channel: string): Promise<ChannelStatus | undefined> {
   const key = bus.key(channel)
   const commands = new Commands().add('HGETALL', `${key}:meta`).add('XINFO', 'STREAM', key).add('ZCARD', `${key}:delayed`)
-  const [meta, info, scheduled] = await ask(bus, commands)
+  const replies = await askIfThere(bus, commands)
+  if (replies === undefined) return undefined
+  const [meta, info, scheduled] = replies
   const settings = toMap(meta)
   const stream = toMap(info)
   const stored = Number(stream.get('entries-added'))
@@ -82,7 +94,9 @@ async function groupStatus(bus: RedisBus, channel: string, group: string, inHand
     .add('ZCARD', `${base}:members`)
     .add('ZCARD', `${base}:dead`)
     .add('ZRANGE', `${base}:dead`, 0, 0)
-  const [info, settingsReply, partsReply, heldReply, members, dead] = await ask(bus, commands)
+  const replies = await askIfThere(bus, commands)
+  if (replies === undefined) return undefined
+  const [info, settingsReply, partsReply, heldReply, members, dead] = replies
   const lanes = lanesOf(await bus.link.run('lanes', key, group), { name: '', residue: 0, modulus: 1 })
   const stream = toMap(info)
   const settings = toMap(settingsReply)

@@ -42,7 +42,10 @@ local t = now()
 local groups = call('SCARD', K .. ':groups')
 for i, e in ipairs(list) do
   local kept
-  if e.again and (stored[e.id] or call('HEXISTS', K .. ':delayed:id', e.id) == 1) then out[i] = 'ok'
+  if e.again and (stored[e.id] or call('HEXISTS', K .. ':delayed:id', e.id) == 1) then
+    -- A write, so that a WAIT behind it waits for what another connection had written, too.
+    call('HSET', K .. ':meta', 'resent', t)
+    out[i] = 'ok'
   elseif e.ask and groups == 0 then out[i] = 'nogroup'
   else
     if e.key then

@@ -7,6 +7,8 @@ local kind = call('HGET', meta, 'kind')
 if call('EXISTS', K) == 0 then
   call('XGROUP', 'CREATE', K, '-', '$', 'MKSTREAM')
   call('XGROUP', 'DESTROY', K, '-')
+  -- A person deleted the stream alone: its entries are counted from zero again, and what groups had done is none of them.
+  for _, g in ipairs(call('SMEMBERS', K .. ':groups')) do call('HSET', G(g), 'base', -call('HGET', G(g), 'done')) end
 end
 if not kind then
   call('HSET', meta, 'kind', ARGV[1], 'partitions', ARGV[2] == '' and ARGV[3] or ARGV[2], 'unrouted', 0, 'emptySince', 0)

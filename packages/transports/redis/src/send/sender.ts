@@ -8,7 +8,7 @@ import { type OutgoingMessage, type SendFailure, type SendOptions, type SendRepo
 import { serverError, toSluice } from '../errors.ts'
 import type { RedisBus } from '../redis-bus.ts'
 import { Commands, encodeWord, type Word } from '../resp/command.ts'
-import { ConnectionEnded } from '../resp/connection.ts'
+import { type Connection, ConnectionEnded } from '../resp/connection.ts'
 import { RedisError } from '../resp/reply.ts'
 import { messageBytesMax } from '../server.ts'
 import { fieldWords, writeFields } from '../wire/fields.ts'
@@ -21,8 +21,6 @@ const callCountMax = 2_000
 const callBytesMax = 1024 * 1024
 /** How long a call waits for a lost connection to come back before its messages fail, ms. */
 const reconnectMs = 5_000
-/** How long replicas may take, ms. */
-const replicasMs = 10_000
 
 export class Sender {
   readonly #bus: RedisBus
@@ -155,10 +153,10 @@ class ChannelLine {
   async #store(items: readonly Item[]): Promise<void> {
     const plain = isPlain(items[0] as Item)
     try {
-      const connection = await this.#bus.link.ready(reconnectMs)
+      const connection = await this.#bus.sending.ready(reconnectMs)
       try {
         if (plain) this.#storedPlain(items, await connection.call(this.#multi(items), readExec))
-        else this.#storedByScript(items, await this.#script(items))
+        else this.#storedByScript(items, await this.#script(items, connection))
       } catch (error) {
         if (error instanceof RedisError) {
           const { error: why, retryable } = serverError(error)
@@ -174,6 +172,11 @@ class ChannelLine {
     }
   }
 
+  // How long replicas may take: an answer that is later than the reply time-out would end the connection.
+  get #replicasMs(): number {
+    return Math.floor((this.#bus.options.replyTimeoutMs * 2) / 3)
+  }
+
   #multi(items: readonly Item[]): Commands {
     const commands = new Commands()
     commands.add('MULTI')
@@ -183,7 +186,7 @@ class ChannelLine {
       writeFields(commands, message.envelope, message.sizeBytes)
     }
     commands.add('EXEC')
-    if (this.#bus.options.replicas > 0) commands.add('WAIT', this.#bus.options.replicas, replicasMs)
+    if (this.#bus.options.replicas > 0) commands.add('WAIT', this.#bus.options.replicas, this.#replicasMs)
     return commands
   }
 
@@ -198,7 +201,7 @@ class ChannelLine {
     })
   }
 
-  async #script(items: readonly Item[]): Promise<readonly string[]> {
+  async #script(items: readonly Item[], connection: Connection): Promise<readonly string[]> {
     const list = items.map(({ message: { envelope, notBeforeMs, deduplicate, rejectUnrouted }, resend }) => ({
       id: envelope.id,
       ...(notBeforeMs === undefined ? {} : { due: notBeforeMs }),
@@ -207,11 +210,12 @@ class ChannelLine {
       ...(resend ? { again: true } : {}),
     }))
     const bodies: Word[] = items.map(({ message }) => pack(message.envelope, message.sizeBytes))
-    const answers = (await this.#bus.link.run('send', this.#key, JSON.stringify(list), ...bodies)) as readonly string[]
+    const answers = (await this.#bus.sending.run('send', this.#key, JSON.stringify(list), ...bodies)) as readonly string[]
     const { replicas } = this.#bus.options
     if (replicas === 0) return answers
-    const have = Number(await this.#bus.link.command('WAIT', replicas, replicasMs))
-    if (have < replicas) throw new Error(`${have} of ${replicas} replicas have the messages`)
+    // On the connection that wrote: a new one has written nothing, and every replica has that.
+    const [have] = await connection.replies(new Commands().add('WAIT', replicas, this.#replicasMs))
+    if (typeof have !== 'number' || have < replicas) throw new Error(`${String(have)} of ${replicas} replicas have the messages`)
     return answers
   }
 
