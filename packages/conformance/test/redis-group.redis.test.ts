@@ -49,6 +49,31 @@ describe('redis: groups', { concurrency: 1 }, () => {
     }
   })
 
+  test('a stream that a person deleted is made anew by who sends; figures are right, and consuming goes on', async () => {
+    const { rig, key, end } = await place({ leaseMs: 1_000 })
+    try {
+      const sender = await rig.channel({ groups: ['g'] })
+      const probe = await rig.join(await rig.open())
+      await sender.send(numbered(5, ['a', 'b']))
+      await probe.drain(5)
+      await plain.del(key)
+      let first = numbered(1, ['a'], 5)
+      while (first.length > 0) {
+        const { failures } = await sender.send(first)
+        first = failures.map(({ index }) => first[index] as (typeof first)[0])
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      await sender.send(numbered(2, ['a', 'b'], 6))
+      const held = await probe.take(3)
+      assert.equal((await sender.admin.groups('c'))[0]?.backlog, 3)
+      probe.consumer.accept(held)
+      await probe.consumer.flush()
+      assert.equal((await sender.admin.groups('c'))[0]?.backlog, 0)
+    } finally {
+      await end()
+    }
+  })
+
   test('after a standstill beyond its lease, a member is certain only when it heard what was taken over', async () => {
     const { rig, group, end } = await place({ leaseMs: 1_500 })
     try {

@@ -63,7 +63,9 @@ describe('redis: a server of its own', { concurrency: 1 }, () => {
       return `${confirm}: ${notes.join(' ')}`
     }
     assert.match(await facts('f1'), /^synced: /)
-    await plain.configSet('appendfsync', 'everysec')
+    await plain.configSet('appendonly', 'no')
+    assert.match(await facts('f0'), /^process: .*keeps no append-only file.*Set appendonly yes/)
+    await plain.configSet({ appendonly: 'yes', appendfsync: 'everysec' })
     assert.match(await facts('f2'), /^process: .*appendfsync is everysec.*Set appendfsync always/)
     await plain.configSet({ maxmemory: '100mb', 'maxmemory-policy': 'allkeys-lru' })
     assert.match(await facts('f3'), /^none: .*maxmemory-policy is allkeys-lru.*noeviction/)
