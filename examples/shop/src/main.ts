@@ -1,4 +1,5 @@
 /** The shop's entry: `npm start`. See {@link usage}. */
+import { isSluiceError } from 'sluice'
 import { type Options, readOptions, UsageError, usage } from './options.ts'
 import { invoicesTotal } from './rules/input.ts'
 import { compare } from './supervisor/compare.ts'
@@ -46,6 +47,6 @@ try {
   else process.exitCode = await main(options)
 } catch (error) {
   const wrongUsage = error instanceof UsageError
-  console.error(wrongUsage ? `${error.message}\n\n${usage}` : error)
+  console.error(wrongUsage ? `${error.message}\n\n${usage}` : isSluiceError(error) ? error.message : error)
   process.exitCode = wrongUsage ? 2 : 1
 }

@@ -14,7 +14,7 @@ export interface Options {
   readonly compare: boolean
   /** Port of the page. Default 8080, or a free one if that is taken. */
   readonly port: number
-  /** Default: a new file in the run's folder. */
+  /** `--bus`, else SLUICE_URL, else undefined: a new file in the run's folder. */
   readonly busUrl: string | undefined
   /** Orders a second that the page plays. Default 40. */
   readonly pace: number
@@ -36,7 +36,7 @@ export const usage = `usage: npm start -- [options]
   --seed N          the seed of those moments (default: random, printed)
   --pace N          orders a second on the page (default 40)
   --port N          port of the page (default 8080, or a free one)
-  --bus URL         another bus (default: a new file of this run); without --once it may hold groups of earlier runs
+  --bus URL         another bus: amqp://…, redis://…, file:… (default: SLUICE_URL, else a new file of this run)
   --keep            keep the run's files
   --lang en|zh      language of the terminal and of the page (default: by LANG)
 
@@ -63,7 +63,7 @@ export function readOptions(argv: readonly string[], environment: Readonly<Recor
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : wholeNumber('--seed', values.seed, 0, 2 ** 32 - 1),
     compare: values.compare,
     port: wholeNumber('--port', values.port ?? '8080', 0, 65_535),
-    busUrl: values.bus,
+    busUrl: values.bus ?? (environment.SLUICE_URL || undefined),
     pace: wholeNumber('--pace', values.pace ?? '40', 1, 1_000),
     keep: values.keep,
     language: values.lang ?? languageOf(environment),

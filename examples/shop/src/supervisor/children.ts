@@ -1,5 +1,6 @@
 /** The six processes: starts, stops, kills and restarts them, and adds up what they report over all their lives. */
 import { type ChildProcess, fork } from 'node:child_process'
+import { env as environment } from 'node:process'
 import type { ProviderLatencies } from '../providers/provider.ts'
 import type { Instruction, Mode, ProcessSettings, Report, ServiceFigures } from '../services/process/control.ts'
 import { type ServiceName, serviceNames } from '../services/topology.ts'
@@ -17,7 +18,7 @@ export interface Drained {
 }
 
 /** Settings common to all processes of a run. */
-export type RunSettings = Pick<ProcessSettings, 'folder' | 'busUrl' | 'token'> & { readonly latencies: ProviderLatencies; readonly mode: Mode }
+export type RunSettings = Pick<ProcessSettings, 'folder' | 'token'> & { readonly busUrl: string; readonly latencies: ProviderLatencies; readonly mode: Mode }
 
 interface Child {
   state: ServiceState
@@ -157,9 +158,11 @@ export class Children {
 
   #fork(service: ServiceName, state: ServiceState): void {
     const child = this.#child(service)
-    const settings: ProcessSettings = { ...this.#settings, service, mode: this.#mode, latencies: this.#latencies, port: 0 }
+    const { folder, token, busUrl } = this.#settings
+    const settings: ProcessSettings = { service, folder, token, mode: this.#mode, latencies: this.#latencies, port: 0 }
     const process = fork(processFile, [JSON.stringify(settings)], {
       execArgv: ['--disable-warning=ExperimentalWarning'],
+      env: { ...environment, SLUICE_URL: busUrl },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     child.process = process

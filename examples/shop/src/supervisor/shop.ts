@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Bus, connect, type GroupRow } from 'sluice'
+import { type Bus, connect, type GroupRow, SluiceError } from 'sluice'
 import { expectedBooks } from '../books/expected.ts'
 import { type Reconciliation, reconcile } from '../books/reconcile.ts'
 import { type ProviderLatencies, standardLatencies } from '../providers/provider.ts'
@@ -73,7 +73,10 @@ export class Shop {
     const folder = join(resolve(options.root ?? '.sluice'), `shop-${process.pid}-${randomBytes(3).toString('hex')}`)
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const busUrl = options.busUrl ?? `file:${join(folder, 'bus.db')}`
-    const bus = await connect({ service: 'supervisor', url: busUrl, logger: false })
+    const bus = await openBus(busUrl).catch(async (error: unknown) => {
+      await rm(folder, { recursive: true, force: true })
+      throw error
+    })
     const settings = {
       folder,
       busUrl,
@@ -183,4 +186,16 @@ export class Shop {
   async remove(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true })
   }
+}
+
+// Messages of an earlier run speak of orders that are in no book of this one.
+async function openBus(url: string): Promise<Bus> {
+  const bus = await connect({ service: 'supervisor', url, logger: false })
+  const left = (await bus.inspect()).filter(({ channel, backlog, deadLetters }) => channel.startsWith('shop.') && backlog + deadLetters > 0)
+  if (left.length === 0) return bus
+  await bus.stop()
+  const rows = left.map(({ channel, group, backlog, deadLetters }) => `${channel} → ${group}: ${backlog} waiting, ${deadLetters} dead`)
+  throw new SluiceError('INVALID_OPTION', `the bus holds messages of an earlier run (${rows.join('; ')})`, {
+    fix: 'Take a place that nothing else uses: another file, or another ?prefix= in the URL',
+  })
 }

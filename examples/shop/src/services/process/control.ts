@@ -5,12 +5,11 @@ import type { ServiceName } from '../topology.ts'
 /** How orders are worked off. */
 export type Mode = 'asynchronous' | 'synchronous'
 
-/** What a process is started with, as JSON in its first argument. */
+/** What a process is started with, as JSON in its first argument. The bus is in its environment: others read arguments, and a URL holds a password. */
 export interface ProcessSettings {
   readonly service: ServiceName
   /** Folder of the run: business files and provider ledgers. */
   readonly folder: string
-  readonly busUrl: string
   readonly latencies: ProviderLatencies
   readonly mode: Mode
   /** Known to the processes of this run only; the chain's servers ask for it. */

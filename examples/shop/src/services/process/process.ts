@@ -43,12 +43,12 @@ class ServiceProcess {
   }
 
   async run(): Promise<void> {
-    const { service: name, folder, busUrl, token } = this.#settings
+    const { service: name, folder, token } = this.#settings
     const definition = services[name]
     const file = new BusinessFile(`${folder}/${name}.db`, definition.schema)
     const providers = simulatedProviders(folder, this.#latencies)
     const service = definition.create(file, providers)
-    const bus = await connect({ service: name, url: busUrl, logger: false })
+    const bus = await connect({ service: name, logger: false })
     const relay = new Relay(
       bus,
       file,
