@@ -17,6 +17,7 @@ import { closed, connectError, KafkaError, toSluice } from './errors.ts'
 import { type BrokerSettings, kafkaFacts } from './facts.ts'
 import { KafkaConsumer } from './group/consumer.ts'
 import { ReplyConsumer } from './group/reply-consumer.ts'
+import { Trimmer } from './group/trimmer.ts'
 import type { KafkaBus } from './kafka-bus.ts'
 import { Cluster } from './link/cluster.ts'
 import { Names } from './names.ts'
@@ -33,12 +34,14 @@ export class KafkaTransport implements Transport {
   readonly #bus: KafkaBus
   readonly #sender: Sender
   readonly #consumers: Set<KafkaConsumer | ReplyConsumer> = new Set()
+  readonly #trimmer: Trimmer
   #closing: Promise<void> | undefined
 
   private constructor(bus: KafkaBus, facts: TransportFacts) {
     this.#bus = bus
     this.facts = facts
     this.#sender = new Sender(bus, facts.messageBytesMax)
+    this.#trimmer = new Trimmer(bus, () => [...this.#consumers].flatMap((consumer) => (consumer instanceof KafkaConsumer ? consumer.owned() : [])))
     this.admin = new KafkaAdmin(bus, (channel, group) => {
       let count = 0
       for (const consumer of this.#consumers)
@@ -92,6 +95,7 @@ export class KafkaTransport implements Transport {
   /** For tests: dies as a killed process would. What it held is taken over after `facts.takeOverMs`. */
   crash(): void {
     this.#closing ??= Promise.resolve()
+    void this.#trimmer.stop()
     for (const consumer of this.#consumers) consumer.crash()
     this.#bus.cluster.close()
     void this.#bus.registry.close()
@@ -110,6 +114,7 @@ export class KafkaTransport implements Transport {
     }
     const consumer = new KafkaConsumer(this.#bus, subscription, partitions, observer, left)
     this.#consumers.add(consumer)
+    this.#trimmer.start()
     try {
       await consumer.join()
     } catch (error) {
@@ -121,6 +126,7 @@ export class KafkaTransport implements Transport {
   }
 
   async #close(): Promise<void> {
+    await this.#trimmer.stop()
     await Promise.all([this.#sender.drained(), ...[...this.#consumers].map((consumer) => consumer.close())])
     this.#bus.cluster.close()
     await this.#bus.registry.close()

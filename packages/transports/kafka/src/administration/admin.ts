@@ -12,6 +12,7 @@ import {
 } from '@sluice/core/transport'
 import { closed, toSluice } from '../errors.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
+import type { LotState } from '../lot/lot-state.ts'
 import { describeGroups, earliest, latest } from '../protocol/requests.ts'
 import type { ChannelEntry, GroupChange, GroupEntry } from '../registry/state.ts'
 import { fromRecord } from '../wire.ts'
@@ -79,8 +80,9 @@ export class KafkaAdmin implements TransportAdmin {
       const starts = fromMs === undefined ? await offsetsAt(this.#bus, topic, partitions, earliest) : await at(fromMs)
       const stops = toMs === undefined ? ends : await at(toMs)
       const ranges = starts.map((from, i) => [from, Math.max(from, stops[i] ?? from)] as const)
-      const progress = await progressOf(this.#bus, entry, partitions)
-      const count = sum(progress.map((one, i) => one.undo(...(ranges[i] ?? [0, 0]))))
+      const [views, lots] = await Promise.all([progressOf(this.#bus, entry, partitions), this.#view(entry)])
+      lots.with(views.map(({ lotNotes }) => lotNotes)).forEach((state, i) => refuseSplit(state, ...(ranges[i] ?? [0, 0])))
+      const count = sum(views.map(({ progress }, i) => progress.undo(...(ranges[i] ?? [0, 0]))))
       await this.#change(entry, { kind: 'again', ranges })
       return count
     })
@@ -98,8 +100,8 @@ export class KafkaAdmin implements TransportAdmin {
 
   async deadLetters(channel: string, group: string, query: DeadLetterQuery): Promise<readonly DeadLetter[]> {
     return this.#asked(async () => {
-      const view = await this.#view(this.#find(channel, group))
-      return matching(view, query).map(({ letter }) => letter)
+      const { states } = await this.#lots(this.#find(channel, group))
+      return matching(states, query).map(({ letter }) => letter)
     })
   }
 
@@ -165,32 +167,33 @@ export class KafkaAdmin implements TransportAdmin {
   async #status(entry: GroupEntry): Promise<GroupStatus> {
     const { channel, group, paused } = entry
     const { partitions, topic } = this.#channel(channel)
-    const [ends, starts, progress, view, consumers] = await Promise.all([
+    const [ends, starts, views, lots, consumers] = await Promise.all([
       offsetsAt(this.#bus, topic, partitions, latest),
       offsetsAt(this.#bus, topic, partitions, earliest),
       progressOf(this.#bus, entry, partitions),
       this.#view(entry),
       this.#members(entry),
     ])
-    const lanes = view.states.flatMap((state) => [...state.lanes.values()])
-    const waiting = progress.map((one, i) => {
-      const from = Math.max(one.watermark, starts[i] ?? 0)
-      return { partition: i, from, to: ends[i] ?? 0, count: Math.max(0, (ends[i] ?? 0) - from - one.doneBeyond) }
+    const states = lots.with(views.map(({ lotNotes }) => lotNotes))
+    const lanes = states.flatMap((state) => [...state.lanes.values()])
+    const waiting = views.map(({ progress }, i) => {
+      const from = Math.max(progress.watermark, starts[i] ?? 0)
+      return { partition: i, from, to: ends[i] ?? 0, count: Math.max(0, (ends[i] ?? 0) - from - progress.doneBeyond) }
     })
     const oldestMs = Math.min(
       await this.#oldest(
         topic,
         waiting.filter(({ count }) => count > 0),
       ),
-      ...view.states.flatMap((state) => [...state.entries()].map(({ storedAtMs }) => storedAtMs)),
+      ...states.flatMap((state) => [...state.entries()].map(({ storedAtMs }) => storedAtMs)),
     )
     return {
       channel,
       group,
-      backlog: sum(waiting.map(({ count }) => count)) + sum(view.states.map(({ count }) => count)),
+      backlog: sum(waiting.map(({ count }) => count)) + sum(states.map(({ count }) => count)),
       oldestAgeMs: Number.isFinite(oldestMs) ? Math.max(0, this.#bus.context.clock.nowMs() - oldestMs) : 0,
       inFlight: this.#inFlight(channel, group),
-      deadLetters: sum(view.states.map(({ letters }) => letters.size)),
+      deadLetters: sum(states.map(({ letters }) => letters.size)),
       parkedLanes: lanes.filter(({ state }) => state === 'parked').length,
       suspendedLanes: lanes.filter(({ state }) => state === 'suspended').length,
       consumers,
@@ -219,9 +222,9 @@ export class KafkaAdmin implements TransportAdmin {
 
   async #moveLetters(kind: 'redrive' | 'discard', channel: string, group: string, query: DeadLetterQuery): Promise<number> {
     return this.#asked(async () => {
-      const view = await this.#view(this.#find(channel, group))
+      const { view, states } = await this.#lots(this.#find(channel, group))
       const ids = new Map<number, string[]>()
-      for (const { partition, letter } of matching(view, query)) {
+      for (const { partition, letter } of matching(states, query)) {
         const list = ids.get(partition) ?? []
         ids.set(partition, list)
         list.push(letter.deadLetterId)
@@ -232,6 +235,12 @@ export class KafkaAdmin implements TransportAdmin {
 
   async #change({ channel, group }: GroupEntry, change: GroupChange): Promise<void> {
     await this.#bus.registry.append({ op: 'change', channel, group, id: newId(), change })
+  }
+
+  async #lots(entry: GroupEntry): Promise<{ readonly view: LotView; readonly states: readonly LotState[] }> {
+    const { partitions } = this.#channel(entry.channel)
+    const [view, views] = await Promise.all([this.#view(entry), progressOf(this.#bus, entry, partitions)])
+    return { view, states: view.with(views.map(({ lotNotes }) => lotNotes)) }
   }
 
   async #view({ channel, group }: GroupEntry): Promise<LotView> {
@@ -269,9 +278,20 @@ export class KafkaAdmin implements TransportAdmin {
   }
 }
 
-function matching(view: LotView, query: DeadLetterQuery): { readonly partition: number; readonly letter: DeadLetter }[] {
+/** Successors that are parked behind a dead letter of that time would come before it. */
+function refuseSplit(state: LotState, from: number, to: number): void {
+  for (const { parkedBy, entries } of state.lanes.values()) {
+    const letter = parkedBy === undefined ? undefined : state.letters.get(parkedBy)
+    if (letter === undefined || letter.offset < from || letter.offset >= to || entries.every(({ offset }) => offset < to)) continue
+    throw new SluiceError('UNSUPPORTED', 'messages are parked behind a dead letter of this time, and would come before it', {
+      fix: 'Redrive or discard the dead letters first, or replay up to now',
+    })
+  }
+}
+
+function matching(states: readonly LotState[], query: DeadLetterQuery): { readonly partition: number; readonly letter: DeadLetter }[] {
   const { deadLetterIds, types, keys, fingerprint, after, limit } = query
-  return view.states
+  return states
     .flatMap((state, partition) => state.deadLetters().map((letter) => ({ partition, letter })))
     .filter(
       ({ letter: { deadLetterId, envelope, reason } }) =>

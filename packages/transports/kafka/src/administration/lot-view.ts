@@ -31,6 +31,18 @@ export class LotView {
     return this.#reading
   }
 
+  /** The states with what is still to be done to them; `notes` by partition. */
+  with(notes: readonly (readonly LotNote[])[]): readonly LotState[] {
+    return this.states.map((state, partition) => {
+      const pending = notes[partition] ?? []
+      if (pending.length === 0) return state
+      const copy = new LotState()
+      for (const [note, message] of state.rewritten(() => false)) copy.apply(note, message)
+      for (const note of pending) copy.apply(note, undefined)
+      return copy
+    })
+  }
+
   /** Redrives or discards dead letters; resolves to how many. */
   async change(kind: 'redrive' | 'discard', ids: ReadonlyMap<number, readonly string[]>): Promise<number> {
     const { cluster, context } = this.#bus

@@ -2,11 +2,19 @@
 import { check } from '../errors.ts'
 import { Progress } from '../group/progress.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
+import type { LotNote } from '../lot/lot-state.ts'
 import { fetchOffsets } from '../protocol/requests.ts'
 import type { GroupEntry } from '../registry/state.ts'
 
+/** One partition of a group. */
+export interface PartitionView {
+  readonly progress: Progress
+  /** What is to be done to its lot by what was decided and is not carried out. */
+  readonly lotNotes: readonly LotNote[]
+}
+
 /** By partition. */
-export async function progressOf({ cluster, names }: KafkaBus, group: GroupEntry, partitions: number): Promise<readonly Progress[]> {
+export async function progressOf({ cluster, names }: KafkaBus, group: GroupEntry, partitions: number): Promise<readonly PartitionView[]> {
   const topic = names.channel(group.channel)
   const id = names.group(group.channel, group.group)
   const asked = new Map([[topic, Array.from({ length: partitions }, (_, index) => index)]])
@@ -21,11 +29,18 @@ export async function progressOf({ cluster, names }: KafkaBus, group: GroupEntry
     const one = found.get(index)
     check(one?.error ?? 0, 'OffsetFetch')
     const progress = one === undefined || one.offset < 0 ? new Progress(group.starts[index] ?? 0) : Progress.read(one.offset, one.metadata)
+    const lotNotes: LotNote[] = []
     for (const { number, change } of group.changes) {
       if (number <= progress.change) continue
-      if (change.kind === 'again') progress.undo(...(change.ranges[index] ?? [0, 0]))
-      else progress.done(progress.watermark, change.before[index] ?? 0)
+      if (change.kind === 'again') {
+        const [from, to] = change.ranges[index] ?? [0, 0]
+        progress.undo(from, to)
+        lotNotes.push({ kind: 'forget', from, to })
+      } else {
+        progress.done(progress.watermark, change.before[index] ?? 0)
+        lotNotes.push({ kind: 'clear', all: false })
+      }
     }
-    return progress
+    return { progress, lotNotes }
   })
 }

@@ -233,6 +233,10 @@ export class KafkaConsumer implements Consumer {
       .catch(() => undefined)
   }
 
+  get overdue(): boolean {
+    return this.#membership.overdue
+  }
+
   confirmHeld(): Promise<void> {
     return this.#membership.confirm()
   }
@@ -287,6 +291,10 @@ export class KafkaConsumer implements Consumer {
     let count = 0
     for (const { held } of this.#partitions.values()) count += held.size
     return count
+  }
+
+  owned(): readonly { readonly channel: string; readonly index: number; readonly bytesEach: number }[] {
+    return [...this.#partitions.values()].map(({ index, bytesEach }) => ({ channel: this.channel, index, bytesEach }))
   }
 
   /** Dies, as a killed process would. */
@@ -575,24 +583,24 @@ export class KafkaConsumer implements Consumer {
     partition.restart()
     this.#recount()
     const { progress } = partition
-    let clears = false
+    const notes: LotWrite[] = []
     for (const { number, change } of this.#entry()?.changes ?? []) {
       if (number <= progress.change) continue
       progress.change = number
       if (change.kind === 'again') {
         const [from, to] = change.ranges[partition.index] ?? [0, 0]
         progress.undo(from, to)
-        for (const offset of partition.lot.attempts.keys()) if (offset >= from && offset < to) partition.lot.attempts.delete(offset)
+        if (to > from) notes.push({ note: { kind: 'forget', from, to } })
       } else {
         progress.done(progress.watermark, change.before[partition.index] ?? 0)
-        clears = true
+        notes.push({ note: { kind: 'clear', all: false } })
       }
     }
     partition.suspectBefore = 0
     partition.claimed = 0
     partition.dirty = true
     partition.offset = progress.watermark
-    if (clears) await this.#write(partition, [{ note: { kind: 'clear', all: false } }])
+    if (notes.length > 0) await this.#write(partition, notes)
     else await this.#settlement.now()
     if (partition.state !== 'paused') return
     partition.state = 'owned'

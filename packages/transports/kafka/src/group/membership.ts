@@ -67,6 +67,12 @@ export class Membership {
     this.#running = this.#run()
   }
 
+  /** Whether the broker may have taken it for dead meanwhile. */
+  get overdue(): boolean {
+    const { cluster, options } = this.#home.bus
+    return this.#generation >= 0 && cluster.clock.monotonicMs() - this.#aliveMs > options.sessionMs * 0.8
+  }
+
   /** Joins again, because something changed that the others must hear of. */
   rejoin(): void {
     this.#rejoin = true

@@ -48,6 +48,9 @@ export class OwnedPartition {
   out: KafkaDelivery[] = []
   /** Messages of the channel handed out and not settled. */
   open = 0
+  /** Of all that was read. */
+  #seenBytes = 0
+  #seenCount = 0
   #bufferBytes = 0
 
   constructor(index: number, count: number) {
@@ -57,6 +60,11 @@ export class OwnedPartition {
 
   get isGone(): boolean {
     return this.state === 'gone'
+  }
+
+  /** Size of a message of it, bytes; 0: none was seen. */
+  get bytesEach(): number {
+    return this.#seenCount === 0 ? 0 : this.#seenBytes / this.#seenCount
   }
 
   get hasRoom(): boolean {
@@ -187,6 +195,8 @@ export class OwnedPartition {
       state: 'held',
     })
     this.#bufferBytes += read.sizeBytes
+    this.#seenBytes += read.sizeBytes
+    this.#seenCount++
   }
 
   #fromLot(entry: LotEntry): KafkaDelivery {

@@ -1,5 +1,4 @@
 /** Who should own what, as the leader of a generation plans it from what the members say. Pure. */
-import { assignPartitions, partitionName } from '@sluice/core/transport'
 
 /** What a member says when it joins. */
 export interface MemberWord {
@@ -20,7 +19,7 @@ export interface Assignment {
 
 /**
  * A partition that somebody owns is given to nobody else, who is only asked to give it up: it moves a generation later.
- * Of two who say that they own it (one missed a generation), the later generation counts, and then the lower name.
+ * Nothing moves but for balance, or for a type. Of two who say that they own it (one missed a generation), the later generation counts, and then the lower name.
  */
 export function plan(members: ReadonlyMap<string, MemberWord>, count: number, wants: Readonly<Record<number, string>>): ReadonlyMap<string, Assignment> {
   const owners = new Map<number, string>()
@@ -33,22 +32,46 @@ export function plan(members: ReadonlyMap<string, MemberWord>, count: number, wa
     }
   }
   const handles = (name: string, type: string): boolean => members.get(name)?.types.includes(type) === true
-  const wanted = assignPartitions(
-    Array.from({ length: count }, (_, index) => partitionName(index, count)),
-    names.map((id) => ({ id })),
-    (partition, { id }) => {
-      const type = wants[Number(partition.split('/')[0])]
-      return type === undefined || handles(id, type) || !names.some((other) => handles(other, type))
-    },
-  )
-  const types: Record<string, number> = {}
-  for (const { types: own } of members.values()) for (const type of own) types[type] = (types[type] ?? 0) + 1
-  const plans = new Map(names.map((name) => [name, { own: [] as number[], giveUp: [] as number[], types }]))
+  const mayOwn = (name: string, partition: number): boolean => {
+    const type = wants[partition]
+    return type === undefined || handles(name, type) || !names.some((other) => handles(other, type))
+  }
+  const owned = new Map(names.map((name) => [name, [] as number[]]))
+  for (const [partition, name] of [...owners].sort(([a], [b]) => a - b)) if (mayOwn(name, partition)) owned.get(name)?.push(partition)
+  const quotas = shares(owned, count)
+  const plans = new Map(names.map((name) => [name, { own: [] as number[], giveUp: [] as number[], types: counted(members) }]))
+  const load = new Map(names.map((name) => [name, 0]))
+  const free: number[] = []
   for (let index = 0; index < count; index++) {
-    const target = wanted.get(partitionName(index, count))?.id
     const owner = owners.get(index)
-    if (owner === undefined || owner === target) plans.get(target ?? '')?.own.push(index)
-    else plans.get(owner)?.giveUp.push(index)
+    if (owner === undefined) free.push(index)
+    else if (mayOwn(owner, index) && (load.get(owner) ?? 0) < (quotas.get(owner) ?? 0)) {
+      plans.get(owner)?.own.push(index)
+      load.set(owner, (load.get(owner) ?? 0) + 1)
+    } else plans.get(owner)?.giveUp.push(index)
+  }
+  for (const index of free) {
+    const [target] = names.filter((name) => mayOwn(name, index)).sort((a, b) => room(b) - room(a) || (a < b ? -1 : 1))
+    if (target === undefined) continue
+    plans.get(target)?.own.push(index)
+    load.set(target, (load.get(target) ?? 0) + 1)
   }
   return plans
+
+  function room(name: string): number {
+    return (quotas.get(name) ?? 0) - (load.get(name) ?? 0)
+  }
+}
+
+/** How many each should have: as even as can be, the odd ones with those that have most already, so that little moves. */
+function shares(owned: ReadonlyMap<string, readonly number[]>, count: number): ReadonlyMap<string, number> {
+  const byLoad = [...owned].sort(([a, x], [b, y]) => y.length - x.length || (a < b ? -1 : 1)).map(([name]) => name)
+  const even = Math.floor(count / byLoad.length)
+  return new Map(byLoad.map((name, i) => [name, even + (i < count % byLoad.length ? 1 : 0)]))
+}
+
+function counted(members: ReadonlyMap<string, MemberWord>): Readonly<Record<string, number>> {
+  const types: Record<string, number> = {}
+  for (const { types: own } of members.values()) for (const type of own) types[type] = (types[type] ?? 0) + 1
+  return types
 }

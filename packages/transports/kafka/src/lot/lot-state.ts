@@ -52,6 +52,8 @@ export type LotNote =
     }
   | { readonly kind: 'redrive'; readonly ids: readonly string[]; readonly writeId: string }
   | { readonly kind: 'discard'; readonly ids: readonly string[]; readonly writeId: string }
+  /** What comes again from the channel: offsets from `from` on, below `to`. */
+  | { readonly kind: 'forget'; readonly from: number; readonly to: number }
   /** Everything but dead letters is gone (`all`: these, too, and what comes next is written anew). */
   | { readonly kind: 'clear'; readonly all: boolean }
 
@@ -161,6 +163,8 @@ export class LotState {
         return this.#redrive(note.ids, note.writeId)
       case 'discard':
         return this.#discard(note.ids, note.writeId)
+      case 'forget':
+        return this.#forget(note.from, note.to)
       case 'clear':
         return this.#clear(note.all)
     }
@@ -287,6 +291,19 @@ export class LotState {
       changed.push(lane)
     }
     return { lanes: changed, voided: [], writeId, count }
+  }
+
+  #forget(from: number, to: number): Applied {
+    const isMeant = (offset: number): boolean => offset >= from && offset < to
+    const lanes = new Set<Lane>()
+    for (const { id, lane, offset } of [...this.#entries.values()])
+      if (isMeant(offset)) {
+        lanes.add(lane)
+        this.#remove(id)
+      }
+    for (const { id, offset } of [...this.letters.values()]) if (isMeant(offset)) for (const lane of this.#discard([id], '').lanes) lanes.add(lane)
+    for (const offset of [...this.attempts.keys()]) if (isMeant(offset)) this.attempts.delete(offset)
+    return { lanes: [...lanes], voided: [...lanes] }
   }
 
   #clear(all: boolean): Applied {
