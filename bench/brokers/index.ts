@@ -1,8 +1,10 @@
 import type { Benchmark } from '../benchmark.ts'
 import { brokerBenchmark } from './brokers.ts'
+import { rabbitmq } from './rabbitmq.ts'
 import { redis } from './redis.ts'
 
 /** The rows of each broker, by the name that `npm run bench` takes; `brokers` stands for all of them. */
 export const brokerBenchmarks: Readonly<Record<string, Benchmark>> = {
   redis: brokerBenchmark(redis),
+  rabbitmq: brokerBenchmark(rabbitmq),
 }

@@ -1,0 +1,23 @@
+import type { Broker } from './broker.ts'
+
+/** Makes or removes a virtual host by the management plugin. */
+async function virtualHost(management: string, method: 'PUT' | 'DELETE', name: string): Promise<void> {
+  const { origin, username, password } = new URL(management)
+  const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+  const response = await fetch(`${origin}/api/vhosts/${name}`, { method, headers: { authorization } })
+  if (!response.ok) throw new Error(`${method} of virtual host ${name}: ${response.status}`)
+}
+
+export const rabbitmq: Broker = {
+  server: 'rabbitmq',
+  title: 'RabbitMQ',
+  rawName: 'amqplib',
+  raw: 'rabbitmq-events',
+  share: 0.1,
+  batch: [1000, 4],
+  note: 'quorum queues, persistent, mandatory, confirmed; the raw client writes the same headers, 4 batches of 1,000 unconfirmed, has one queue, prefetch 1,000, parses, validates and acknowledges once a read',
+  async place({ url, extras: { management = '' } }, run) {
+    await virtualHost(management, 'PUT', run)
+    return { url: `${url}/${run}`, rawUrl: `${url}/${run}`, dispose: () => virtualHost(management, 'DELETE', run) }
+  },
+}
