@@ -197,7 +197,7 @@ class ChannelLine {
       error = new SluiceError('NOT_SENT', 'an earlier message of the same key failed')
       retryable = true
     } else if (entry === undefined) error = new SluiceError('UNROUTED', 'there is no such channel on the brokers')
-    else if (rejectUnrouted === true && this.#bus.registry.state.groups(this.#channel).length === 0)
+    else if (rejectUnrouted === true && entry.kind !== 'reply' && this.#bus.registry.state.groups(this.#channel).length === 0)
       error = new SluiceError('UNROUTED', 'no group asks for the events of this channel')
     else if (sizeBytes > messageBytesMax) error = new SluiceError('MESSAGE_TOO_LARGE', `the message has ${sizeBytes} bytes, and ${messageBytesMax} are allowed`)
     if (error === undefined) return false
