@@ -57,9 +57,9 @@ export class ProcessMember {
     return this.#orFailed(this.#ready, 'start')
   }
 
-  /** Resolves when its program has done its work. */
-  done(): Promise<void> {
-    return this.#orFailed(this.#done, 'finish')
+  /** Resolves when its program has done its work, for which it has `ms`. */
+  done(ms?: number): Promise<void> {
+    return this.#orFailed(this.#done, 'finish', ms)
   }
 
   /** `kill -9`, written down as a death before and after, for a taker-over may be quicker than the news of it. */
@@ -106,11 +106,11 @@ export class ProcessMember {
     await this.#exited
   }
 
-  #orFailed(promise: Promise<void>, what: string): Promise<void> {
+  #orFailed(promise: Promise<void>, what: string, ms = 60_000): Promise<void> {
     const died = this.#exited.then(() => {
       if (!this.#expected) throw new assert.AssertionError({ message: `${this.proc} died before it could ${what}: ${this.error ?? 'no word'}` })
     })
-    return within(Promise.race([promise, died.then(() => promise)]), () => `${this.proc} did not ${what}`, 60_000)
+    return within(Promise.race([promise, died.then(() => promise)]), () => `${this.proc} did not ${what}`, ms)
   }
 }
 

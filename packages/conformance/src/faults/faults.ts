@@ -113,7 +113,7 @@ export async function runFault(options: ConformanceOptions, fault: Fault, count:
     const each = Math.ceil((count * (fault.share ?? 1)) / 2)
     const producers = await Promise.all([...'pq'].map((n) => crew.start(n, 'bus-produce', { count: each, keys: 40, batch: 20, pauseMs: 80 })))
     let sending = true
-    const sent = Promise.all(producers.map((producer) => producer.done())).finally(() => {
+    const sent = Promise.all(producers.map((producer) => producer.done(60_000 + each * 20))).finally(() => {
       sending = false
     })
     const note = (): void => crew.recorder.record({ type: 'ok', f: 'fault', fault: 'restart' })
