@@ -91,10 +91,10 @@ export const groupBugs: readonly PlantedBug[] = [
     caughtBy: ['conformance :: release: comes again, before what is newer'],
   },
   {
-    bug: 'a lease that others took is renewed',
+    bug: 'who is past its own deadline goes on handing out',
     file: 'packages/embedded/src/lease/process-lease.ts',
-    find: 'if (found) this.#deadlineMs = deadlineMs',
-    replace: 'if (found || deadlineMs > 0) this.#deadlineMs = deadlineMs',
+    find: 'return this.#id !== undefined && this.#nowMs() >= this.#deadlineMs',
+    replace: 'return false',
     caughtBy: [expiry],
   },
   {

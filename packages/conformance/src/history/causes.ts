@@ -10,7 +10,21 @@ export function replayed(model: HistoryModel, fate: Fate, from: number, to: numb
 /** Whether the run before failed, was given back, or something happened to its process. */
 export function hasCause(model: HistoryModel, fate: Fate, before: Run, run: Run): boolean {
   const failed = before.outcome !== 'ok' && before.outcomeAt < run.at
-  return failed || fate.releases.some((r) => r > before.at && r < run.at) || faultBetween(model, before.proc, before.at, run.at)
+  const released = fate.releases.some((r) => r > before.at && r < run.at)
+  return failed || released || faultBetween(model, before.proc, before.at, run.at) || expiredLate(model, fate, before, run)
+}
+
+/**
+ * A standstill costs the lease up to a lease later: who woke may have begun something, and not have renewed in time all the
+ * same. Then it is told of its loss after the one who took over has begun.
+ */
+function expiredLate(model: HistoryModel, fate: Fate, before: Run, run: Run): boolean {
+  const { leaseMs } = model.scope
+  if (leaseMs === undefined || before.proc === run.proc) return false
+  const beganNs = model.events[run.at]?.monoNs ?? 0
+  const late = model.standstills.some(({ proc, to }) => proc === before.proc && to < run.at && beganNs - (model.events[to]?.monoNs ?? 0) < leaseMs * 1e6)
+  const settled = fate.accepts.some((accept) => accept.type === 'ok' && accept.proc === before.proc && accept.i > before.at)
+  return late && !settled && model.faults.some((f) => f.i > run.at && f.victim === before.proc && f.fault !== 'freeze')
 }
 
 /** Whether something happened to a process between two lines, or it stood still for a part of that. */

@@ -8,7 +8,8 @@ import { goodHistory, goodScope } from './good.fixture.ts'
 type Line = Omit<HistoryEvent, 'i' | 'monoNs' | 'proc'> & { readonly proc?: string }
 
 const number = (lines: readonly Line[]): HistoryEvent[] => lines.map((line, i) => ({ proc: 'c', ...line, i, monoNs: i }))
-const scope: HistoryScope = { groups: { c: ['g'], d: ['h'], empty: [] }, effects: ['g'], parking: ['g'] }
+// A line a nanosecond: a lease of ten lines.
+const scope: HistoryScope = { groups: { c: ['g'], d: ['h'], empty: [] }, effects: ['g'], parking: ['g'], leaseMs: 10 / 1e6 }
 
 // Short words for hand-written histories; `s` is a confirmed send of key k, `d…` deliveries in group g.
 const send = (id: string, seq: number, more: Partial<Line> = {}): Line => ({
@@ -101,6 +102,16 @@ const good: Record<string, Line[]> = {
     { ...fault('lease-expired'), proc: 'judge' },
     begin('a'),
     end('a', 'info'),
+  ],
+  'who stood still begins before its lease is lost for that, and is told after another has begun': [
+    ...s('a', 0),
+    { ...fault('freeze'), sinceNs: 1, proc: 'judge' },
+    { ...fault('lease-expired'), sinceNs: 1, proc: 'judge' },
+    begin('a'),
+    ...byAnother([begin('a')]),
+    fault('lease-expired'),
+    end('a', 'info'),
+    ...byAnother([did('effect', 'a'), end('a'), did('accept', 'a')]),
   ],
   'one message': [...s('a', 0), ...done('a')],
   'two of a key': [...s('a', 0), ...s('b', 1), ...done('a'), ...done('b')],
@@ -208,6 +219,51 @@ const bad: readonly (readonly [string, Invariant, Line[]])[] = [
       begin('b', { run: '2' }),
       begin('a', { run: '2' }),
       ...['a', 'b'].flatMap((id) => [did('effect', id), end(id), did('accept', id)]),
+    ],
+  ],
+  [
+    'begun by another, and nobody was told of a loss',
+    'I4',
+    [
+      ...s('a', 0),
+      { ...fault('freeze'), sinceNs: 1, proc: 'judge' },
+      { ...fault('lease-expired'), sinceNs: 1, proc: 'judge' },
+      begin('a'),
+      ...byAnother(done('a')),
+      end('a', 'info'),
+    ],
+  ],
+  [
+    'begun by another more than a lease after its holder had stood still',
+    'I4',
+    [
+      ...s('a', 0),
+      { ...fault('freeze'), sinceNs: 1, proc: 'judge' },
+      { ...fault('lease-expired'), sinceNs: 1, proc: 'judge' },
+      ...['b', 'e', 'f'].flatMap((id, n) =>
+        [...s(id, n + 1, { key: id }), ...inH(done(id)), ...done(id)].map((line) => (line.key === undefined ? line : { ...line, key: id })),
+      ),
+      begin('a'),
+      ...byAnother([begin('a')]),
+      fault('lease-expired'),
+      end('a', 'info'),
+      ...byAnother([did('effect', 'a'), end('a'), did('accept', 'a')]),
+    ],
+  ],
+  [
+    'begun by another although its first holder settles it',
+    'I4',
+    [
+      ...s('a', 0),
+      { ...fault('freeze'), sinceNs: 1, proc: 'judge' },
+      { ...fault('lease-expired'), sinceNs: 1, proc: 'judge' },
+      begin('a'),
+      ...byAnother([begin('a')]),
+      did('effect', 'a'),
+      end('a'),
+      did('accept', 'a'),
+      fault('lease-expired'),
+      ...byAnother([end('a', 'info')]),
     ],
   ],
   [

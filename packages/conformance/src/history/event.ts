@@ -108,4 +108,6 @@ export interface HistoryScope {
   readonly parking?: readonly string[]
   /** Whether a confirmed settlement is a promise of the transport (I8). Default true. */
   readonly settlementConfirmed?: boolean
+  /** How long a lease lasts, ms: so long after a standstill it may still be lost (I4). Default: only until its holder moves again. */
+  readonly leaseMs?: number
 }

@@ -346,11 +346,16 @@ export interface Consumer {
   /** This member cannot handle `type`, which the group is recorded to handle: give the partition to a member that can. */
   yieldPartition(partition: string, type: string): void
   /**
-   * After this process stood still (frozen, or its loop blocked) for a good part of `facts.takeOverMs`: resolves when it is
+   * After this process stood still (frozen, or its loop blocked) for a good part of `facts.takeOverMs`, or while `overdue`: resolves when it is
    * certain again what this consumer holds; of what others took over, `observer.lost` was told before. Nothing is begun until
    * then. Never rejects. Absent: a turn of the event loop is all that the transport needs to say so.
    */
   confirmHeld?(): Promise<void>
+  /**
+   * Whether its lease may have run out, so that others may have taken over what it holds: nothing begins before `confirmHeld`
+   * has resolved. Read before each turn of handlers, so cheap. Absent: never, as far as it can know.
+   */
+  readonly overdue?: boolean
   /** Leaves the group: pending `receive` resolves with [], what is unsettled is released at once, partitions are handed on. */
   close(): Promise<void>
 }

@@ -153,6 +153,10 @@ export class FileConsumer implements Consumer, BusListener {
     this.#membership.yield(partition, type)
   }
 
+  get overdue(): boolean {
+    return this.#member.lease.overdue
+  }
+
   async confirmHeld(): Promise<void> {
     const { bus } = this.#member
     for (let failures = 0; !this.#member.closing; failures++) {

@@ -64,3 +64,19 @@ test('a process that is past its deadline loses its members and partitions; back
   await frozen.close()
   await other.close()
 })
+
+test('a consumer past its deadline says so until it has renewed: nobody begins what it holds', { timeout: 20_000 }, async (t) => {
+  const { frozen, other, clocks } = await two(t)
+  const consumer = await frozen.consume(subscription(), quietObserver)
+  assert.equal(consumer.overdue, false)
+  clocks[0].advance(leaseMs + 500)
+  assert.equal(consumer.overdue, true)
+  let sure = false
+  void consumer.confirmHeld?.().then(() => {
+    sure = true
+  })
+  while (!sure) await advance(clocks[0], 50)
+  assert.equal(consumer.overdue, false)
+  await frozen.close()
+  await other.close()
+})

@@ -31,6 +31,7 @@ export function judge(raw: readonly HistoryEvent[], plan: TorturePlan, drained: 
     partial: notices,
     parking: plan.groups.filter(({ onDeadLetter, order }) => onDeadLetter === 'park' && order === 'key').map(({ name }) => name),
     drained,
+    leaseMs: plan.leaseMs,
   }
   const violations = [...checkHistory(events, scope), ...missedNotices(events), ...beyondBound(events, plan)]
   if (!drained) violations.push({ invariant: 'I11', message: 'the backlog did not drain', at: events.length - 1 })

@@ -286,11 +286,11 @@ export class Dispatcher {
 
   /**
    * False: the process may have stood still (frozen, or a handler that blocks) for so long that others took over what it
-   * holds. The transport says so before anything starts, at least in a turn of its own.
+   * holds, or could not renew its lease. The transport says so before anything starts, at least in a turn of its own.
    */
   #isAwake(): boolean {
     if (this.#thawing) return false
-    if (!this.#holdsSomething || this.#nowMs - this.#lastTurnMs < this.#freezeMs) return true
+    if (!this.#holdsSomething || (this.#nowMs - this.#lastTurnMs < this.#freezeMs && this.#consumer?.overdue !== true)) return true
     this.#thaw()
     return false
   }

@@ -42,6 +42,35 @@ test('after a freeze nothing begins until the transport is certain what is held,
   await until('begun', () => begun.length === 2)
 })
 
+test('who could not renew its lease in time begins nothing more, though it never stood still', async () => {
+  const { change, sure, asked } = leaping()
+  const begun: string[] = []
+  const ends: (() => void)[] = []
+  let overdue = false
+  const handler = binding((body) => {
+    begun.push(body)
+    return new Promise((resolve) => void ends.push(() => resolve(undefined)))
+  })
+  const { send } = await overheard(
+    handler,
+    (consumer) => {
+      change(consumer)
+      Object.defineProperty(consumer, 'overdue', { get: () => overdue })
+    },
+    { concurrency: 1 },
+  )
+  await send(outgoing('a', 'one'), outgoing('b', 'other'))
+  await until('begun', () => begun.length === 1)
+  overdue = true
+  for (const end of ends) end()
+  await until('asked', () => asked() > 0)
+  await sleep(20)
+  assert.equal(begun.length, 1)
+  overdue = false
+  sure()
+  await until('begun', () => begun.length === 2)
+})
+
 test('what was lost in a freeze is not begun', async () => {
   const { begun, sure, lose } = await frozen()
   await sleep(20)
