@@ -99,6 +99,10 @@ export class RedisConsumer implements Consumer, LogListener {
     this.#membership.yield(partition, type)
   }
 
+  get overdue(): boolean {
+    return this.#member.overdue
+  }
+
   confirmHeld(): Promise<void> {
     return this.#membership.confirmHeld()
   }
