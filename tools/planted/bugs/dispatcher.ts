@@ -143,8 +143,8 @@ export const dispatcherBugs: readonly PlantedBug[] = [
   {
     bug: 'after a freeze handlers start before a lost lease is known',
     file: dispatcher,
-    find: 'if (!this.#holdsSomething || this.#nowMs - this.#lastTurnMs < this.#freezeMs) return true',
-    replace: 'return true',
+    find: 'if (!this.#holdsSomething || (this.#nowMs - this.#lastTurnMs < this.#freezeMs && this.#consumer?.overdue !== true)) return true',
+    replace: 'if (this.#thawing === false) return true',
     caughtBy: ['dispatcher simulation'],
   },
   {
