@@ -116,6 +116,11 @@ export class TopologyKeeper {
     return this.#registry.state.group(channel, group) as GroupEntry
   }
 
+  /** Makes queues of a group again that somebody deleted. */
+  async remake(entry: GroupEntry): Promise<void> {
+    await this.#makeQueues(entry, entry.order, entry.partitions)
+  }
+
   /** Binds the queues of a group's new partitions, and takes the old ones off the exchange: what comes from now on is new. */
   async bindGrowth(entry: GroupEntry): Promise<void> {
     const { channel, group, order, growth, partitions } = entry

@@ -12,7 +12,7 @@ import type {
   TransportReport,
 } from '@sluice/core/transport'
 import type { DeadLetters } from '../dead/dead-letters.ts'
-import { leaseLost } from '../link/errors.ts'
+import { isNotFound, leaseLost } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import { type LotNote, progressOf } from '../lot/lot-state.ts'
 import type { Instance } from '../member/instance.ts'
@@ -38,6 +38,9 @@ export interface ConsumerHome {
   report(event: TransportReport): void
   left(consumer: RabbitConsumer): void
 }
+
+/** What did not succeed is tried again after this, ms. */
+const againMs = 100
 
 /** How often old queues are looked at after a change of the partitions, ms. */
 const sweepEveryMs = 2_000
@@ -329,7 +332,11 @@ export class RabbitConsumer implements Consumer, LinkUser {
   /** Looks at what has changed: pause, plan, our own membership. */
   #look(): void {
     const entry = this.#entry()
-    if (this.#closed || entry === undefined || !this.#home.link.isUp) return
+    if (this.#closed || !this.#home.link.isUp) return
+    if (entry === undefined) {
+      this.#rejoin(() => this.#home.topology.group(this.#subscription))
+      return
+    }
     if (entry.paused !== this.#paused) {
       this.#paused = entry.paused
       this.#observer.paused(entry.paused)
@@ -337,13 +344,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     }
     if (!entry.members.some(({ id }) => id === this.#member.id)) {
       // Taken for dead while we were away.
-      if (this.#joining) return
-      this.#joining = true
-      void this.#announce()
-        .catch(() => undefined)
-        .finally(() => {
-          this.#joining = false
-        })
+      this.#rejoin(() => undefined)
       return
     }
     this.#lookAtGrowth(entry)
@@ -354,6 +355,19 @@ export class RabbitConsumer implements Consumer, LinkUser {
     }
     for (const partition of this.#partitions.values()) if (plan.get(partition.name)?.id !== this.#member.id) void this.#revoke(partition)
     for (const [name, owner] of plan) if (owner.id === this.#member.id && !this.#partitions.has(name)) void this.#take(name)
+  }
+
+  /** Announces this member again, after what must be made before; tries until it is done. */
+  #rejoin(before: () => unknown): void {
+    if (this.#joining) return
+    this.#joining = true
+    void Promise.resolve(before())
+      .then(() => (this.#closed ? undefined : this.#announce()))
+      .catch(() => undefined)
+      .finally(() => {
+        this.#joining = false
+        if (!this.#closed) this.#home.clock.setTimer(againMs, () => this.#look())
+      })
   }
 
   /** The first member sees to it that a group has the partitions that its channel wants. */
@@ -415,20 +429,36 @@ export class RabbitConsumer implements Consumer, LinkUser {
     this.#partitions.set(name, partition)
     try {
       const lanes = await partition.take()
+      if (partition.state !== 'taking') throw leaseLost()
+      partition.begin()
       this.#observer.assigned(name, lanes)
       if (this.#entry()?.orphans.includes(name) === true)
         void this.#home.registry.append({ op: 'adopted', channel, group: groupName, partition: name }).catch(() => undefined)
       this.#look()
       this.#serve()
-    } catch {
+    } catch (error) {
       if (this.#partitions.get(name) === partition) this.#partitions.delete(name)
       partition.lose()
-      if (!this.#closed) this.#home.clock.setTimer(100, () => this.#look())
+      if (isNotFound(error) && !this.#closed) await this.#remake()
+      if (!this.#closed) this.#home.clock.setTimer(againMs, () => this.#look())
     }
+  }
+
+  /** Somebody deleted a queue of ours: better an empty one than a member that consumes nothing for ever. */
+  async #remake(): Promise<void> {
+    const entry = this.#entry()
+    if (entry === undefined || entry.growth !== undefined) return
+    this.#home.report({
+      level: 'error',
+      message: `a queue of group "${this.group}" of channel "${this.channel}" was deleted: it is made again, what was in it is lost`,
+    })
+    await this.#home.topology.remake(entry).catch(() => undefined)
   }
 
   async #revoke(partition: OwnedPartition): Promise<void> {
     if (partition.state === 'taking') {
+      // Letting go takes a moment, in which it may become ready: it must not be owned then.
+      partition.state = 'revoking'
       this.#partitions.delete(partition.name)
       await partition.letGo()
       return

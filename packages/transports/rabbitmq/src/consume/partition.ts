@@ -59,6 +59,8 @@ export class OwnedPartition implements DeliveryOwner {
   #nextWrite = 0
   #nextPosition = 0
   #isOrphan = false
+  /** Hands out what was read so far, and what comes. */
+  #open = (): void => {}
   /** Stamps of what came with a count of deliveries. */
   readonly #givenBack: Set<string> = new Set()
 
@@ -88,10 +90,10 @@ export class OwnedPartition implements DeliveryOwner {
     return partition
   }
 
-  /** Becomes the owner: waits until the one before let go, and reads the parking lot. Rejects when it is lost meanwhile. */
+  /** Gets ready to own it: waits until the one before let go, and reads the parking lot. Rejects when it is lost meanwhile. */
   async take(): Promise<readonly LotLane[]> {
     const { publisher, clock, queue } = this.#home
-    const channel = await this.#open()
+    const channel = await this.#openChannel()
     this.#channel = channel
     this.#acks = new AckWindow(channel)
     this.#isOrphan = this.#home.isOrphan(this.name)
@@ -113,16 +115,21 @@ export class OwnedPartition implements DeliveryOwner {
     })
     await this.#orGone(active)
     if (this.#home.hasLot(this.name)) await this.#openLot()
-    if (this.state !== 'taking') throw leaseLost()
+    if (this.isGone) throw leaseLost()
+    this.#open = () => {
+      isOpen = true
+      for (const message of early.splice(0)) this.#arrived(message, this.#acks)
+    }
+    return this.lanes()
+  }
+
+  /** It is owned from now on; call it in the turn in which the core hears so: a hand-over must not come between. */
+  begin(): void {
     this.state = 'owned'
     void this.#readBefore().then(
-      () => {
-        isOpen = true
-        for (const message of early.splice(0)) this.#arrived(message, this.#acks)
-      },
+      () => this.#open(),
       () => this.lose(),
     )
-    return this.lanes()
   }
 
   /** What was there before the partitions changed; resolves when all of it has been read. */
@@ -130,7 +137,7 @@ export class OwnedPartition implements DeliveryOwner {
     const queue = this.#home.beforeQueue(this.name)
     if (queue === undefined) return
     const { publisher, clock } = this.#home
-    const channel = await this.#open()
+    const channel = await this.#openChannel()
     const acks = new AckWindow(channel)
     this.#before = { channel, acks }
     await channel.prefetch(partitionPrefetch)
@@ -305,7 +312,7 @@ export class OwnedPartition implements DeliveryOwner {
   }
 
   /** A channel of ours; closed again where it comes too late, so that it never stands in a successor's way. */
-  async #open(): Promise<Channel> {
+  async #openChannel(): Promise<Channel> {
     const channel = await this.#home.link.channel(() => this.lose())
     if (!this.isGone) return channel
     await channel.close().catch(() => undefined)
@@ -323,7 +330,7 @@ export class OwnedPartition implements DeliveryOwner {
   async #openLotNow(): Promise<void> {
     const { publisher, clock, lotQueue, makeLot } = this.#home
     await makeLot(this.name)
-    const channel = await this.#open()
+    const channel = await this.#openChannel()
     this.#lotChannel = channel
     this.#lotAcks = new AckWindow(channel)
     await channel.prefetch(0)

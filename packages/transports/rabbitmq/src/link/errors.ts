@@ -56,3 +56,8 @@ export function leaseLost(): SluiceError {
     fix: 'It will be delivered again; an inbox makes its effects happen once',
   })
 }
+
+/** Whether the server said that there is no such queue or exchange. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 404
+}

@@ -7,7 +7,7 @@ import { Socket } from 'node:net'
 import { keyHash, type Timer, type TransportContext } from '@sluice/core/transport'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import type { Address, RabbitOptions } from '../options.ts'
-import { brokenError, closedError, connectError } from './errors.ts'
+import { brokenError, closedError, connectError, isNotFound } from './errors.ts'
 
 /** Users of a link, called in the order in which they came. */
 export interface LinkUser {
@@ -227,7 +227,7 @@ export async function messageCount(link: Link, queue: string): Promise<number | 
   try {
     return (await link.ask((channel) => channel.checkQueue(queue))).messageCount
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 404) return undefined
+    if (isNotFound(error)) return undefined
     throw error
   }
 }

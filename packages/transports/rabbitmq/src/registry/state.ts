@@ -156,7 +156,12 @@ export class RegistryState {
       case 'group-gone':
         return done(this.#groups.delete(`${record.channel}\n${record.group}`))
       case 'dead':
-        for (const group of this.#groups.values()) orphan(this, group, (member) => member.instance === record.instance)
+        for (const [name, group] of this.#groups) {
+          const had = group.members.length
+          orphan(this, group, (member) => member.instance === record.instance)
+          // Gone with its member; its queue expires. A member that only seemed dead declares both again.
+          if (group.ephemeral && had > 0 && group.members.length === 0) this.#groups.delete(name)
+        }
         return 'done'
       case 'schedule':
         return this.#schedule(record.schedule)
