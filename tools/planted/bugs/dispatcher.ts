@@ -145,7 +145,7 @@ export const dispatcherBugs: readonly PlantedBug[] = [
     file: dispatcher,
     find: 'if (!this.#holdsSomething || (this.#nowMs - this.#lastTurnMs < this.#freezeMs && this.#consumer?.overdue !== true)) return true',
     replace: 'if (this.#thawing === false) return true',
-    caughtBy: ['dispatcher simulation'],
+    caughtBy: ['packages/core/src/endpoint/dispatch/thaw.test.ts'],
   },
   {
     bug: 'a filtered message is forgotten instead of accepted',
