@@ -1,5 +1,6 @@
 import type { Benchmark } from '../benchmark.ts'
 import { brokerBenchmark } from './brokers.ts'
+import { kafka } from './kafka.ts'
 import { rabbitmq } from './rabbitmq.ts'
 import { redis } from './redis.ts'
 
@@ -7,4 +8,5 @@ import { redis } from './redis.ts'
 export const brokerBenchmarks: Readonly<Record<string, Benchmark>> = {
   redis: brokerBenchmark(redis),
   rabbitmq: brokerBenchmark(rabbitmq),
+  kafka: brokerBenchmark(kafka),
 }
