@@ -22,5 +22,19 @@ export interface Broker {
   /** Messages a batch and batches outstanding, of both. */
   readonly batch: readonly [size: number, outstanding: number]
   readonly note: string
+  /** What people use on this broker for the same today. */
+  readonly library: Library
   place(server: RunningServer, run: string): Promise<Place>
+}
+
+/** A library that Sluice is measured beside, with the settings its documentation recommends, as durable as Sluice. */
+export interface Library {
+  readonly name: string
+  /** Folder of its producer and consumer, which take a URL, a count and a name. */
+  readonly roles: string
+  /** Messages a run as a share of those of the broker's runs. */
+  readonly share: number
+  /** What the roles take beside that. */
+  readonly settings: readonly string[]
+  readonly note: string
 }

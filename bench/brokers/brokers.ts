@@ -2,7 +2,7 @@
 import { type Benchmark, type BenchOptions, compared, median, percentile, type Row } from '../benchmark.ts'
 import { ratioInterval } from '../interval.ts'
 import { installClients } from '../peers/install.ts'
-import { Role, type Span } from '../processes.ts'
+import { Role, runPair, type Span } from '../processes.ts'
 import { type RunningServer, withServers } from '../servers.ts'
 import type { Broker } from './broker.ts'
 
@@ -61,6 +61,19 @@ class Runs {
     })
   }
 
+  /** The broker's library, in a place of its own; messages a second. */
+  async library(count: number): Promise<number> {
+    const name = `bench-${++this.#number}`
+    const { library } = this.#broker
+    const place = await this.#broker.place(this.#server, name)
+    const script = (role: string): URL => new URL(`../peers/${library.roles}/${role}.ts`, import.meta.url)
+    try {
+      return (await runPair(script('producer'), script('consumer'), place.rawUrl, count, [name, ...library.settings])).endToEnd
+    } finally {
+      await place.dispose()
+    }
+  }
+
   /** A producer of Sluice's alone; messages a second until all were confirmed. */
   publishing(count: number, mode: Mode): Promise<number> {
     return this.#in('sluice', async (role) => {
@@ -74,46 +87,72 @@ class Runs {
   }
 }
 
+/** Who comes first takes turns: a server slows down, or warms up, over a run. */
+function inTurns(pair: number): readonly Side[] {
+  return pair % 2 === 0 ? ['raw', 'sluice'] : ['sluice', 'raw']
+}
+
+/** Whole batches. */
+function messagesOf({ batch: [size], share }: Broker, count: number): number {
+  return Math.max(1, Math.round((count * share) / size)) * size
+}
+
 function intervalOf(ours: readonly number[], theirs: readonly number[]): { readonly low: number | undefined; readonly text: string } {
   const { low, high } = ratioInterval(ours.map((value, n) => value / (theirs[n] ?? Number.NaN)))
   const text = low === undefined || high === undefined ? 'one pair, no interval' : `95 % interval ${low.toFixed(3)}–${high.toFixed(3)}, ${ours.length} pairs`
   return { low, text }
 }
 
-async function throughput(broker: Broker, runs: Runs, { pairs, count }: BenchOptions): Promise<Row> {
-  const messages = Math.max(broker.batch[0], Math.round(count * broker.share))
+async function throughput(broker: Broker, runs: Runs, { pairs, count }: BenchOptions): Promise<readonly Row[]> {
+  const { library } = broker
+  const messages = messagesOf(broker, count)
+  const libraryMessages = Math.max(1000, Math.round((messages * library.share) / 1000) * 1000)
   const rate = async (side: Side): Promise<number> => {
     const { startNs, endNs } = await runs.pair(side, messages, 'batches')
     return (messages * 1e9) / (endNs - startNs)
   }
+  // Servers that compile while they run are measured warm.
   await rate('raw')
   const ours: number[] = []
   const theirs: number[] = []
+  const libraries: number[] = []
   for (let pair = 0; pair < pairs; pair++) {
-    // Who comes first takes turns: a server slows down, or warms up, over a run.
-    const order: readonly Side[] = pair % 2 === 0 ? ['raw', 'sluice'] : ['sluice', 'raw']
-    for (const side of order) (side === 'sluice' ? ours : theirs).push(await rate(side))
+    for (const side of inTurns(pair)) (side === 'sluice' ? ours : theirs).push(await rate(side))
+    libraries.push(await runs.library(libraryMessages))
   }
   const { low, text } = intervalOf(ours, theirs)
-  return compared(
-    {
-      name: `${broker.title}: end to end`,
-      unit: 'messages/s',
-      rawName: broker.rawName,
-      target: `lower bound of the 95 % interval ≥ ${ratioMin}`,
-      note: `${text}; ${messages.toLocaleString('en')} messages a run, two processes; ${broker.note}`,
-    },
-    ours,
-    theirs,
-    (ratio) => (low ?? ratio) >= ratioMin,
-  )
+  return [
+    compared(
+      {
+        name: `${broker.title}: end to end`,
+        unit: 'messages/s',
+        rawName: broker.rawName,
+        target: `lower bound of the 95 % interval ≥ ${ratioMin}`,
+        note: `${text}; ${messages.toLocaleString('en')} messages a run, two processes; ${broker.note}`,
+      },
+      ours,
+      theirs,
+      (ratio) => (low ?? ratio) >= ratioMin,
+    ),
+    compared(
+      {
+        name: `${broker.title}: end to end, beside ${library.name}`,
+        unit: 'messages/s',
+        rawName: library.name,
+        target: 'ahead',
+        note: `${intervalOf(ours, libraries).text}; ${libraryMessages.toLocaleString('en')} messages a run; ${library.note}`,
+      },
+      ours,
+      libraries,
+      (ratio) => ratio > 1,
+    ),
+  ]
 }
 
 async function latencies(broker: Broker, runs: Runs, { pairs }: BenchOptions): Promise<readonly Row[]> {
   const taken: Record<Side, number[][]> = { sluice: [], raw: [] }
   for (let pair = 0; pair < pairs; pair++) {
-    const order: readonly Side[] = pair % 2 === 0 ? ['raw', 'sluice'] : ['sluice', 'raw']
-    for (const side of order) taken[side].push([...(await runs.pair(side, pacedCount, 'paced')).micros.slice(pacedCount / 10)])
+    for (const side of inTurns(pair)) taken[side].push([...(await runs.pair(side, pacedCount, 'paced')).micros.slice(pacedCount / 10)])
   }
   return ([0.5, 0.99] as const).map((share) => {
     const name = share === 0.5 ? 'p50' : 'p99'
@@ -138,7 +177,7 @@ async function latencies(broker: Broker, runs: Runs, { pairs }: BenchOptions): P
 
 /** What one call a message costs, where the calls that come together are sent together, beside the call for many. */
 async function oneByOne(broker: Broker, runs: Runs, { pairs, count }: BenchOptions): Promise<Row> {
-  const messages = Math.max(broker.batch[0], Math.round(count * broker.share))
+  const messages = messagesOf(broker, count)
   const each: number[] = []
   const batches: number[] = []
   for (let pair = 0; pair < pairs; pair++) {
@@ -167,7 +206,7 @@ export function brokerBenchmark(broker: Broker): Benchmark {
       const server = running[broker.server]
       if (server === undefined) throw new Error(`no ${broker.server}`)
       const runs = new Runs(broker, server)
-      return [await throughput(broker, runs, options), ...(await latencies(broker, runs, options)), await oneByOne(broker, runs, options)]
+      return [...(await throughput(broker, runs, options)), ...(await latencies(broker, runs, options)), await oneByOne(broker, runs, options)]
     })
   }
 }

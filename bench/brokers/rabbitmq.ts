@@ -16,6 +16,13 @@ export const rabbitmq: Broker = {
   share: 0.1,
   batch: [1000, 4],
   note: 'quorum queues, persistent, mandatory, confirmed; the raw client writes the same headers, 4 batches of 1,000 unconfirmed, has one queue, prefetch 1,000, parses, validates and acknowledges once a read',
+  library: {
+    name: '@nestjs/microservices',
+    roles: 'nest-rabbitmq',
+    share: 1,
+    settings: ['1000'],
+    note: 'quorum queue, persistent, 1,000 emits outstanding, prefetch 1,000, acknowledged in the handler',
+  },
   async place({ url, extras: { management = '' } }, run) {
     await virtualHost(management, 'PUT', run)
     return { url: `${url}/${run}`, rawUrl: `${url}/${run}`, dispose: () => virtualHost(management, 'DELETE', run) }

@@ -23,5 +23,12 @@ export const redis: Broker = {
   share: 0.3,
   batch: [1000, 8],
   note: 'appendfsync always; the raw client writes the same fields in pipelines of 1,000, 8 outstanding, reads 1,000 with XREADGROUP, parses, validates, and sends XACK beside the next read',
+  library: {
+    name: 'BullMQ',
+    roles: 'bullmq',
+    share: 0.15,
+    settings: ['200', '4', '500'],
+    note: 'the same server; addBulk of 200, 4 outstanding; one worker, concurrency 500, completed jobs removed',
+  },
   place: async ({ url }, run) => ({ url: `${url}?prefix=${run}:`, rawUrl: url, dispose: () => flushAll(url) }),
 }
