@@ -46,6 +46,11 @@ export const errorCodes = {
   // transports
   TRANSPORT_CLOSED: { scope: 'connection', summary: 'the transport was closed' },
   TRANSPORT_FAILED: { scope: 'connection', summary: 'the transport failed and cannot go on' },
+  TRANSPORT_UNTRUSTED: { scope: 'connection', summary: "the server's certificate is not trusted, or is not that of this host" },
+  TRANSPORT_UNAUTHENTICATED: { scope: 'connection', summary: 'the server does not know this user, or the password is wrong' },
+  TRANSPORT_FORBIDDEN: { scope: 'connection', summary: 'the user may not do what the transport needs' },
+  TOPOLOGY_CONFLICT: { scope: 'connection', summary: 'what the transport needs exists already with other settings' },
+  SERVER_TOO_OLD: { scope: 'connection', summary: 'the server is too old for what the transport needs' },
   STORE_FULL: { scope: 'connection', summary: 'the disk or the bus file is full' },
   STORE_READ_ONLY: { scope: 'connection', summary: 'the bus file or its folder cannot be written' },
   STORE_CORRUPT: { scope: 'connection', summary: 'the bus file is damaged' },

@@ -1,8 +1,6 @@
 import { type Envelope, type GroupOrder, keyHash } from '@sluice/core/transport'
 import { partitionsMax } from './options.ts'
 
-const bits = Math.log2(partitionsMax)
-
 /** Names of the exchanges and queues of one bus in its virtual host. A name of a channel or group keeps no slash. */
 export class Names {
   readonly #prefix: string
@@ -70,22 +68,29 @@ export class Names {
 const word = (name: string): string => encodeURIComponent(name).slice(0, 150)
 
 /**
- * `type`, then the bits of the hash of the message's id, then those of its key (or again its id), highest first. A group
- * with 8 partitions binds the last three; a person who wants one type binds `shop.order.placed.#`.
+ * `type`, then three numbers: six bits of the hash of the message's id, and the three high and the three low ones of that of
+ * its key (or again its id). A person who wants one type binds `shop.order.placed.#`.
+ * Few words, because the server tries each ending of a routing key on a binding that begins with `#`: with a word for
+ * each bit, publishing cost it 205 µs of the processor a message, so it costs 80.
  */
 export function routingKey(envelope: Envelope): string {
   const id = keyHash(envelope.id)
   const key = envelope.partitionkey === undefined ? id : keyHash(envelope.partitionkey)
-  let text = Buffer.byteLength(envelope.type) > 220 ? 'long' : envelope.type
-  for (const hash of [id, key]) for (let bit = bits - 1; bit >= 0; bit--) text += (hash >>> bit) & 1 ? '.1' : '.0'
-  return text
+  const type = Buffer.byteLength(envelope.type) > 220 ? 'long' : envelope.type
+  return `${type}.${id % partitionsMax}.${(key >>> 3) % 8}.${key % 8}`
 }
 
-/** How the queue of a partition is bound to its channel's exchange. */
-export function bindingKey(order: GroupOrder, index: number, partitions: number): string {
-  let text = '#'
-  for (let bit = Math.log2(partitions) - 1; bit >= 0; bit--) text += (index >>> bit) & 1 ? '.1' : '.0'
-  return order === 'none' && partitions > 1 ? `${text}${'.*'.repeat(bits)}` : text
+/** What follows the type in a routing key. */
+export const routingNumbers: RegExp = /\.\d\d?\.[0-7]\.[0-7]$/
+
+/** How the queue of a partition is bound to its channel's exchange: by one to 64 keys. */
+export function bindingKeys(order: GroupOrder, index: number, partitions: number): readonly string[] {
+  if (partitions === 1) return ['#']
+  const values = (count: number, among: number, wanted: number): number[] =>
+    Array.from({ length: count }, (_, value) => value).filter((value) => value % among === wanted)
+  if (order === 'none') return values(partitionsMax, partitions, index).map((id) => `#.${id}.*.*`)
+  if (partitions <= 8) return values(8, partitions, index).map((low) => `#.${low}`)
+  return values(8, partitions / 8, index >>> 3).map((high) => `#.${high}.${index % 8}`)
 }
 
 /** What places a message in a partition of a group. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { keyHash } from '@sluice/core/transport'
-import { bindingKey, powerOfTwo, routingKey } from './names.ts'
+import { bindingKeys, powerOfTwo, routingKey, routingNumbers } from './names.ts'
 import { readUrl } from './options.ts'
 
 const read = (url: string, rabbitmq: object = {}): ReturnType<typeof readUrl> => readUrl(url, { options: { rabbitmq } })
@@ -34,13 +34,29 @@ test('what cannot work is refused, and no secret is said', () => {
   assert.throws(() => read('amqp://h', { unknown: 1 }), { code: 'INVALID_OPTION' })
 })
 
-test('a routing key ends with the bits that the binding of its partition names', () => {
-  for (const key of ['a', 'order-1', '订单']) {
-    const words = routingKey({ id: 'x', type: 'shop.order.placed', source: 's', time: '', body: '', partitionkey: key })
-    assert.ok(words.startsWith('shop.order.placed.'))
-    for (const partitions of [2, 8, 64]) assert.ok(words.endsWith(bindingKey('key', keyHash(key) % partitions, partitions).slice(1)), `${key} of ${partitions}`)
+test('a routing key is that of one partition of each number of them, and of no other', () => {
+  const matches = (words: string, pattern: string): boolean => {
+    const wanted = pattern.split('.').slice(1)
+    return words
+      .split('.')
+      .slice(-wanted.length || Infinity)
+      .every((word, i) => wanted.length === 0 || wanted[i] === '*' || wanted[i] === word)
   }
-  assert.equal(bindingKey('channel', 0, 1), '#')
-  assert.equal(bindingKey('none', 1, 2), '#.1.*.*.*.*.*.*')
+  for (const key of ['a', 'order-1', '订单', ...Array.from({ length: 100 }, (_, n) => `k${n}`)]) {
+    const words = routingKey({ id: `id ${key}`, type: 'shop.order.3', source: 's', time: '', body: '', partitionkey: key })
+    assert.equal(words.replace(routingNumbers, ''), 'shop.order.3')
+    for (const partitions of [1, 2, 4, 8, 16, 32, 64])
+      for (const [order, placement] of [
+        ['key', key],
+        ['none', `id ${key}`],
+      ] as const) {
+        const found = Array.from({ length: partitions }, (_, index) => index).filter((index) =>
+          bindingKeys(order, index, partitions).some((pattern) => matches(words, pattern)),
+        )
+        assert.deepEqual(found, [keyHash(placement) % partitions], `${key}, ${order}, ${partitions}`)
+      }
+  }
+  assert.deepEqual(bindingKeys('channel', 0, 1), ['#'])
+  assert.deepEqual(bindingKeys('key', 5, 8), ['#.5'])
   assert.deepEqual([1, 3, 12, 1_000].map(powerOfTwo), [1, 4, 16, 64])
 })

@@ -14,7 +14,7 @@ import { copy, drain } from './consume/drain.ts'
 import { partitionPrefetch } from './consume/prefetch.ts'
 import { operationError } from './link/errors.ts'
 import { type Link, messageCount } from './link/link.ts'
-import { bindingKey, type Names, placementOf, powerOfTwo } from './names.ts'
+import { bindingKeys, type Names, placementOf, powerOfTwo } from './names.ts'
 import type { RabbitOptions } from './options.ts'
 import type { Registry } from './registry/registry.ts'
 import { type GroupEntry, generationsOf, partitionsOf } from './registry/state.ts'
@@ -131,7 +131,8 @@ export class TopologyKeeper {
         await on.assertQueue(this.#names.before(channel, group, partitionName(index, growth.partitions)), this.#exclusiveQueue())
       const exchange = this.#names.exchange(channel)
       for (let index = 0; index < partitions; index++)
-        await on.unbindQueue(this.#names.partition(channel, group, partitionName(index, partitions)), exchange, bindingKey(order, index, partitions))
+        for (const key of bindingKeys(order, index, partitions))
+          await on.unbindQueue(this.#names.partition(channel, group, partitionName(index, partitions)), exchange, key)
     })
     // A message is routed first and stored a moment later: what was routed by the old bindings must have arrived.
     await new Promise<void>((resolve) => void this.#clock.setTimer(settleMs, resolve))
@@ -185,7 +186,7 @@ export class TopologyKeeper {
         this.#ask(`declare group "${group}"`, async (on) => {
           const queue = this.#names.partition(channel, group, partition)
           await on.assertQueue(queue, { ...this.#exclusiveQueue(ephemeral ? 'classic' : queues), ...quickly })
-          await on.bindQueue(queue, this.#names.exchange(channel), bindingKey(order, index, partitions))
+          await Promise.all(bindingKeys(order, index, partitions).map((key) => on.bindQueue(queue, this.#names.exchange(channel), key)))
         }),
       ),
     )

@@ -56,14 +56,21 @@ export const membership: Subscription = {
   windowBytes: 64 * 1024 * 1024,
 }
 
-/** An observer that only notes which partitions are held. */
-export function watcher(): ConsumerObserver & { readonly owned: ReadonlySet<string> } {
+/** An observer that only notes which partitions are held, and how many were lost. */
+export function watcher(): ConsumerObserver & { readonly owned: ReadonlySet<string>; readonly lostCount: number } {
   const owned = new Set<string>()
+  let lostCount = 0
   return {
     owned,
+    get lostCount() {
+      return lostCount
+    },
     assigned: (partition) => void owned.add(partition),
     revoking: async (partition) => void owned.delete(partition),
-    lost: (partition) => void owned.delete(partition),
+    lost: (partition) => {
+      lostCount++
+      owned.delete(partition)
+    },
     lostDeliveries: () => undefined,
     lotChanged: () => undefined,
     paused: () => undefined,

@@ -457,8 +457,6 @@ export class RabbitConsumer implements Consumer, LinkUser {
 
   async #revoke(partition: OwnedPartition): Promise<void> {
     if (partition.state === 'taking') {
-      // Letting go takes a moment, in which it may become ready: it must not be owned then.
-      partition.state = 'revoking'
       this.#partitions.delete(partition.name)
       await partition.letGo()
       return

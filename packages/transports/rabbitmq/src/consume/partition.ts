@@ -268,6 +268,8 @@ export class OwnedPartition implements DeliveryOwner {
   /** Lets go: what is not settled comes again, here or elsewhere. */
   async letGo(): Promise<void> {
     if (this.state === 'gone') return
+    // It takes a moment, in which it may become ready: it must not be owned then.
+    if (this.state === 'taking') this.state = 'revoking'
     await this.flush()
     this.#end()
     await Promise.all([this.#channel, this.#before?.channel, this.#lotChannel].map((channel) => channel?.close().catch(() => undefined)))

@@ -1,4 +1,4 @@
-import { SluiceError } from '@sluice/core/transport'
+import { type ErrorCode, SluiceError } from '@sluice/core/transport'
 
 interface Coded {
   readonly code?: unknown
@@ -8,16 +8,31 @@ interface Coded {
 /** A failure to connect, said so that a person knows what to do. */
 export function connectError(cause: unknown, where: string): SluiceError {
   const { code, message }: Coded = cause instanceof Error ? cause : { message: String(cause) }
-  const failed = (what: string, fix: string): SluiceError => new SluiceError('TRANSPORT_FAILED', `RabbitMQ at ${where}: ${what}`, { cause, fix })
+  const failed = (what: string, fix: string, kind: ErrorCode = 'TRANSPORT_FAILED'): SluiceError =>
+    new SluiceError(kind, `RabbitMQ at ${where}: ${what}`, { cause, fix })
   if (/ACCESS.REFUSED|403/.test(message)) {
-    if (/vhost/i.test(message)) return failed('the user may not use this virtual host', 'Run: rabbitmqctl set_permissions -p <vhost> <user> ".*" ".*" ".*"')
-    return failed('the user name or the password is wrong', 'Check both; the password may stand in a file: ?passwordFile=/run/secrets/rabbitmq')
+    if (/vhost/i.test(message))
+      return failed('the user may not use this virtual host', 'Run: rabbitmqctl set_permissions -p <vhost> <user> ".*" ".*" ".*"', 'TRANSPORT_FORBIDDEN')
+    return failed(
+      'the user name or the password is wrong',
+      'Check both; the password may stand in a file: ?passwordFile=/run/secrets/rabbitmq',
+      'TRANSPORT_UNAUTHENTICATED',
+    )
   }
-  if (/NOT.FOUND|no access to vhost|530|NOT.ALLOWED/i.test(message)) return failed('there is no such virtual host', 'Create it: rabbitmqctl add_vhost <vhost>')
+  // The server says the same of a virtual host that is not there and of one that is none of this user's business.
+  // amqplib keeps its words to itself.
+  if (/NOT.FOUND|access to vhost|530|NOT.ALLOWED|ConnectionOpenOk/i.test(message))
+    return failed(
+      'there is no such virtual host, or the user may not use it',
+      'Create it: rabbitmqctl add_vhost <vhost>; grant it: rabbitmqctl set_permissions -p <vhost> <user> ".*" ".*" ".*"',
+      'TRANSPORT_FORBIDDEN',
+    )
   if (code === 'ECONNREFUSED') return failed('nobody listens there', 'Start the server, or correct the host and port of the URL')
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return failed('the host is unknown', 'Correct the host of the URL')
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return failed("the server's certificate is that of another host", 'Connect by a name that the certificate holds', 'TRANSPORT_UNTRUSTED')
   if (typeof code === 'string' && /CERT|SELF_SIGNED|UNABLE_TO/.test(code))
-    return failed(`the server's certificate is not trusted (${code})`, 'Name the authority that signed it: ?ca=/path/to/ca.pem')
+    return failed(`the server's certificate is not trusted (${code})`, 'Name the authority that signed it: ?ca=/path/to/ca.pem', 'TRANSPORT_UNTRUSTED')
   if (/handshake|Socket closed abruptly|EPROTO|wrong version/i.test(message))
     return failed('it hung up during the opening', 'Use amqps:// where the server speaks TLS, amqp:// where it does not; and check user and virtual host')
   return failed(message, 'See the cause')
@@ -28,16 +43,23 @@ export function operationError(cause: unknown, what: string): SluiceError {
   if (cause instanceof SluiceError) return cause
   const { code, message }: Coded = cause instanceof Error ? cause : { message: String(cause) }
   if (code === 403)
-    return new SluiceError('TRANSPORT_FAILED', `RabbitMQ: the user may not ${what}`, {
+    return new SluiceError('TRANSPORT_FORBIDDEN', `RabbitMQ: the user may not ${what}`, {
       cause,
       fix: 'Grant it: rabbitmqctl set_permissions -p <vhost> <user> <configure> <write> <read>',
     })
   if (code === 406)
-    return new SluiceError('GUARANTEE_UNAVAILABLE', `RabbitMQ: cannot ${what}: it exists with other settings`, {
+    return new SluiceError('TOPOLOGY_CONFLICT', `RabbitMQ: cannot ${what}: it exists with other settings`, {
       cause,
-      fix: 'Take it down by hand when it is empty, or choose another prefix; Sluice deletes nothing that it did not make so',
+      fix: 'Use the options it was made with, choose another prefix, or take it down by hand when it is empty',
     })
   return new SluiceError('TRANSPORT_FAILED', `RabbitMQ: cannot ${what}: ${message}`, { cause })
+}
+
+/** Why a server of this version cannot be used; undefined: it can. Streams over AMQP, and quorum queues that expire: 3.10. */
+export function tooOld(version: string, where: string): SluiceError | undefined {
+  const [, major = '', minor = ''] = /^(\d+)\.(\d+)/.exec(version) ?? []
+  if (major === '' || Number(major) > 3 || (Number(major) === 3 && Number(minor) >= 10)) return undefined
+  return new SluiceError('SERVER_TOO_OLD', `RabbitMQ at ${where}: it is version ${version}, and 3.10 is needed`, { fix: 'Upgrade it' })
 }
 
 /** The error of whoever uses a transport after its end. */

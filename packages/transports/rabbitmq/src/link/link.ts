@@ -7,7 +7,7 @@ import { Socket } from 'node:net'
 import { keyHash, type Timer, type TransportContext } from '@sluice/core/transport'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import type { Address, RabbitOptions } from '../options.ts'
-import { brokenError, closedError, connectError, isNotFound } from './errors.ts'
+import { brokenError, closedError, connectError, isNotFound, tooOld } from './errors.ts'
 
 /** Users of a link, called in the order in which they came. */
 export interface LinkUser {
@@ -162,7 +162,8 @@ export class Link {
         {
           noDelay: true,
           timeout: connectTimeoutMs,
-          clientProperties: { connection_name: `${this.#context.service} ${this.#role} (Sluice)`, capabilities: { 'connection.blocked': true } },
+          // Its capabilities stay amqplib's: with others the server neither says that a queue was deleted nor why it refuses us.
+          clientProperties: { connection_name: `${this.#context.service} ${this.#role} (Sluice)` },
           ...(tls ? { servername: host } : {}),
           ...(ca === undefined ? {} : { ca: [readFileSync(ca)] }),
           ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
@@ -175,6 +176,12 @@ export class Link {
     if (this.#closed) {
       await model.close().catch(() => undefined)
       throw closedError()
+    }
+    const { version } = model.connection.serverProperties
+    const refusal = tooOld(typeof version === 'string' ? version : '', `${host}:${port}`)
+    if (refusal !== undefined) {
+      await model.close().catch(() => undefined)
+      throw refusal
     }
     this.#model = model
     this.#tries = 0

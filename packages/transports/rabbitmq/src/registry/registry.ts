@@ -5,7 +5,7 @@
  */
 import { type Clock, newId, type Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
-import { brokenError, closedError } from '../link/errors.ts'
+import { brokenError, closedError, operationError } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { Publisher } from '../send/publisher.ts'
 import { type RegistryOutcome, type RegistryRecord, RegistryState } from './state.ts'
@@ -50,14 +50,18 @@ export class Registry implements LinkUser {
 
   /** Resolves when everything that is there was read. */
   async open(): Promise<void> {
-    await this.#link.ask((channel) =>
-      channel.assertQueue(this.#queue, {
-        durable: true,
-        arguments: { 'x-queue-type': 'stream', 'x-max-length-bytes': bytesMax, 'x-stream-max-segment-size-bytes': segmentBytes },
-      }),
-    )
-    this.#link.use(this)
-    await this.#read()
+    try {
+      await this.#link.askApart((channel) =>
+        channel.assertQueue(this.#queue, {
+          durable: true,
+          arguments: { 'x-queue-type': 'stream', 'x-max-length-bytes': bytesMax, 'x-stream-max-segment-size-bytes': segmentBytes },
+        }),
+      )
+      this.#link.use(this)
+      await this.#read()
+    } catch (error) {
+      throw operationError(error, `declare and read the registry "${this.#queue}"`)
+    }
     await this.sync()
   }
 
