@@ -210,12 +210,18 @@ describe('redis: TLS and users', { concurrency: 1 }, () => {
 
   test('an unknown authority, a wrong password, no password, a user without rights: each is told apart', async () => {
     const { ca } = server.extras
-    assert.match((await refusal(server.url)).message, /\(SELF_SIGNED_CERT_IN_CHAIN\).*redis: \{ ca \}/)
-    assert.match((await refusal(server.url.replace('secret', 'wrong'), { ca })).message, /WRONGPASS.*passwordFile/)
-    assert.match((await refusal(server.url.replace('app:secret@', ''), { ca })).message, /NOAUTH.*passwordFile/)
-    assert.match((await refusal(server.extras.guarded ?? '', { ca })).message, /NOPERM.*ACL user/)
+    const refusedAs = async (code: string, url: string, text: RegExp, options: object = { ca }): Promise<void> => {
+      const said = await refusal(url, options)
+      assert.equal(said.code, code, said.message)
+      assert.match(said.message, text)
+    }
+    await refusedAs('TRANSPORT_UNTRUSTED', server.url, /\(SELF_SIGNED_CERT_IN_CHAIN\).*redis: \{ ca \}/, {})
+    await refusedAs('TRANSPORT_UNTRUSTED', server.url, /ALTNAME.*a name that the certificate holds/, { ca, tls: { servername: 'else.where' } })
+    await refusedAs('TRANSPORT_UNAUTHENTICATED', server.url.replace('secret', 'wrong'), /WRONGPASS.*passwordFile/)
+    await refusedAs('TRANSPORT_UNAUTHENTICATED', server.url.replace('app:secret@', ''), /NOAUTH.*passwordFile/)
+    await refusedAs('TRANSPORT_FORBIDDEN', server.extras.guarded ?? '', /NOPERM.*ACL user/)
     const other = await open(`${server.url}?prefix=other:`, { ca })
-    await assert.rejects(other.channel(), { code: 'TRANSPORT_FAILED', message: /NOPERM/ })
+    await assert.rejects(other.channel(), { code: 'TRANSPORT_FORBIDDEN', message: /NOPERM/ })
     await other.close()
   })
 

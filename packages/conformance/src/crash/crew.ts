@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type HistoryEvent, HistoryRecorder, readHistory } from '../history/index.ts'
 import { within } from '../probe/probe.ts'
@@ -120,6 +121,9 @@ export class Crew {
   readonly #path: string
   readonly #place: Pick<MemberOrder, 'url' | 'options'> & MemberModule
   readonly #members: ProcessMember[] = []
+  // How far the history was read for confirms, and how many were found.
+  #readTo = 0
+  #confirms = 0
   #closed = false
 
   constructor(historyPath: string, place: Pick<MemberOrder, 'url' | 'options'> & MemberModule) {
@@ -141,6 +145,20 @@ export class Crew {
     const member = new ProcessMember({ module, export: name, url, options, history: this.#path, proc, program, args }, this.recorder)
     this.#members.push(member)
     return member
+  }
+
+  /** Sends confirmed so far, about: cheap, for whoever waits for progress. */
+  confirms(): number {
+    const file = openSync(this.#path, 'r')
+    try {
+      const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - this.#readTo))
+      const text = bytes.toString('latin1', 0, readSync(file, bytes, 0, bytes.length, this.#readTo))
+      this.#readTo += text.length
+      this.#confirms += text.split('"type":"ok","f":"send"').length - 1
+    } finally {
+      closeSync(file)
+    }
+    return this.#confirms
   }
 
   history(): readonly HistoryEvent[] {

@@ -2,13 +2,24 @@ import { type ErrorCode, isSluiceError, SluiceError } from '@sluice/core/transpo
 import { ConnectionEnded } from './resp/connection.ts'
 import { RedisError } from './resp/reply.ts'
 
-const connectFixes: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'Start the server, or correct host and port',
-  ENOTFOUND: 'Correct the host name',
-  SELF_SIGNED_CERT_IN_CHAIN: 'Give the file of the certificate authority: transportOptions: { redis: { ca } }',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'Give the file of the certificate authority: transportOptions: { redis: { ca } }',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'Give the file of the certificate authority: transportOptions: { redis: { ca } }',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'Connect by a name that the certificate holds, or give transportOptions: { redis: { tls: { servername } } }',
+const authority = 'Give the file of the certificate authority: ca=/path/to/it in the URL, or transportOptions: { redis: { ca } }'
+const credentials = 'Correct user name and password: in the URL, by passwordFile=/path/to/it there, or by transportOptions: { redis: { passwordFile } }'
+
+/** What Node says when there is no connection. */
+const connectErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  ECONNREFUSED: ['TRANSPORT_FAILED', 'Start the server, or correct host and port'],
+  ENOTFOUND: ['TRANSPORT_FAILED', 'Correct the host name'],
+  SELF_SIGNED_CERT_IN_CHAIN: ['TRANSPORT_UNTRUSTED', authority],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ['TRANSPORT_UNTRUSTED', authority],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['TRANSPORT_UNTRUSTED', authority],
+  UNABLE_TO_GET_ISSUER_CERT: ['TRANSPORT_UNTRUSTED', authority],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['TRANSPORT_UNTRUSTED', authority],
+  CERT_HAS_EXPIRED: ['TRANSPORT_UNTRUSTED', 'Renew the certificate of the server, or put the clock of this machine right'],
+  CERT_NOT_YET_VALID: ['TRANSPORT_UNTRUSTED', 'Put the clock of this machine right, or that of who made the certificate'],
+  ERR_TLS_CERT_ALTNAME_INVALID: [
+    'TRANSPORT_UNTRUSTED',
+    'Connect by a name that the certificate holds, or give transportOptions: { redis: { tls: { servername } } }',
+  ],
 }
 
 /** Kinds of error by which the server says that it took nothing, but may later. */
@@ -28,10 +39,10 @@ function meaning(error: RedisError): readonly [ErrorCode, string | undefined] {
     case 'OOM':
       return ['BACKPRESSURE', 'The server is at its maxmemory: let consumers catch up, shorten the retention, or give it more']
     case 'NOPERM':
-      return ['TRANSPORT_FAILED', 'Give the ACL user the commands and keys that docs/internals/transports/redis.md lists']
+      return ['TRANSPORT_FORBIDDEN', 'Give the ACL user the commands and keys that docs/internals/transports/redis.md lists']
     case 'WRONGPASS':
     case 'NOAUTH':
-      return ['TRANSPORT_FAILED', 'Correct user name and password: in the URL, or by transportOptions: { redis: { passwordFile } }']
+      return ['TRANSPORT_UNAUTHENTICATED', credentials]
     case 'MISCONF':
       return ['STORE_FULL', 'The server cannot write its files: look at its log and its disk']
     case 'READONLY':
@@ -62,8 +73,8 @@ export function connectError(cause: unknown, shown: string): SluiceError {
   if (isSluiceError(cause)) return cause
   if (cause instanceof RedisError) return serverError(cause).error
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const fix = connectFixes[code] ?? 'Is the server there, and does it speak Redis?'
-  return new SluiceError('TRANSPORT_FAILED', `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`, { cause, fix })
+  const [kind, fix] = connectErrors[code] ?? (['TRANSPORT_FAILED', 'Is the server there, and does it speak Redis?'] as const)
+  return new SluiceError(kind, `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`, { cause, fix })
 }
 
 /** The error of everything that is settled after its partition went to another owner. */

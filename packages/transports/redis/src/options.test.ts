@@ -78,5 +78,6 @@ test('errors of the server mean one thing each', () => {
   assert.deepEqual(meaning('OOM command not allowed'), ['BACKPRESSURE', true])
   assert.deepEqual(meaning('MISCONF Redis is configured to save'), ['STORE_FULL', true])
   assert.deepEqual(meaning('READONLY You can not write'), ['TRANSPORT_FAILED', true])
-  assert.deepEqual(meaning('NOPERM this user has no permissions'), ['TRANSPORT_FAILED', false])
+  assert.deepEqual(meaning('NOPERM this user has no permissions'), ['TRANSPORT_FORBIDDEN', false])
+  assert.deepEqual(meaning('WRONGPASS invalid username-password pair'), ['TRANSPORT_UNAUTHENTICATED', false])
 })

@@ -28,13 +28,13 @@ async function opened(info: string, scheme = 'redis'): Promise<unknown> {
 
 test('a server that is too old, a replica and a node of a cluster are refused, each with what to do', async () => {
   const refusals = [
-    ['redis_version:6.2.14\r\n', /6\.2\.14, and 7\.0 is needed.*Valkey/],
-    ['redis_version:7.2.4\r\nrole:slave\r\n', /replica.*primary/],
-    ['redis_version:7.2.4\r\nrole:master\r\ncluster_enabled:1\r\n', /Redis Cluster.*one Redis/],
+    ['SERVER_TOO_OLD', 'redis_version:6.2.14\r\n', /6\.2\.14, and 7\.0 is needed.*Valkey/],
+    ['UNSUPPORTED', 'redis_version:7.2.4\r\nrole:slave\r\n', /replica.*primary/],
+    ['UNSUPPORTED', 'redis_version:7.2.4\r\nrole:master\r\ncluster_enabled:1\r\n', /Redis Cluster.*one Redis/],
   ] as const
-  for (const [info, message] of refusals) {
+  for (const [code, info, message] of refusals) {
     const error = await opened(info)
-    assert.ok(isSluiceError(error, 'UNSUPPORTED'), info)
+    assert.ok(isSluiceError(error, code), info)
     assert.match(String(error), message)
   }
   assert.match(String(await opened('redis_version:6.2.14\r\n', 'redis+pubsub')), /7\.0 is needed/)

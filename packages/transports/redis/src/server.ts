@@ -16,7 +16,7 @@ interface Settings {
   readonly evicts: string | undefined
 }
 
-/** Reads version and settings. Rejects with UNSUPPORTED where the server is too old, a replica, or a cluster. */
+/** Reads version and settings. Rejects with SERVER_TOO_OLD, and with UNSUPPORTED where the server is a replica or of a cluster. */
 export async function readServer(link: Link, options: RedisOptions): Promise<TransportFacts> {
   const settings = await readSettings(link)
   checkVersion(settings.version)
@@ -32,7 +32,7 @@ export async function readServer(link: Link, options: RedisOptions): Promise<Tra
 export function checkVersion(version: string): void {
   const [major = 0] = version.split('.').map(Number)
   if (major < 7)
-    throw new SluiceError('UNSUPPORTED', `the server is Redis ${version}, and 7.0 is needed`, {
+    throw new SluiceError('SERVER_TOO_OLD', `the server is Redis ${version}, and 7.0 is needed`, {
       fix: 'Use Redis 7.0 or newer, or Valkey: older ones neither count the entries of a stream nor run scripts while memory is full',
     })
 }
