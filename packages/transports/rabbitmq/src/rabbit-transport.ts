@@ -24,6 +24,7 @@ import { type Answer, Instance, type Question } from './member/instance.ts'
 import { Names } from './names.ts'
 import { readUrl } from './options.ts'
 import { Registry } from './registry/registry.ts'
+import { Firings } from './schedules/firings.ts'
 import { Publisher } from './send/publisher.ts'
 import { Sender } from './send/sender.ts'
 import { TopologyKeeper } from './topology.ts'
@@ -40,6 +41,7 @@ export class RabbitTransport implements Transport {
   readonly #topology: TopologyKeeper
   readonly #sender: Sender
   readonly #delayed: DelayedMessages
+  readonly #firings: Firings
   readonly #names: Names
   readonly #home: ConsumerHome
   readonly #consumers: Set<RabbitConsumer> = new Set()
@@ -91,14 +93,20 @@ export class RabbitTransport implements Transport {
       deadLetters,
     }
     this.#home = { ...shared, report: (event) => context.report(event), left: (consumer) => void this.#consumers.delete(consumer) }
+    this.#firings = new Firings({
+      clock,
+      registry: this.#registry,
+      instance: this.#instance,
+      send: async (message) => {
+        const [failure] = (await this.#sender.send([message])).failures
+        if (failure !== undefined) throw failure.error
+      },
+    })
     this.admin = new RabbitAdmin({
       ...shared,
       delayed: this.#delayed,
+      firings: this.#firings,
       mustBeOpen: () => this.#mustBeOpen(),
-      send: async (message) => {
-        const [failure] = (await this.send([message])).failures
-        if (failure !== undefined) throw failure.error
-      },
     })
   }
 
@@ -109,6 +117,7 @@ export class RabbitTransport implements Transport {
       await transport.#registry.open()
       await transport.#instance.open()
       transport.#delayed.open()
+      transport.#firings.open()
     } catch (error) {
       await transport.close()
       throw error
@@ -168,6 +177,7 @@ export class RabbitTransport implements Transport {
 
   async #close(): Promise<void> {
     await Promise.allSettled([...this.#consumers, ...this.#replies].map((consumer) => consumer.close()))
+    this.#firings.close()
     await this.#sender.close()
     await this.#delayed.close()
     await this.#instance.close()

@@ -80,8 +80,8 @@ export function watcher(): ConsumerObserver & { readonly owned: ReadonlySet<stri
 
 /** Waits until it is so. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>, patienceMs = 20_000): Promise<void> {
-  for (const end = Date.now() + patienceMs; !(await isSo()); ) {
-    if (Date.now() > end) throw new Error(`waited for: ${what}`)
+  for (const end = performance.now() + patienceMs; !(await isSo()); ) {
+    if (performance.now() > end) throw new Error(`waited for: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

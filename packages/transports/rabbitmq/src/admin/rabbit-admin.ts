@@ -20,7 +20,9 @@ import type { LotNote } from '../lot/lot-state.ts'
 import type { Instance } from '../member/instance.ts'
 import { type Names, placementOf } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { GroupEntry } from '../registry/state.ts'
+import type { GroupEntry, ScheduleEntry } from '../registry/state.ts'
+import type { Firings } from '../schedules/firings.ts'
+import { keep, restore } from '../schedules/kept-message.ts'
 import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import { Figures, type Holdings } from './figures.ts'
@@ -36,8 +38,8 @@ export interface AdminHome {
   readonly topology: TopologyKeeper
   readonly deadLetters: DeadLetters
   readonly delayed: DelayedMessages
+  readonly firings: Firings
   mustBeOpen(): void
-  send(message: OutgoingMessage): Promise<void>
 }
 
 /** A lot that does not let us in within this has an owner, ms. */
@@ -153,10 +155,9 @@ export class RabbitAdmin implements TransportAdmin {
   async putSchedule(schedule: ScheduleRecord): Promise<ScheduleRecord> {
     this.#home.mustBeOpen()
     const { registry } = this.#home
-    const { envelope } = schedule.message
-    const body = typeof envelope.body === 'string' ? envelope.body : { base64: Buffer.from(envelope.body).toString('base64') }
-    await registry.append({ op: 'schedule', schedule: { ...schedule, message: { ...schedule.message, envelope: { ...envelope, body } } } })
-    return scheduleOf(registry.state.schedules.get(schedule.name) ?? schedule)
+    const entry = { ...schedule, message: keep(schedule.message) }
+    await registry.append({ op: 'schedule', schedule: entry })
+    return scheduleOf(registry.state.schedules.get(schedule.name) ?? entry)
   }
 
   async removeSchedule(name: string): Promise<boolean> {
@@ -172,9 +173,7 @@ export class RabbitAdmin implements TransportAdmin {
 
   async fireSchedule(name: string, expectedAtMs: number, message: OutgoingMessage, nextAtMs: number): Promise<boolean> {
     this.#home.mustBeOpen()
-    if ((await this.#home.registry.append({ op: 'fire', name, expectedAtMs, nextAtMs })) === 'refused') return false
-    await this.#home.send(message)
-    return true
+    return this.#home.firings.fire(name, expectedAtMs, message, nextAtMs)
   }
 
   /** Dead letters become notes in the lot, confirmed, and only then go. */
@@ -241,21 +240,6 @@ export class RabbitAdmin implements TransportAdmin {
   }
 }
 
-function scheduleOf({
-  name,
-  cron,
-  timeZone,
-  nextAtMs,
-  message,
-}: {
-  readonly name: string
-  readonly cron: string
-  readonly timeZone: string
-  readonly nextAtMs: number
-  readonly message: unknown
-}): ScheduleRecord {
-  const kept = message as OutgoingMessage & { readonly envelope: Envelope & { readonly body: string | { readonly base64: string } | Uint8Array } }
-  const { body } = kept.envelope
-  const bytes = typeof body === 'object' && 'base64' in body ? new Uint8Array(Buffer.from(body.base64, 'base64')) : body
-  return { name, cron, timeZone, nextAtMs, message: { ...kept, envelope: { ...kept.envelope, body: bytes } } }
+function scheduleOf({ message, ...schedule }: ScheduleEntry): ScheduleRecord {
+  return { ...schedule, message: restore(message) }
 }

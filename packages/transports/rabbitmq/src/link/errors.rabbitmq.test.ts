@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SluiceError } from '@sluice/core/transport'
+import { newId, SluiceError } from '@sluice/core/transport'
 import { connect } from 'amqplib'
 import { manage, trial } from '../trial.fixture.ts'
 import { tooOld } from './errors.ts'
@@ -17,7 +17,7 @@ async function refuses(promise: Promise<unknown>, code: string): Promise<void> {
 
 test('a wrong password, an unknown virtual host, a missing permission and another topology are told apart', async () => {
   const place = await trial()
-  const user = `u${Date.now()}`
+  const user = `u-${newId()}`
   await manage('PUT', `users/${user}`, { password: 'CANARY', tags: '' })
   try {
     const as = (credentials: string, url = place.url): string => url.replace('guest:guest', credentials)

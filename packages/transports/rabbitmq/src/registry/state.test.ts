@@ -82,10 +82,14 @@ test('a type that nobody announced for a day is forgotten', () => {
 
 test('of many who fire a schedule one does; the same cron keeps its next time', () => {
   const state = new RegistryState()
-  const schedule = { name: 's', cron: '* * * * *', timeZone: 'UTC', nextAtMs: 1, message: {} }
+  const message = { channel: 'c', sizeBytes: 1, envelope: { id: 'i', type: 't', source: 's', time: '', body: '' } }
+  const schedule = { name: 's', cron: '* * * * *', timeZone: 'UTC', nextAtMs: 1, message }
   state.apply({ op: 'schedule', schedule })
-  const fire = { op: 'fire', name: 's', expectedAtMs: 1, nextAtMs: 2 } as const
+  const fire = { op: 'fire', name: 's', expectedAtMs: 1, nextAtMs: 2, firing: { id: 'f', instance: 'a', message } } as const
   assert.deepEqual([state.apply(fire), state.apply(fire)], ['done', 'refused'])
+  const claim = { op: 'claim', id: 'f', from: 'a' } as const
+  assert.deepEqual([state.apply({ ...claim, to: 'b' }), state.apply({ ...claim, to: 'c' })], ['done', 'refused'], 'one takes over what a dead one fired')
+  assert.deepEqual([state.apply({ op: 'fired', id: 'f' }), state.firings.size], ['done', 0])
   state.apply({ op: 'schedule', schedule: { ...schedule, nextAtMs: 9 } })
   assert.equal(state.schedules.get('s')?.nextAtMs, 2)
 })

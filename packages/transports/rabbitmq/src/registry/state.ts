@@ -3,6 +3,7 @@
  * and every member comes to the same state and the same outcome. No I/O, no clock: times are in the records.
  */
 import { assignPartitions, type ChannelDeclaration, type GroupOrder, partitionName } from '@sluice/core/transport'
+import type { KeptMessage } from '../schedules/kept-message.ts'
 
 /** A channel, as it was declared first. */
 export interface ChannelEntry {
@@ -56,8 +57,15 @@ export interface ScheduleEntry {
   readonly cron: string
   readonly timeZone: string
   readonly nextAtMs: number
-  /** The message, as this transport writes it. */
-  readonly message: unknown
+  readonly message: KeptMessage
+}
+
+/** What a schedule fired, until it is confirmed. */
+export interface FiringEntry {
+  readonly id: string
+  /** Who sends it. */
+  readonly instance: string
+  readonly message: KeptMessage
 }
 
 /** One line of the registry. */
@@ -95,7 +103,10 @@ export type RegistryRecord =
   | { readonly op: 'dead-letters'; readonly channel: string; readonly group: string }
   | { readonly op: 'schedule'; readonly schedule: ScheduleEntry }
   | { readonly op: 'schedule-gone'; readonly name: string }
-  | { readonly op: 'fire'; readonly name: string; readonly expectedAtMs: number; readonly nextAtMs: number }
+  | { readonly op: 'fire'; readonly name: string; readonly expectedAtMs: number; readonly nextAtMs: number; readonly firing: FiringEntry }
+  | { readonly op: 'fired'; readonly id: string }
+  /** Another one sends what a dead instance fired. */
+  | { readonly op: 'claim'; readonly id: string; readonly from: string; readonly to: string }
   | { readonly op: 'snapshot'; readonly upTo: number; readonly state: Snapshot }
 
 /** The whole state, for whoever comes later. */
@@ -103,6 +114,7 @@ export interface Snapshot {
   readonly channels: readonly ChannelEntry[]
   readonly groups: readonly GroupEntry[]
   readonly schedules: readonly ScheduleEntry[]
+  readonly firings: readonly FiringEntry[]
 }
 
 /** What a record came to. `refused`: it was too late, or contradicts what is there; nothing has changed. */
@@ -115,6 +127,7 @@ const typeKeptMs = 24 * 3_600_000
 export class RegistryState {
   readonly channels: Map<string, ChannelEntry> = new Map()
   readonly schedules: Map<string, ScheduleEntry> = new Map()
+  readonly firings: Map<string, FiringEntry> = new Map()
   readonly #groups: Map<string, GroupEntry> = new Map()
 
   group(channel: string, group: string): GroupEntry | undefined {
@@ -169,6 +182,14 @@ export class RegistryState {
         return done(this.schedules.delete(record.name))
       case 'fire':
         return this.#fire(record)
+      case 'fired':
+        return done(this.firings.delete(record.id))
+      case 'claim': {
+        const firing = this.firings.get(record.id)
+        if (firing?.instance !== record.from) return 'refused'
+        this.firings.set(record.id, { ...firing, instance: record.to })
+        return 'done'
+      }
       case 'snapshot':
         return 'done'
       default: {
@@ -179,14 +200,20 @@ export class RegistryState {
   }
 
   snapshot(): Snapshot {
-    return { channels: [...this.channels.values()], groups: [...this.#groups.values()], schedules: [...this.schedules.values()] }
+    return {
+      channels: [...this.channels.values()],
+      groups: [...this.#groups.values()],
+      schedules: [...this.schedules.values()],
+      firings: [...this.firings.values()],
+    }
   }
 
-  restore({ channels, groups, schedules }: Snapshot): void {
-    for (const map of [this.channels, this.#groups, this.schedules]) map.clear()
+  restore({ channels, groups, schedules, firings }: Snapshot): void {
+    for (const map of [this.channels, this.#groups, this.schedules, this.firings]) map.clear()
     for (const channel of channels) this.channels.set(channel.name, channel)
     for (const group of groups) this.#groups.set(`${group.channel}\n${group.group}`, group)
     for (const schedule of schedules) this.schedules.set(schedule.name, schedule)
+    for (const firing of firings) this.firings.set(firing.id, firing)
   }
 
   #channel({ name, kind, partitions }: RegistryRecord & { op: 'channel' }): RegistryOutcome {
@@ -222,10 +249,11 @@ export class RegistryState {
     return 'done'
   }
 
-  #fire({ name, expectedAtMs, nextAtMs }: RegistryRecord & { op: 'fire' }): RegistryOutcome {
+  #fire({ name, expectedAtMs, nextAtMs, firing }: RegistryRecord & { op: 'fire' }): RegistryOutcome {
     const known = this.schedules.get(name)
     if (known === undefined || known.nextAtMs !== expectedAtMs) return 'refused'
     this.schedules.set(name, { ...known, nextAtMs })
+    this.firings.set(firing.id, firing)
     return 'done'
   }
 }
