@@ -133,13 +133,13 @@ const fixes: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   19: ['TRANSPORT_FAILED', 'Fewer replicas are in sync than min.insync.replicas asks for: look after the brokers'],
   20: ['TRANSPORT_FAILED', 'Fewer replicas are in sync than min.insync.replicas asks for: look after the brokers'],
   10: ['MESSAGE_TOO_LARGE', 'Raise max.message.bytes of the topic, or send a claim check'],
-  29: ['TRANSPORT_FAILED', 'Give the user the rights on topics that docs/internals/transports/kafka.md lists'],
-  30: ['TRANSPORT_FAILED', 'Give the user the rights on groups that docs/internals/transports/kafka.md lists'],
-  31: ['TRANSPORT_FAILED', 'Give the user the rights that docs/internals/transports/kafka.md lists, or make the topics beforehand'],
-  33: ['TRANSPORT_FAILED', 'Choose a mechanism that the broker offers: transportOptions: { kafka: { mechanism } }'],
-  35: ['UNSUPPORTED', 'Use Kafka 2.5 or newer'],
-  53: ['TRANSPORT_FAILED', 'Give the user the rights on transactional ids that docs/internals/transports/kafka.md lists'],
-  58: ['TRANSPORT_FAILED', 'Correct user name and password: in the URL, or by transportOptions: { kafka: { passwordFile } }'],
+  29: ['TRANSPORT_FORBIDDEN', 'Give the user the rights on topics that docs/internals/transports/kafka.md lists'],
+  30: ['TRANSPORT_FORBIDDEN', 'Give the user the rights on groups that docs/internals/transports/kafka.md lists'],
+  31: ['TRANSPORT_FORBIDDEN', 'Give the user the rights that docs/internals/transports/kafka.md lists, or make the topics beforehand'],
+  33: ['TRANSPORT_UNAUTHENTICATED', 'Choose a mechanism that the broker offers: transportOptions: { kafka: { mechanism } }'],
+  35: ['SERVER_TOO_OLD', 'Use Kafka 2.5 or newer'],
+  53: ['TRANSPORT_FORBIDDEN', 'Give the user the rights on transactional ids that docs/internals/transports/kafka.md lists'],
+  58: ['TRANSPORT_UNAUTHENTICATED', 'Correct user name and password: in the URL, or by transportOptions: { kafka: { passwordFile } }'],
 }
 
 /** Whatever went wrong on the way to the brokers, as an error of Sluice. */
@@ -168,7 +168,11 @@ export function connectError(cause: unknown, shown: string): SluiceError {
   let code = ''
   for (let at = cause; at instanceof Error && code === ''; at = at.cause) if ('code' in at) code = String(at.code)
   const fix = connectFixes[code] ?? 'Is the broker there, does it speak Kafka, and is the listener of this port plain (kafka:) or TLS (kafka+ssl:)?'
-  return new SluiceError('TRANSPORT_FAILED', `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`, { cause, fix })
+  const isUntrusted = fix.includes('certificate')
+  return new SluiceError(isUntrusted ? 'TRANSPORT_UNTRUSTED' : 'TRANSPORT_FAILED', `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`, {
+    cause,
+    fix,
+  })
 }
 
 /** The error of everything that is settled after its partition went to another owner. */

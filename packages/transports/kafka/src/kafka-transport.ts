@@ -55,7 +55,7 @@ export class KafkaTransport implements Transport {
     const { brokers, tls, credentials, shown } = kafkaTarget(url, context)
     const { connectTimeoutMs, replyTimeoutMs } = options
     const access = { clientId: context.service, tls, credentials, connectTimeoutMs, replyTimeoutMs }
-    const cluster = new Cluster(brokers, access, context.clock, (event) => context.report(event))
+    const cluster = new Cluster(brokers, access, context.clock, (event) => context.report(event), options.tunnel ? brokers[0] : undefined)
     try {
       await cluster.open()
       const settings = await readSettings(cluster)
@@ -149,7 +149,7 @@ async function readSettings(cluster: Cluster): Promise<BrokerSettings> {
   const { versions } = await cluster.any(apiVersions, undefined)
   for (const { key, version, name } of [fetchOffsets, commitInTransaction])
     if ((versions.get(key) ?? -1) < version)
-      throw new SluiceError('UNSUPPORTED', `these brokers are too old: they do not know ${name} in version ${version}`, { fix: 'Use Kafka 2.5 or newer' })
+      throw new SluiceError('SERVER_TOO_OLD', `these brokers are too old: they do not know ${name} in version ${version}`, { fix: 'Use Kafka 2.5 or newer' })
   const wanted = ['min.insync.replicas', 'default.replication.factor', 'message.max.bytes', 'offsets.retention.minutes']
   const values = new Map<string, string | null>()
   try {

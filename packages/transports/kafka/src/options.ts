@@ -14,7 +14,7 @@ export type Mechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
 
 /** Options of the Kafka transport, given as `connect({ transportOptions: { kafka: { … } } })`, beside `mechanism`, `password`, `passwordFile`, `ca`, `cert` and `key`. */
 export interface KafkaOptions {
-  /** What the names of all topics and groups begin with; also as `?prefix=` in the URL. Default: nothing. */
+  /** What the names of all topics and groups begin with. Default: nothing. Like `mechanism`, `passwordFile`, `ca`, `cert` and `key` also in the URL's query. */
   readonly prefix: string
   /** Partitions of a topic whose channel names no number. Default 8. */
   readonly partitions: number
@@ -32,6 +32,11 @@ export interface KafkaOptions {
   readonly connectTimeoutMs: number
   /** A broker that leaves a request unanswered for so long is taken for gone, and the connection is opened again, ms. Default 15,000. */
   readonly replyTimeoutMs: number
+  /**
+   * Every broker is reached by the URL's first address, whatever it says of itself: for a single broker behind a tunnel or a
+   * proxy. Default false.
+   */
+  readonly tunnel: boolean
 }
 
 /** Everything that is needed to connect. */
@@ -46,18 +51,21 @@ export interface KafkaTarget {
 
 const names = [
   ...['prefix', 'partitions', 'replication', 'sessionMs', 'compression', 'sendBytesMax', 'sendTimeoutMs', 'connectTimeoutMs', 'replyTimeoutMs'],
-  ...['mechanism', 'password', 'passwordFile', 'ca', 'cert', 'key', 'tls'],
+  ...['mechanism', 'password', 'passwordFile', 'ca', 'cert', 'key', 'tls', 'tunnel'],
 ]
+const namesInUrl = ['prefix', 'mechanism', 'passwordFile', 'ca', 'cert', 'key']
 const mechanisms: readonly Mechanism[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']
 
-function given(context: TransportContext): Readonly<Record<string, unknown>> {
-  const { kafka } = context.options
-  if (kafka === undefined) return {}
+/** Options and what stands in the URL's query; an option outranks the URL. */
+function given(url: string, context: TransportContext): Readonly<Record<string, unknown>> {
+  const { kafka = {} } = context.options
   if (typeof kafka !== 'object' || kafka === null) throw new SluiceError('INVALID_OPTION', 'kafka must be an object of options')
   for (const name of Object.keys(kafka))
     if (!names.includes(name))
       throw new SluiceError('INVALID_OPTION', `the Kafka transport has no option kafka.${name}`, { fix: `There are: ${names.join(', ')}` })
-  return kafka as Readonly<Record<string, unknown>>
+  const inUrl = Object.fromEntries(partsOf(url).parameters)
+  for (const name of Object.keys(inUrl)) if (!namesInUrl.includes(name)) throw badUrl(`it has the parameter "${name}", and takes only ${namesInUrl.join(', ')}`)
+  return { ...inUrl, ...kafka }
 }
 
 function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
@@ -68,14 +76,16 @@ function integer(name: string, value: unknown, fallback: number, min: number, ma
 
 /** Checks what `connect` was given. Throws INVALID_OPTION. */
 export function kafkaOptions(url: string, context: TransportContext): KafkaOptions {
-  const options = given(context)
-  const { prefix = partsOf(url).parameters.get('prefix') ?? '', compression = 'none' } = options
+  const options = given(url, context)
+  const { prefix = '', compression = 'none', tunnel = false } = options
   if (typeof prefix !== 'string' || !/^[A-Za-z0-9._-]{0,60}$/.test(prefix))
     throw new SluiceError('INVALID_OPTION', 'kafka.prefix must be up to 60 letters, digits, dots, "_" and "-"')
   if (compression !== 'none' && compression !== 'gzip' && compression !== 'zstd')
     throw new SluiceError('INVALID_OPTION', 'kafka.compression must be none, gzip or zstd')
+  if (typeof tunnel !== 'boolean') throw new SluiceError('INVALID_OPTION', 'kafka.tunnel must be true or false')
   return {
     prefix,
+    tunnel,
     partitions: integer('partitions', options.partitions, 8, 1, 1024),
     replication: integer('replication', options.replication, -1, -1, 16),
     sessionMs: integer('sessionMs', options.sessionMs, 10_000, 1_000, 600_000),
@@ -92,10 +102,9 @@ export function kafkaOptions(url: string, context: TransportContext): KafkaOptio
  * options instead, as text or from a file. Throws INVALID_OPTION.
  */
 export function kafkaTarget(url: string, context: TransportContext): KafkaTarget {
-  const options = given(context)
-  const { scheme, user, hosts, path, parameters } = partsOf(url)
-  if (path !== '') throw badUrl('nothing may follow the hosts but ?prefix=')
-  for (const name of parameters.keys()) if (name !== 'prefix') throw badUrl(`it has the parameter "${name}", and takes only prefix`)
+  const options = given(url, context)
+  const { scheme, user, hosts, path } = partsOf(url)
+  if (path !== '') throw badUrl('nothing may follow the hosts but a query')
   const brokers = hosts.split(',').map((host) => {
     const found = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(host)
     if (found === null) throw badUrl('a host cannot be read')

@@ -77,8 +77,7 @@ export class TopologyKeeper {
     const { cluster } = this.#bus
     // One that is there already needs no right to make topics.
     const missing: NewTopic[] = []
-    for (const topic of topics)
-      if (!missing.some(({ name }) => name === topic.name) && !(await this.#isThere(topic.name))) missing.push(topic)
+    for (const topic of topics) if (!missing.some(({ name }) => name === topic.name) && !(await this.#isThere(topic.name))) missing.push(topic)
     if (missing.length === 0) return
     await cluster.persist(patienceMs, async () => {
       for (const { name, error } of await cluster.controller(createTopics, { topics: missing, timeoutMs }))

@@ -80,7 +80,8 @@ export class KafkaAdmin implements TransportAdmin {
       const starts = fromMs === undefined ? await offsetsAt(this.#bus, topic, partitions, earliest) : await at(fromMs)
       const stops = toMs === undefined ? ends : await at(toMs)
       const ranges = starts.map((from, i) => [from, Math.max(from, stops[i] ?? from)] as const)
-      const [views, lots] = await Promise.all([progressOf(this.#bus, entry, partitions), this.#view(entry)])
+      const views = await progressOf(this.#bus, entry, partitions)
+      const lots = await this.#view(entry)
       lots.with(views.map(({ lotNotes }) => lotNotes)).forEach((state, i) => refuseSplit(state, ...(ranges[i] ?? [0, 0])))
       const count = sum(views.map(({ progress }, i) => progress.undo(...(ranges[i] ?? [0, 0]))))
       await this.#change(entry, { kind: 'again', ranges })
@@ -167,10 +168,11 @@ export class KafkaAdmin implements TransportAdmin {
   async #status(entry: GroupEntry): Promise<GroupStatus> {
     const { channel, group, paused } = entry
     const { partitions, topic } = this.#channel(channel)
-    const [ends, starts, views, lots, consumers] = await Promise.all([
+    // Progress before ends and lots: a message that moves from the one to the other meanwhile is then counted twice, never not at all.
+    const views = await progressOf(this.#bus, entry, partitions)
+    const [ends, starts, lots, consumers] = await Promise.all([
       offsetsAt(this.#bus, topic, partitions, latest),
       offsetsAt(this.#bus, topic, partitions, earliest),
-      progressOf(this.#bus, entry, partitions),
       this.#view(entry),
       this.#members(entry),
     ])
@@ -239,7 +241,8 @@ export class KafkaAdmin implements TransportAdmin {
 
   async #lots(entry: GroupEntry): Promise<{ readonly view: LotView; readonly states: readonly LotState[] }> {
     const { partitions } = this.#channel(entry.channel)
-    const [view, views] = await Promise.all([this.#view(entry), progressOf(this.#bus, entry, partitions)])
+    const views = await progressOf(this.#bus, entry, partitions)
+    const view = await this.#view(entry)
     return { view, states: view.with(views.map(({ lotNotes }) => lotNotes)) }
   }
 

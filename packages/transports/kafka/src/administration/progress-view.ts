@@ -6,6 +6,9 @@ import type { LotNote } from '../lot/lot-state.ts'
 import { fetchOffsets } from '../protocol/requests.ts'
 import type { GroupEntry } from '../registry/state.ts'
 
+/** A transaction whose owner died is given up by the broker within this, ms. */
+const patienceMs = 40_000
+
 /** One partition of a group. */
 export interface PartitionView {
   readonly progress: Progress
@@ -18,7 +21,7 @@ export async function progressOf({ cluster, names }: KafkaBus, group: GroupEntry
   const topic = names.channel(group.channel)
   const id = names.group(group.channel, group.group)
   const asked = new Map([[topic, Array.from({ length: partitions }, (_, index) => index)]])
-  const { topics } = await cluster.persist(15_000, () =>
+  const { topics } = await cluster.persist(patienceMs, () =>
     cluster.coordinated('group', id, fetchOffsets, { group: id, partitions: asked, stable: true }, (answer) => {
       const errors = [...answer.topics.values()].flat().map(({ error }) => error)
       return answer.error !== 0 ? answer.error : (errors.find((error) => error !== 0) ?? 0)

@@ -4,7 +4,8 @@ import type { KafkaBus } from '../kafka-bus.ts'
 import { type KafkaRecord, readBatches } from '../protocol/records.ts'
 import { fetch, listOffsets } from '../protocol/requests.ts'
 
-const patienceMs = 15_000
+/** A transaction whose owner died is given up by the broker within this, ms. */
+const patienceMs = 40_000
 const partitionBytesMax = 1024 * 1024
 
 /** Offsets of a topic's partitions at a time (or {@link latest}, {@link earliest}), by partition; −1: nothing is as late. */

@@ -25,6 +25,9 @@ import { type LotWrite, Settlement } from './settlement.ts'
 /** How long taking a partition is tried before it is begun anew, ms. */
 const patienceMs = 30_000
 
+/** How long joining waits for the first share, ms; it comes anyway. */
+const beginMs = 1_000
+
 interface Waiter {
   readonly countMax: number
   readonly bytesMax: number
@@ -51,6 +54,10 @@ export class KafkaConsumer implements Consumer {
   /** By partition: who waits until its lot was read to where. */
   readonly #reading: Set<() => void> = new Set()
   readonly #onChange = (): void => this.#look()
+  #begin: () => void = () => {}
+  readonly #begun: Promise<void> = new Promise((resolve) => {
+    this.#begin = resolve
+  })
   #types: Readonly<Record<string, number>> = {}
   #changing: Promise<void> = Promise.resolve()
   #known = ''
@@ -112,6 +119,8 @@ export class KafkaConsumer implements Consumer {
     registry.listen(this.#onChange)
     this.#look()
     await this.#membership.start()
+    // Whoever starts can count on its share soon: what comes from now on need not change hands first.
+    await Promise.race([this.#begun, this.#bus.cluster.pause(beginMs)])
   }
 
   // ------------------------------------------------------------ receiving
@@ -359,9 +368,10 @@ export class KafkaConsumer implements Consumer {
 
   // ------------------------------------------------------------ partitions
 
-  #assigned({ own, giveUp, types }: Assignment): void {
+  #assigned({ own, giveUp, types, isSettled }: Assignment): void {
     if (this.#closed) return
     this.#types = types
+    if (isSettled) this.#begin()
     const ours = new Set([...own, ...giveUp])
     for (const partition of [...this.#partitions.values()]) if (!ours.has(partition.index)) this.#lose(partition)
     const fresh = own.filter((index) => !this.#partitions.has(index)).map((index) => new OwnedPartition(index, this.#count))

@@ -15,6 +15,8 @@ export interface Assignment {
   readonly giveUp: readonly number[]
   /** Type → members that handle it. */
   readonly types: Readonly<Record<string, number>>
+  /** Nobody gives anything up: it stays like this while nobody comes or goes. */
+  readonly isSettled: boolean
 }
 
 /**
@@ -39,7 +41,7 @@ export function plan(members: ReadonlyMap<string, MemberWord>, count: number, wa
   const owned = new Map(names.map((name) => [name, [] as number[]]))
   for (const [partition, name] of [...owners].sort(([a], [b]) => a - b)) if (mayOwn(name, partition)) owned.get(name)?.push(partition)
   const quotas = shares(owned, count)
-  const plans = new Map(names.map((name) => [name, { own: [] as number[], giveUp: [] as number[], types: counted(members) }]))
+  const plans = new Map(names.map((name) => [name, { own: [] as number[], giveUp: [] as number[], types: counted(members), isSettled: true }]))
   const load = new Map(names.map((name) => [name, 0]))
   const free: number[] = []
   for (let index = 0; index < count; index++) {
@@ -56,6 +58,8 @@ export function plan(members: ReadonlyMap<string, MemberWord>, count: number, wa
     plans.get(target)?.own.push(index)
     load.set(target, (load.get(target) ?? 0) + 1)
   }
+  const isSettled = [...plans.values()].every(({ giveUp }) => giveUp.length === 0)
+  for (const one of plans.values()) one.isSettled = isSettled
   return plans
 
   function room(name: string): number {

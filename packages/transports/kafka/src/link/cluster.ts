@@ -18,6 +18,7 @@ interface Place {
 
 export class Cluster {
   readonly #bootstrap: readonly Place[]
+  readonly #tunnel: Place | undefined
   readonly #access: Access
   readonly #clock: Clock
   readonly #report: (event: TransportReport) => void
@@ -33,7 +34,9 @@ export class Cluster {
   #away = false
   #closed = false
 
-  constructor(bootstrap: readonly Place[], access: Access, clock: Clock, report: (event: TransportReport) => void) {
+  /** `tunnel`: where every broker is reached, whatever it says of itself. */
+  constructor(bootstrap: readonly Place[], access: Access, clock: Clock, report: (event: TransportReport) => void, tunnel?: Place) {
+    this.#tunnel = tunnel
     this.#bootstrap = bootstrap
     this.#access = access
     this.#clock = clock
@@ -224,7 +227,8 @@ export class Cluster {
     for (const done of [...this.#pauses]) done()
   }
 
-  async #open({ host, port }: Place, ended: () => void = () => {}): Promise<Connection> {
+  async #open(place: Place, ended: () => void = () => {}): Promise<Connection> {
+    const { host, port } = this.#tunnel ?? place
     const connection = await Connection.open(host, port, this.#access, this.#clock)
     if (this.#closed) {
       connection.end('it was closed')
