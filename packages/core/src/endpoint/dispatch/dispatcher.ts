@@ -35,6 +35,8 @@ const sliceMs = 5
 const startsPerSlice = 8_192
 /** While something waits for a time of day: how often the wall clock is looked at, for it may be set, ms. */
 const wallLookMs = 5_000
+/** Standing still for less is no freeze, however soon others take over: every turn stands still a little. */
+const freezeMsMin = 20
 /** How long `gaveUp` may hold up a dead letter, ms. */
 const gaveUpMaxMs = 5_000
 
@@ -123,7 +125,7 @@ export class Dispatcher {
     )
     this.gate = new Gate(options, options.clock.monotonicMs())
     this.#sequencer = facts.publishOrder === 'sequence' ? new Sequencer(options.subscription.windowCount) : undefined
-    this.#freezeMs = facts.takeOverMs / 3
+    this.#freezeMs = Math.max(facts.takeOverMs / 3, freezeMsMin)
   }
 
   /** Deliveries of the channel that are here: in the lanes, or waiting for an earlier one of their producer. */

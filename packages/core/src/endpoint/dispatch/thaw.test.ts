@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Clock, ManualClock, systemClock } from '../../clock/index.ts'
-import type { Consumer } from '../../transport/index.ts'
-import { binding, outgoing, overheard, sleep, until } from './rig.fixture.ts'
+import { type Consumer, memoryTransport } from '../../transport/index.ts'
+import { binding, outgoing, overheard, rig, sleep, until } from './rig.fixture.ts'
 
 /** One message is being handled and one waits when the process stands still for an hour; `sure` is called by the transport. */
 async function frozen(): Promise<{ readonly begun: string[]; readonly lose: () => void; readonly sure: () => void }> {
@@ -182,4 +182,14 @@ test('a handler that blocks as long as a freeze: the batch that was gathered in 
   assert.deepEqual(batched, [])
   sure()
   await until('batched', () => batched.length > 0)
+})
+
+test('a transport that hands on what a dead one held at once (takeOverMs 0): a turn is no freeze (found by examples/folder-transport)', async () => {
+  const transport = await memoryTransport.open('memory:', { clock: systemClock, service: 's', instanceId: 'i', report() {}, options: {} })
+  await transport.declare({ channels: [{ name: 'c', kind: 'events' }], groups: [] })
+  const atOnce = Object.defineProperty(transport, 'facts', { value: { ...transport.facts, takeOverMs: 0 } })
+  const begun: string[] = []
+  const { send } = await rig([binding((body) => void begun.push(body) as undefined)], {}, 100, atOnce)
+  await send(outgoing('a', 'one'), outgoing('a', 'two'), outgoing('b', 'other'))
+  await until('begun', () => begun.length === 3)
 })
