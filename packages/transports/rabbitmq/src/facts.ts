@@ -37,7 +37,7 @@ export function rabbitFacts(serverVersion: string, options: RabbitOptions): Tran
     messageBytesMax,
     notes: [
       'Accepting is not confirmed by RabbitMQ: what was accepted right before a connection broke may come again.',
-      'Delayed messages wait in one queue a channel, at most 100,000 of them; one of the processes that are connected moves what is due.',
+      'Delayed messages wait in one queue a channel, at most some 50,000 of them; one of the processes that are connected moves what is due.',
       'Accepted messages are gone: no replay, and a late group gets what is new.',
       ...(options.queues === 'classic' ? ['Classic queues live on one node: while it is down their messages are out of reach.'] : []),
     ],

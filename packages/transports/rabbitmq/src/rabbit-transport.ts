@@ -35,7 +35,7 @@ export class RabbitTransport implements Transport {
   readonly admin: TransportAdmin
   readonly #context: TransportContext
   readonly #links: readonly [publishing: Link, consuming: Link]
-  readonly #publishers: readonly [messages: Publisher, own: Publisher]
+  readonly #publishers: readonly Publisher[]
   readonly #registry: Registry
   readonly #instance: Instance
   readonly #topology: TopologyKeeper
@@ -58,9 +58,8 @@ export class RabbitTransport implements Transport {
     this.#links = [publishing, consuming]
     this.#names = new Names(options.prefix)
     // What a queue refuses makes all that its channel has not confirmed unknown: the application's messages have their own.
-    const messages = new Publisher(publishing, clock, options.confirmTimeoutMs)
-    const publisher = new Publisher(publishing, clock, options.confirmTimeoutMs)
-    this.#publishers = [messages, publisher]
+    const [messages, delayed, publisher] = [1, 2, 3].map(() => new Publisher(publishing, clock, options.confirmTimeoutMs)) as [Publisher, Publisher, Publisher]
+    this.#publishers = [messages, delayed, publisher]
     this.#registry = new Registry(consuming, publisher, clock, this.#names.registry)
     this.#instance = new Instance(
       context.instanceId,
@@ -80,7 +79,7 @@ export class RabbitTransport implements Transport {
       instance: this.#instance,
       names: this.#names,
     })
-    this.#sender = new Sender(messages, this.#registry, this.#names, clock, this.#delayed)
+    this.#sender = new Sender(messages, delayed, this.#registry, this.#names, clock, this.#delayed)
     this.facts = rabbitFacts('', options)
     const shared = {
       link: consuming,

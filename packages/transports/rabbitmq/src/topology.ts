@@ -27,8 +27,11 @@ const unroutedMax = { 'x-max-length': 100_000, 'x-max-length-bytes': 256 * 1024 
 /** From the routing of a message to its arrival in the queue, at most, ms. */
 const settleMs = 1_000
 
-/** Delayed messages are held by one process: beyond this a delayed send waits, and fails at its time-out. */
-const delayedMax = { 'x-max-length': 100_000, 'x-overflow': 'reject-publish' }
+/**
+ * Delayed messages beyond those that one process holds (delayed-messages.ts), which the server does not count here: then a
+ * delayed send waits, and fails at its time-out.
+ */
+const delayedMax = { 'x-max-length': 10_000, 'x-overflow': 'reject-publish' }
 
 /** See the header of this file. */
 export class TopologyKeeper {

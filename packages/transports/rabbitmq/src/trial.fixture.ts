@@ -1,4 +1,4 @@
-import { type ConsumerObserver, newId, type Subscription, systemClock, type Transport, type TransportReport } from '@sluice/core/transport'
+import { type Clock, type ConsumerObserver, newId, type Subscription, systemClock, type Transport, type TransportReport } from '@sluice/core/transport'
 import { transport } from './index.ts'
 
 const { SLUICE_TEST_RABBITMQ_URL: server = '', SLUICE_TEST_RABBITMQ_MANAGEMENT: management = '' } = process.env
@@ -18,7 +18,7 @@ export async function trial(): Promise<{
   readonly url: string
   readonly vhost: string
   readonly reports: readonly TransportReport[]
-  open(options?: Readonly<Record<string, unknown>>, url?: string): Promise<Transport>
+  open(options?: Readonly<Record<string, unknown>>, url?: string, clock?: Clock): Promise<Transport>
   dispose(): Promise<void>
 }> {
   const vhost = `trial-${newId()}`
@@ -30,8 +30,8 @@ export async function trial(): Promise<{
     url,
     vhost,
     reports,
-    async open(rabbitmq = {}, at = url) {
-      const context = { clock: systemClock, service: 'trial', instanceId: newId(), report: (event: TransportReport) => void reports.push(event) }
+    async open(rabbitmq = {}, at = url, clock = systemClock) {
+      const context = { clock, service: 'trial', instanceId: newId(), report: (event: TransportReport) => void reports.push(event) }
       const opened = await transport.open(at, { ...context, options: { rabbitmq } })
       open.push(opened)
       return opened

@@ -508,6 +508,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
       arrived: () => this.#serve(),
       lanesChanged: (partition, lanes) => this.#observer.lotChanged(partition, lanes),
       gone: (partition) => this.#lost(partition),
+      renew: (partition) => void this.#revoke(partition),
       report: (event) => this.#home.report(event),
     }
   }

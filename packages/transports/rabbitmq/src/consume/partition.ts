@@ -3,17 +3,20 @@
  * is ever cancelled or given back one by one: what is not settled when the partition goes is given back by closing the
  * channel, which puts it to the head, in order, before the next owner's consumer becomes the active one.
  */
-import type { Clock, Envelope, LotLane, OutgoingMessage, SluiceError, TransportReport } from '@sluice/core/transport'
+import { type Clock, type Envelope, type LotLane, type OutgoingMessage, SluiceError, type Timer, type TransportReport } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { leaseLost } from '../link/errors.ts'
 import { hold } from '../link/held-queue.ts'
 import type { Link } from '../link/link.ts'
-import { describe, type Lane, type LotEntry, type LotNote, LotState, type Progress } from '../lot/lot-state.ts'
+import { describe, type Lane, type LotEntry, type LotNote, LotState, lotMax, type Progress } from '../lot/lot-state.ts'
 import type { Publisher } from '../send/publisher.ts'
 import { fromWire, numberOf, toWire } from '../wire.ts'
 import { AckWindow } from './ack-window.ts'
 import type { DeliveryOwner, RabbitDelivery } from './delivery.ts'
 import { partitionPrefetch } from './prefetch.ts'
+
+/** Well below `consumer_timeout`, so that a handler that runs has time to end, ms. */
+const renewMs = 20 * 60_000
 
 /** What a partition needs of its consumer. */
 export interface PartitionHome {
@@ -33,6 +36,8 @@ export interface PartitionHome {
   arrived(): void
   lanesChanged(partition: string, lanes: readonly LotLane[]): void
   gone(partition: OwnedPartition): void
+  /** It is to be handed back and taken again. */
+  renew(partition: OwnedPartition): void
   report(event: TransportReport): void
 }
 
@@ -58,6 +63,7 @@ export class OwnedPartition implements DeliveryOwner {
   readonly #written: Map<string, { readonly resolve: () => void; readonly reject: (error: SluiceError) => void }> = new Map()
   #nextWrite = 0
   #nextPosition = 0
+  #renewal: Timer | undefined
   #isOrphan = false
   /** Hands out what was read so far, and what comes. */
   #open = (): void => {}
@@ -83,6 +89,7 @@ export class OwnedPartition implements DeliveryOwner {
         arrived: () => {},
         lanesChanged: () => {},
         gone: () => {},
+        renew: () => {},
       },
       name,
     )
@@ -126,10 +133,23 @@ export class OwnedPartition implements DeliveryOwner {
   /** It is owned from now on; call it in the turn in which the core hears so: a hand-over must not come between. */
   begin(): void {
     this.state = 'owned'
+    this.#watchAge()
     void this.#readBefore().then(
       () => this.#open(),
       () => this.lose(),
     )
+  }
+
+  /**
+   * The server closes a channel that holds a message for longer than `consumer_timeout` (30 min), in the middle of the
+   * handlers' work: what has waited here for long (a parked lane, the end of a slow queue) is handed back in good order before.
+   */
+  #watchAge(): void {
+    this.#renewal = this.#home.clock.setTimer(renewMs, () => {
+      if (this.state !== 'owned') return
+      if (this.unsettled > 0 || this.lot.lanes.size > 0) this.#home.renew(this)
+      else this.#watchAge()
+    })
   }
 
   /** What was there before the partitions changed; resolves when all of it has been read. */
@@ -212,6 +232,11 @@ export class OwnedPartition implements DeliveryOwner {
   /** Writes notes, in this order; resolves when all of them have come back and were applied. */
   async write(notes: readonly { readonly note: LotNote; readonly message?: RabbitDelivery }[]): Promise<void> {
     await this.#openLot()
+    const entries = notes.filter(({ note }) => note.kind === 'entry').length
+    if (entries > 0 && (this.lot.count + entries > lotMax.count || this.lot.bytes > lotMax.bytes))
+      throw new SluiceError('BACKPRESSURE', `the parking lot of partition ${this.name} is full: ${this.lot.count} messages, ${this.lot.bytes} bytes`, {
+        fix: 'Redrive or discard dead letters, so that what is parked behind them can go on',
+      })
     const { publisher, lotQueue } = this.#home
     const queue = lotQueue(this.name)
     await Promise.all(
@@ -285,6 +310,7 @@ export class OwnedPartition implements DeliveryOwner {
 
   #end(): void {
     this.state = 'gone'
+    this.#renewal?.cancel()
     this.#early.length = 0
     this.buffer.length = 0
     for (const delivery of this.held) delivery.state = 'lost'

@@ -16,6 +16,8 @@ import { fromWire, numberOf } from '../wire.ts'
 
 /** The server closes a channel that holds a message for longer than `consumer_timeout` (30 min): read anew before, ms. */
 const renewMs = 10 * 60_000
+/** Messages that the active one holds at most: what is behind them it does not see, so senders are refused soon (topology.ts). */
+const heldMax = 50_000
 /** How long the active one may take to answer, ms. */
 const patienceMs = 10_000
 /** A timer is not set further ahead than this, so that a clock that was set is noticed, ms. */
@@ -142,7 +144,7 @@ class Keeper {
       await channel.close().catch(() => undefined)
       return
     }
-    await channel.prefetch(0)
+    await channel.prefetch(heldMax)
     await channel.consume(this.#home.names.delayed(this.#name), (message) => {
       if (message === null) {
         this.lose()

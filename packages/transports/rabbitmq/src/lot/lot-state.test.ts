@@ -15,7 +15,9 @@ test('entries keep their order; a lane is gone with its last one, and its notes 
   assert.deepEqual(state.apply({ kind: 'lane', lane: 'key:a', state: 'suspended', dueAtMs: 30 }, undefined, 4).void, [3])
   const [first, second] = state.lanes.get('key:a')?.entries ?? []
   assert.ok(first && second)
+  assert.deepEqual([state.count, state.bytes], [2, 2])
   assert.deepEqual(state.remove(first), [1])
+  assert.deepEqual([state.count, state.bytes], [1, 1])
   assert.deepEqual(state.remove(second), [2, 4])
   assert.equal(state.lanes.size, 0)
 })

@@ -84,17 +84,29 @@ export interface LotMessage {
   readonly sizeBytes: number
 }
 
+/**
+ * What a partition's lot holds at most, in entries and bytes: all of it is in its owner's memory. Beyond, nothing more is
+ * moved into it: the lanes that would are held, and the group stands still when its window is full of them.
+ */
+export const lotMax: { readonly count: number; readonly bytes: number } = { count: 100_000, bytes: 256 * 1024 * 1024 }
+
 /** See the header of this file. */
 export class LotState {
   readonly lanes: Map<string, Lane> = new Map()
   /** Attempts of messages that are not in the lot, by message id. */
   readonly #progress: Map<string, { readonly progress: Progress; readonly tag: number }> = new Map()
 
+  #count = 0
+  #bytes = 0
+
   /** Entries in all lanes. */
   get count(): number {
-    let count = 0
-    for (const lane of this.lanes.values()) count += lane.entries.length
-    return count
+    return this.#count
+  }
+
+  /** Their attributes and bodies. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   progressOf(id: string): Progress | undefined {
@@ -135,6 +147,8 @@ export class LotState {
     const at = lane.entries.indexOf(entry)
     if (at < 0) return []
     lane.entries.splice(at, 1)
+    this.#count--
+    this.#bytes -= entry.sizeBytes
     entry.isHeld = false
     const tags = [entry.tag, ...(entry.progressTag === undefined ? [] : [entry.progressTag])]
     if (lane.entries.length > 0 || lane.state === 'parked') return tags
@@ -150,6 +164,7 @@ export class LotState {
     this.#progress.delete(message.envelope.id)
     const { redrives, deliveries } = note
     const progress = note.progress ?? earlier?.progress
+    this.#add(message)
     lane.entries.push({ ...message, lane, tag, redrives, deliveries, order: undefined, progress, progressTag: undefined, isHeld: false })
     return { void: earlier === undefined ? [] : [earlier.tag], lane }
   }
@@ -160,6 +175,7 @@ export class LotState {
     const at = lane.entries.findIndex(({ order }) => order === undefined || order > note.order)
     const { redrives, order } = note
     const entry: LotEntry = { ...message, lane, tag, redrives, order, deliveries: 0, progress: undefined, progressTag: undefined, isHeld: false }
+    this.#add(message)
     lane.entries.splice(at < 0 ? lane.entries.length : at, 0, entry)
     if (opens) open(lane)
     return { void: [], lane, rewrite: opens }
@@ -204,6 +220,11 @@ export class LotState {
     }
     this.lanes.delete(name)
     return { void: [tag, ...lane.tags], lane }
+  }
+
+  #add({ sizeBytes }: LotMessage): void {
+    this.#count++
+    this.#bytes += sizeBytes
   }
 
   #make(name: string, state: 'suspended' | 'parked', dueAtMs: number): Lane {

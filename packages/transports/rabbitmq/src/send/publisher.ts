@@ -238,7 +238,7 @@ export class Publisher implements LinkUser {
     return this.#clock.setTimer(Math.max(50, this.#confirmTimeoutMs / 4), () => {
       this.#timer = undefined
       const [oldest] = this.#unconfirmed.values()
-      if (oldest === undefined || this.#closed) return
+      if (oldest === undefined) return
       if (this.#channel !== undefined && !this.#blocked && this.#clock.monotonicMs() - oldest.sentMs > this.#confirmTimeoutMs)
         this.#renew(this.#channel, new SluiceError('TRANSPORT_FAILED', `RabbitMQ confirmed nothing for ${this.#confirmTimeoutMs} ms`))
       this.#timer ??= this.#watchTime()

@@ -30,6 +30,8 @@ class Batch implements Receiver {
 /** Sends batches, one after the other, so that messages are written in the order of the calls. */
 export class Sender {
   readonly #publisher: Publisher
+  /** A queue of delayed messages that is full refuses, and makes unknown what else its channel has not confirmed. */
+  readonly #delayedPublisher: Publisher
   readonly #registry: Registry
   readonly #names: Names
   readonly #clock: Clock
@@ -38,9 +40,10 @@ export class Sender {
   #waiting = 0
   readonly #open: Set<Promise<void>> = new Set()
 
-  constructor(publisher: Publisher, registry: Registry, names: Names, clock: Clock, delayed: DelayedMessages) {
+  constructor(publisher: Publisher, delayedPublisher: Publisher, registry: Registry, names: Names, clock: Clock, delayed: DelayedMessages) {
     this.#delayed = delayed
     this.#publisher = publisher
+    this.#delayedPublisher = delayedPublisher
     this.#registry = registry
     this.#names = names
     this.#clock = clock
@@ -97,8 +100,8 @@ export class Sender {
   async #writeDelayed(message: OutgoingMessage, dueMs: number, nowMs: number, batch: Batch, index: number): Promise<void> {
     this.#delayed.touch(message.channel)
     const { content, properties } = toWire(message.envelope, message.sizeBytes, nowMs, { 'sluice-due': dueMs })
-    await this.#publisher.room()
-    this.#publisher.publish('', this.#names.delayed(message.channel), content, properties, batch, index)
+    await this.#delayedPublisher.room()
+    this.#delayedPublisher.publish('', this.#names.delayed(message.channel), content, properties, batch, index)
   }
 
   #refusal({ channel, sizeBytes, rejectUnrouted }: OutgoingMessage): SluiceError | undefined {
