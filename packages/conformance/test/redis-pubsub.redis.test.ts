@@ -78,8 +78,9 @@ describe('redis+pubsub', { concurrency: 1 }, () => {
     await assert.rejects(commander.request(Ask, { n: 1 }), { code: 'UNSUPPORTED', message: /Streams/ })
   })
 
-  test('plain clients hear CloudEvents and are heard; what is none is said', async () => {
+  test('plain clients hear CloudEvents and are heard; what is none is said', async (t) => {
     const listener = plain.duplicate()
+    t.after(() => listener.destroy())
     await listener.connect()
     const texts: string[] = []
     await listener.subscribe(topic, (text) => void texts.push(text))
@@ -100,7 +101,6 @@ describe('redis+pubsub', { concurrency: 1 }, () => {
       { n: 2, key: 'a' },
     ])
     assert.ok(said.some((text) => text.includes('is no CloudEvent in JSON')))
-    listener.destroy()
   })
 
   test('connections that are killed come back, and what is published then is heard; what was given up is said', async () => {

@@ -7,10 +7,9 @@ import { Link } from './resp/link.ts'
 export function openLink(
   target: RedisTarget,
   context: TransportContext,
-  { suffix, scripts, restored }: { readonly suffix: string; readonly scripts: boolean; readonly restored: () => void },
+  { suffix, restored }: { readonly suffix: string; readonly restored: () => void },
 ): Promise<Link> {
   return Link.open(target, context.clock, `sluice:${context.service}${suffix}`, {
-    scripts,
     lost: (why) => {
       const error = why === undefined ? undefined : connectError(why, target.shown)
       context.report({

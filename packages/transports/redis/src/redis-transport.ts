@@ -69,14 +69,14 @@ export class RedisTransport implements Transport {
     let transport: RedisTransport | undefined
     const links: Link[] = []
     try {
-      const link = await openLink(target, context, { suffix: '', scripts: true, restored: () => transport?.restored() })
+      const link = await openLink(target, context, { suffix: '', restored: () => transport?.restored() })
       links.push(link)
       const facts = await readServer(link, options)
-      const reading = await openLink(target, context, { suffix: '-reader', scripts: false, restored: () => transport?.restored() })
+      const reading = await openLink(target, context, { suffix: '-reader', restored: () => transport?.restored() })
       links.push(reading)
       let sending = link
       if (options.replicas > 0) {
-        sending = await openLink(target, context, { suffix: '-sender', scripts: true, restored: () => {} })
+        sending = await openLink(target, context, { suffix: '-sender', restored: () => {} })
         links.push(sending)
       }
       const bus = new RedisBus(context, options, { link, sending }, new Watch(reading, link, context.clock))

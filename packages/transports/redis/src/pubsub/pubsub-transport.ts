@@ -59,7 +59,7 @@ export class PubSubTransport implements Transport {
     let link: Link | undefined
     try {
       const restored = (): void => context.report({ level: 'info', message: 'connected to Redis again' })
-      link = await openLink(target, context, { suffix: '', scripts: false, restored })
+      link = await openLink(target, context, { suffix: '', restored })
       const version = await readVersion(link)
       checkVersion(version)
       return new PubSubTransport(context, options, link, await Subscriber.open(target, context), version)

@@ -35,7 +35,7 @@ export class Subscriber {
       context.report({ level: 'warn', message: 'connected to Redis again; what was published meanwhile is gone' })
       void subscriber.#attach()
     }
-    subscriber.#link = await openLink(target, context, { suffix: '-subscriber', scripts: false, restored })
+    subscriber.#link = await openLink(target, context, { suffix: '-subscriber', restored })
     await subscriber.#attach()
     subscriber.#listen()
     return subscriber

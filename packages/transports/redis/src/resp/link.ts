@@ -13,8 +13,6 @@ const pauseMsMin = 20
 const pauseMsMax = 2_000
 
 export interface LinkEvents {
-  /** Whether scripts are run on it: then each new connection teaches them to the server. */
-  readonly scripts: boolean
   /** It broke; it is being opened again. */
   lost(why: Error | undefined): void
   /** It is back. */
@@ -123,19 +121,20 @@ export class Link {
     for (const wait of this.#waiting.splice(0)) wait(connection)
   }
 
+  // In one write: a machine that is busy reconnects in one go. Scripts are taught to the server where it does not know them.
   async #introduce(connection: Connection): Promise<void> {
     const { username, password, database } = this.#target
-    if (password !== undefined) await must(connection, username === undefined ? ['AUTH', password] : ['AUTH', username, password])
-    if (database !== 0) await must(connection, ['SELECT', database])
-    await must(connection, ['PING'])
+    const commands = new Commands()
+    if (password !== undefined) commands.add('AUTH', ...(username === undefined ? [password] : [username, password]))
+    if (database !== 0) commands.add('SELECT', database)
+    commands.add('PING')
+    const needed = commands.replies
     // An ACL user may lack these; then there is no name in CLIENT LIST, and a blocked read ends by its own time-out.
-    await connection.replies(new Commands().add('CLIENT', 'SETNAME', this.#name.replace(/[^!-~]/g, '_')))
-    const [id] = await connection.replies(new Commands().add('CLIENT', 'ID'))
+    commands.add('CLIENT', 'SETNAME', this.#name.replace(/[^!-~]/g, '_')).add('CLIENT', 'ID')
+    const replies = await connection.replies(commands)
+    for (const reply of replies.slice(0, needed)) if (reply instanceof RedisError) throw reply
+    const id = replies.at(-1)
     this.clientId = typeof id === 'number' ? id : 0
-    if (!this.#events.scripts) return
-    const load = new Commands()
-    for (const one of Object.values<Script>(scripts)) load.add('SCRIPT', 'LOAD', one.source)
-    await connection.replies(load)
   }
 
   #again(): void {
@@ -153,9 +152,4 @@ export class Link {
       )
     })
   }
-}
-
-async function must(connection: Connection, words: readonly Word[]): Promise<void> {
-  const [reply] = await connection.replies(new Commands().add(...words))
-  if (reply instanceof RedisError) throw reply
 }
