@@ -3,7 +3,7 @@ import { registerFaults } from './faults/index.ts'
 import { type ConformanceOptions, register } from './suite/suite.ts'
 
 export { type ChaosCounts, type ChaosOptions, chaosTransport, type Tampering, tamper } from './chaos/index.ts'
-export { FaultProxy, type OwnServer, type Weather } from './faults/index.ts'
+export { clusterFaults, type Fault, FaultProxy, type OwnServer, type Weather } from './faults/index.ts'
 export type { ConformanceCase, Subject } from './suite/case.ts'
 export { type BeginTransaction, type MessageSpec, message, numbered, type Place, Rig } from './suite/rig.ts'
 export type { ConformanceOptions } from './suite/suite.ts'

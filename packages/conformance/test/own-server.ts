@@ -11,8 +11,9 @@ const main = fileURLToPath(new URL('../../../tools/brokers/main.ts', import.meta
 /** A server of `npm run brokers`, by its name there, in a folder and on ports of its own. */
 export async function ownServer(name: string): Promise<OwnServer & { readonly extras: Readonly<Record<string, string>> }> {
   const root = mkdtempSync(join(tmpdir(), 'sluice-faults-server-'))
-  const brokers = async (command: string): Promise<string> => {
-    const { stdout } = await promisify(execFile)(process.execPath, [main, command, name, '--json'], { env: { ...process.env, SLUICE_BROKERS: root } })
+  const brokers = async (command: string, node?: number): Promise<string> => {
+    const target = node === undefined ? name : `${name}/${node}`
+    const { stdout } = await promisify(execFile)(process.execPath, [main, command, target, '--json'], { env: { ...process.env, SLUICE_BROKERS: root } })
     return stdout
   }
   type Started = Readonly<Record<string, { readonly url: string; readonly extras: Readonly<Record<string, string>> }>>
@@ -20,7 +21,8 @@ export async function ownServer(name: string): Promise<OwnServer & { readonly ex
   return {
     url,
     extras,
-    kill: async () => void (await brokers('kill')),
+    kill: async (node) => void (await brokers('kill', node)),
+    restart: async (node) => void (await brokers('restart', node)),
     up: async () => void (await brokers('up')),
     down: async () => {
       await brokers('down')

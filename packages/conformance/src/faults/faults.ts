@@ -11,19 +11,8 @@ import { busChannel, Crew } from '../crash/index.ts'
 import { checkHistory } from '../history/index.ts'
 import { eventually } from '../probe/probe.ts'
 import type { ConformanceOptions } from '../suite/suite.ts'
-import type { OwnServer } from './own-server.ts'
+import type { Fault } from './fault.ts'
 import { FaultProxy } from './proxy.ts'
-
-/** A fault that comes again and again while messages flow. */
-export interface Fault {
-  readonly name: string
-  /** Does its worst once and lets it pass; called every few hundred ms. */
-  strike(place: { readonly proxy: FaultProxy; readonly server: OwnServer; readonly random: () => number }): Promise<void>
-  /** How many times at most for {@link messagesDefault}, while there is something to send; more for more. Default 12. */
-  readonly strikes?: number
-  /** Part of the messages that this one is given, where bytes pass slowly. Default 1. */
-  readonly share?: number
-}
 
 /** Messages of a run. */
 export const messagesDefault = 1_500
@@ -86,6 +75,31 @@ export const faults: readonly Fault[] = [
   },
 ]
 
+/** What becomes of a cluster of three: its nodes go and come, and each is the leader of something. */
+export const clusterFaults: readonly Fault[] = [
+  {
+    name: 'a node is killed and comes back, one after the other',
+    strikes: 3,
+    async strike({ server, random }) {
+      const node = 1 + Math.floor(random() * 3)
+      await wait(1_000 + random() * 1_000)
+      await server.kill(node)
+      await wait(1_000 + random() * 4_000)
+      await server.up()
+    },
+  },
+  {
+    name: 'a rolling restart',
+    strikes: 1,
+    async strike({ server }) {
+      for (const node of [3, 2, 1]) {
+        await server.restart(node)
+        await wait(1_000)
+      }
+    },
+  },
+]
+
 /** What a run showed. */
 export interface FaultFigures {
   readonly messages: number
@@ -99,12 +113,12 @@ export async function runFault(options: ConformanceOptions, fault: Fault, count:
   const { member, server: startServer } = options
   assert.ok(member !== undefined && startServer !== undefined, 'the suite was told how processes find the transport, and how to start a server')
   const server = await startServer()
-  const direct = new URL(server.url)
-  const proxy = await FaultProxy.to(direct.hostname, Number(direct.port))
+  // Of several hosts the first one is behind the proxy.
+  const [, before = '', host = '', port = '', after = ''] = /^([^/]*\/\/(?:[^@/]*@)?)([^:,/?]*):(\d+)(.*)$/.exec(server.url) ?? []
+  const proxy = await FaultProxy.to(host, Number(port))
   const folder = await mkdtemp(join(tmpdir(), 'sluice-faults-'))
-  const through = new URL(server.url)
-  through.host = `127.0.0.1:${proxy.port}`
-  const crew = new Crew(join(folder, 'history.jsonl'), { ...member, url: through.href.replace(/\/$/, ''), options: options.options ?? {} })
+  const through = `${before}127.0.0.1:${proxy.port}${after}`
+  const crew = new Crew(join(folder, 'history.jsonl'), { ...member, url: through, options: options.options ?? {} })
   const random = seededRandom(seed)
   let judge: Transport | undefined
   let noting: NodeJS.Timeout | undefined

@@ -1,4 +1,5 @@
-export { faults } from './faults.ts'
+export type { Fault } from './fault.ts'
+export { clusterFaults, faults } from './faults.ts'
 export type { OwnServer } from './own-server.ts'
 export { FaultProxy, type Weather } from './proxy.ts'
 export { registerFaults } from './register.ts'

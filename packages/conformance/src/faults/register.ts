@@ -8,7 +8,7 @@ export function registerFaults(options: ConformanceOptions): void {
   const reason = options.server === undefined || options.member === undefined ? 'no server of its own can be started here' : false
   const seed = Number(process.env.SEED ?? 1)
   describe(`${options.name}: faults`, { concurrency: 1 }, () => {
-    for (const fault of faults) {
+    for (const fault of options.faults ?? faults) {
       if (reason !== false) recordResult({ transport: options.name, subject: 'faults', name: fault.name, outcome: 'skipped', reason })
       test(`faults: ${fault.name}`, { timeout: 300_000, skip: reason }, async (t) => {
         const result = { transport: options.name, subject: 'faults', name: fault.name }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { Transport, TransportFactory, TransportFacts } from '@sluice/core/transport'
 import type { MemberModule } from '../crash/index.ts'
+import type { Fault } from '../faults/fault.ts'
 import type { OwnServer } from '../faults/own-server.ts'
 import { type CaseResult, recordResult } from '../report/results.ts'
 import type { ConformanceCase, Subject } from './case.ts'
@@ -31,6 +32,8 @@ export interface ConformanceOptions {
   readonly skip?: Readonly<Record<string, string>>
   /** Starts a server of the case's own, which may be killed; without it the part `faults` is left out. */
   readonly server?: () => Promise<OwnServer>
+  /** Faults of that part. Default: those of one server and of the network to it. */
+  readonly faults?: readonly Fault[]
   /** Messages of each case of the part `faults`. Default 1,500. */
   readonly faultMessages?: number
   /** Parts of the suite to register here, e.g. to run them in several test files at once. Default: all. */

@@ -33,7 +33,8 @@ export class Link {
   readonly #users: Set<LinkUser> = new Set()
   #model: ChannelModel | undefined
   #scratch: Promise<Channel> | undefined
-  #turn = 0
+  /** Of the hosts; the first one by chance, so that members spread over a cluster. */
+  #turn: number
   #tries = 0
   #timer: Timer | undefined
   #closed = false
@@ -43,6 +44,7 @@ export class Link {
     this.#options = options
     this.#context = context
     this.#role = role
+    this.#turn = keyHash(`${context.instanceId} ${role}`) % address.hosts.length
   }
 
   /** The first connection; rejects when no host takes it. */
