@@ -69,6 +69,7 @@ export const busOrder: Subject = {
     },
     {
       name: 'while consumers join and leave, with retries and long back-offs, nothing is lost or doubled',
+      needs: (facts) => (facts.parkingLot === 'none' ? 'it has no parking lot' : undefined),
       timeoutMs: 60_000,
       async run(rig) {
         const a = await rig.bus('order')

@@ -10,8 +10,6 @@ export const nothingLeft = 'life: after close no timer, socket or descriptor is 
 export interface SuiteOrder extends Plan {
   /** The transport's own name, of its facts. */
   readonly name: string
-  /** Leave the cases with several processes out: it keeps everything in one. */
-  readonly oneProcess: boolean
   /** It has a method `crash()`, which dies without a word. */
   readonly crashes: boolean
   /** Cases left out by name, each with the reason. */

@@ -17,6 +17,8 @@ export interface Plan {
   /** `transportOptions` of `connect`. */
   readonly options: Readonly<Record<string, unknown>>
   readonly concurrency: number
+  /** Leave the cases with several processes out. */
+  readonly oneProcess: boolean
 }
 
 /** A command line, read. */
@@ -37,6 +39,7 @@ Judges a transport of Sluice: every case of the conformance suite, or the reason
                    {place} becomes a name, {folder} an empty temporary folder, for each case anew
                    (default: the transport's first scheme and {folder}: "folder:{folder}")
   --options JSON   transportOptions, e.g. '{"folder":{"leaseMs":1000}}'; a short lease makes deaths quick to wait for
+  --one-process    one process at a time uses a place: leave the cases with several processes out
   --only TEXT      only cases with this in their names, e.g. --only "sending:"
   --concurrency N  cases at once (default 4)
   --json           one JSON object on standard output: facts, and each case with its outcome and reason
@@ -60,6 +63,7 @@ export function readArguments(argv: readonly string[]): Arguments | undefined {
     export: values.export,
     options: optionsOf(values.options),
     concurrency,
+    oneProcess: values['one-process'],
     ...(url === undefined ? {} : { url }),
   }
   return { plan, only, json }
@@ -73,6 +77,7 @@ function parse(argv: readonly string[]) {
     options: { type: 'string', default: '{}' },
     only: { type: 'string' },
     concurrency: { type: 'string', default: '4' },
+    'one-process': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   } as const

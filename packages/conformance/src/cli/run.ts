@@ -57,7 +57,7 @@ async function preflight(plan: Plan): Promise<{ readonly order: SuiteOrder; read
     const order: SuiteOrder = {
       ...plan,
       name: facts.name,
-      oneProcess: facts.confirm === 'process',
+      oneProcess: plan.oneProcess || facts.confirm === 'process',
       crashes: 'crash' in transport && typeof transport.crash === 'function',
       skip: facts.transaction === 'none' ? {} : { [ownTransaction]: 'the command line cannot begin a transaction of the application; a test file can' },
     }
