@@ -4,7 +4,7 @@
  * server to compare anything. Plain messages go as XADDs in one MULTI, all or none; what needs a decision of the server
  * (delay, deduplication, resend, "only if somebody asks") goes by a script.
  */
-import { type OutgoingMessage, type SendFailure, type SendOptions, type SendReport, SluiceError } from '@sluice/core/transport'
+import { FailedKeys, type OutgoingMessage, SendCall, type SendFailure, type SendOptions, type SendReport, SluiceError } from '@sluice/core/transport'
 import { serverError, toSluice } from '../errors.ts'
 import type { RedisBus } from '../redis-bus.ts'
 import { Commands, encodeWord, type Word } from '../resp/command.ts'
@@ -13,7 +13,6 @@ import { RedisError } from '../resp/reply.ts'
 import { messageBytesMax } from '../server.ts'
 import { fieldWords, writeFields } from '../wire/fields.ts'
 import { pack } from '../wire/pack.ts'
-import { Batch, type Item } from './batch.ts'
 import { type Executed, readExec } from './exec-reply.ts'
 
 /** Messages and bytes of one call to the server, about. */
@@ -21,6 +20,18 @@ const callCountMax = 2_000
 const callBytesMax = 1024 * 1024
 /** How long a call waits for a lost connection to come back before its messages fail, ms. */
 const reconnectMs = 5_000
+/** Channels that are remembered though nothing waits for them: replies go to a channel of each instance. */
+const idleLinesMax = 256
+
+/** A message on its way. */
+interface Item {
+  readonly message: OutgoingMessage
+  readonly index: number
+  readonly call: SendCall
+  readonly resend: boolean
+  /** Number in the order in which the channel's messages came. */
+  readonly number: number
+}
 
 export class Sender {
   readonly #bus: RedisBus
@@ -34,20 +45,19 @@ export class Sender {
   }
 
   send(messages: readonly OutgoingMessage[], options: SendOptions): Promise<SendReport> {
-    return new Promise((resolve) => {
-      const batch = new Batch(messages.length, resolve)
-      messages.forEach((message, index) => {
-        if (this.#waitingBytes > this.#bus.options.sendBytesMax) {
-          const error = new SluiceError('BACKPRESSURE', `${this.#waitingBytes} bytes wait for the server`, {
-            fix: 'Publish no faster than it confirms, or raise redis.sendBytesMax',
-          })
-          this.#line(message.channel).refuse({ message, index, batch, resend: false, number: 0 }, error)
-          return
-        }
-        this.#waitingBytes += message.sizeBytes
-        this.#line(message.channel).push({ message, index, batch, resend: options.resend === true, number: 0 })
-      })
+    const call = new SendCall(messages.length)
+    messages.forEach((message, index) => {
+      if (this.#waitingBytes > this.#bus.options.sendBytesMax) {
+        const error = new SluiceError('BACKPRESSURE', `${this.#waitingBytes} bytes wait for the server`, {
+          fix: 'Publish no faster than it confirms, or raise redis.sendBytesMax',
+        })
+        this.#line(message.channel).refuse(message, index, call, error)
+        return
+      }
+      this.#waitingBytes += message.sizeBytes
+      this.#line(message.channel).push(message, index, call, options.resend === true)
     })
+    return call.report
   }
 
   /** Resolves when nothing is under way. */
@@ -58,6 +68,7 @@ export class Sender {
   #line(channel: string): ChannelLine {
     let line = this.#lines.get(channel)
     if (line === undefined) {
+      if (this.#lines.size >= idleLinesMax) for (const [name, other] of this.#lines) if (other.idle) this.#lines.delete(name)
       const done = (item: Item): void => {
         this.#waitingBytes -= item.message.sizeBytes
         if (item.message.notBeforeMs !== undefined) this.#onDelayed(channel, item.message.notBeforeMs)
@@ -77,9 +88,9 @@ class ChannelLine {
   readonly #done: (item: Item) => void
   #queue: Item[] = []
   #running: Promise<void> | undefined
-  #numbers = 0
-  // Keys of which something failed: what came before this number must not overtake it. Whoever sends after he was told may.
-  readonly #failedKeys: Map<string, number> = new Map()
+  readonly #failed: FailedKeys = new FailedKeys()
+  /** Nothing waits, and whoever had a failure has been told. */
+  idle = true
 
   constructor(bus: RedisBus, channel: string, done: (item: Item) => void) {
     this.#bus = bus
@@ -88,17 +99,16 @@ class ChannelLine {
     this.#done = done
   }
 
-  push(item: Item): void {
-    item.number = this.#numbers++
-    this.#queue.push(item)
+  push(message: OutgoingMessage, index: number, call: SendCall, resend: boolean): void {
+    this.idle = false
+    this.#queue.push({ message, index, call, resend, number: this.#failed.next() })
     this.#running ??= this.#run()
   }
 
-  /** Fails what is not even queued; its successors wait behind nothing of it. */
-  refuse(item: Item, error: SluiceError): void {
-    item.batch.fail(item.index, 'failed', error, true)
-    this.#markFailed(item)
-    item.batch.settle(1)
+  /** Fails what is not even queued, and with it what is queued of its key. */
+  refuse({ envelope }: OutgoingMessage, index: number, call: SendCall, error: SluiceError): void {
+    this.#failed.add(envelope.partitionkey)
+    call.failed(index, 'failed', error, true)
   }
 
   async drained(): Promise<void> {
@@ -113,8 +123,11 @@ class ChannelLine {
       if (items.length === 0) continue
       await this.#store(items)
     }
-    for (const [key, number] of this.#failedKeys) if (number < Number.POSITIVE_INFINITY) this.#failedKeys.delete(key)
+    this.#failed.idle()
     this.#running = undefined
+    setImmediate(() => {
+      this.idle = this.#running === undefined
+    })
   }
 
   /** The next items for one call, all plain or all not. Those that cannot be sent are told. */
@@ -135,8 +148,7 @@ class ChannelLine {
   }
 
   #refused(item: Item): boolean {
-    const { partitionkey } = item.message.envelope
-    if (partitionkey !== undefined && item.number < (this.#failedKeys.get(partitionkey) ?? 0)) {
+    if (this.#failed.has(item.message.envelope.partitionkey, item.number)) {
       this.#fail(item, 'failed', new SluiceError('NOT_SENT', 'an earlier message of the same key failed'), true)
       return true
     }
@@ -225,11 +237,9 @@ class ChannelLine {
       if (answer === 'unrouted') this.#failUnrouted(item)
       else if (answer === 'nogroup') this.#fail(item, 'failed', new SluiceError('UNROUTED', 'no group asks for the events of this channel'), false)
       else {
-        if (answer.startsWith('=')) {
-          item.batch.duplicates ??= new Map()
-          item.batch.duplicates.set(item.index, answer.slice(1))
-        }
-        this.#confirm(item)
+        this.#done(item)
+        if (answer.startsWith('=')) item.call.duplicate(item.index, answer.slice(1))
+        else item.call.confirmed()
       }
     })
   }
@@ -242,26 +252,13 @@ class ChannelLine {
 
   #confirm(item: Item): void {
     this.#done(item)
-    item.batch.settle(1)
+    item.call.confirmed()
   }
 
   #fail(item: Item, state: SendFailure['state'], error: SluiceError, retryable: boolean): void {
-    item.batch.fail(item.index, state, error, retryable)
-    this.#markFailed(item)
+    this.#failed.add(item.message.envelope.partitionkey)
     this.#done(item)
-    item.batch.settle(1)
-  }
-
-  #markFailed(item: Item): void {
-    const { partitionkey } = item.message.envelope
-    if (partitionkey === undefined) return
-    this.#failedKeys.set(partitionkey, Number.POSITIVE_INFINITY)
-    // A call overlaps until its caller was told: that is when the microtasks behind it have run.
-    process.nextTick(() => {
-      const number = this.#numbers
-      this.#failedKeys.set(partitionkey, number)
-      if (this.#queue.length === 0) this.#failedKeys.delete(partitionkey)
-    })
+    item.call.failed(item.index, state, error, retryable)
   }
 }
 
