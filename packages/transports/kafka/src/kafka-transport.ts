@@ -17,6 +17,7 @@ import { closed, connectError, KafkaError, toSluice } from './errors.ts'
 import { type BrokerSettings, kafkaFacts } from './facts.ts'
 import { KafkaConsumer } from './group/consumer.ts'
 import { ReplyConsumer } from './group/reply-consumer.ts'
+import { Sweeper } from './group/sweeper.ts'
 import { Trimmer } from './group/trimmer.ts'
 import type { KafkaBus } from './kafka-bus.ts'
 import { Cluster } from './link/cluster.ts'
@@ -35,12 +36,15 @@ export class KafkaTransport implements Transport {
   readonly #sender: Sender
   readonly #consumers: Set<KafkaConsumer | ReplyConsumer> = new Set()
   readonly #trimmer: Trimmer
+  readonly #sweeper: Sweeper
   #closing: Promise<void> | undefined
 
   private constructor(bus: KafkaBus, facts: TransportFacts) {
     this.#bus = bus
     this.facts = facts
     this.#sender = new Sender(bus, facts.messageBytesMax)
+    this.#sweeper = new Sweeper(bus)
+    this.#sweeper.start()
     this.#trimmer = new Trimmer(bus, () => [...this.#consumers].flatMap((consumer) => (consumer instanceof KafkaConsumer ? consumer.owned() : [])))
     this.admin = new KafkaAdmin(bus, (channel, group) => {
       let count = 0
@@ -96,6 +100,7 @@ export class KafkaTransport implements Transport {
   crash(): void {
     this.#closing ??= Promise.resolve()
     void this.#trimmer.stop()
+    void this.#sweeper.stop()
     for (const consumer of this.#consumers) consumer.crash()
     this.#bus.cluster.close()
     void this.#bus.registry.close()
@@ -126,7 +131,7 @@ export class KafkaTransport implements Transport {
   }
 
   async #close(): Promise<void> {
-    await this.#trimmer.stop()
+    await Promise.all([this.#trimmer.stop(), this.#sweeper.stop()])
     await Promise.all([this.#sender.drained(), ...[...this.#consumers].map((consumer) => consumer.close())])
     this.#bus.cluster.close()
     await this.#bus.registry.close()

@@ -102,7 +102,8 @@ export class TopologyKeeper {
     const known = registry.state.channels.get(name)
     if (known === undefined) {
       const partitions = kind === 'reply' ? partitionOf(Buffer.from(name), replyPartitions) : (await cluster.leaders(names.channel(name))).length
-      const outcome = await registry.append({ op: 'channel', name, kind, partitions, ...(retention === undefined ? {} : { retention }) })
+      const nowMs = this.#bus.context.clock.nowMs()
+      const outcome = await registry.append({ op: 'channel', name, kind, partitions, nowMs, ...(retention === undefined ? {} : { retention }) })
       if (outcome === 'refused') throw conflict(name, kind, registry.state.channels.get(name)?.kind ?? kind)
     } else if (known.kind !== kind) throw conflict(name, kind, known.kind)
     else if (retention !== undefined && JSON.stringify(retention) !== JSON.stringify(known.retention))

@@ -33,8 +33,22 @@ export class KafkaAdmin implements TransportAdmin {
 
   async groups(channel?: string): Promise<readonly GroupStatus[]> {
     return this.#asked(async () => {
-      const found = this.#bus.registry.state.groups(channel)
-      return Promise.all(found.map((group) => this.#status(group)))
+      const { state } = this.#bus.registry
+      const rows = await Promise.all(
+        state.groups(channel).map(async (group) => {
+          try {
+            return await this.#status(group)
+          } catch (error) {
+            // Removed while it was looked at.
+            if (state.group(group.channel, group.group) === undefined) {
+              this.#views.delete(`${group.channel}\n${group.group}`)
+              return undefined
+            }
+            throw error
+          }
+        }),
+      )
+      return rows.filter((row) => row !== undefined)
     })
   }
 
@@ -250,7 +264,8 @@ export class KafkaAdmin implements TransportAdmin {
     const name = `${channel}\n${group}`
     let view = this.#views.get(name)
     if (view === undefined) {
-      view = new LotView(this.#bus, this.#bus.names.lot(channel, group), this.#channel(channel).partitions)
+      const { state } = this.#bus.registry
+      view = new LotView(this.#bus, this.#bus.names.lot(channel, group), this.#channel(channel).partitions, () => state.group(channel, group) === undefined)
       this.#views.set(name, view)
     }
     await view.read()

@@ -13,12 +13,15 @@ export class LotView {
   readonly states: LotState[]
   readonly #bus: KafkaBus
   readonly #topic: string
+  readonly #isGone: () => boolean
   readonly #positions: number[]
   /** By the id of a write: how many dead letters it moved. */
   readonly #counts: Map<string, number> = new Map()
   #reading: Promise<void> = Promise.resolve()
 
-  constructor(bus: KafkaBus, topic: string, partitions: number) {
+  /** `isGone`: the group was removed, and its topic with it. */
+  constructor(bus: KafkaBus, topic: string, partitions: number, isGone: () => boolean) {
+    this.#isGone = isGone
     this.#bus = bus
     this.#topic = topic
     this.states = Array.from({ length: partitions }, () => new LotState())
@@ -63,8 +66,8 @@ export class LotView {
 
   async #read(): Promise<void> {
     const [starts, ends] = await Promise.all([
-      offsetsAt(this.#bus, this.#topic, this.states.length, earliest),
-      offsetsAt(this.#bus, this.#topic, this.states.length, latest),
+      offsetsAt(this.#bus, this.#topic, this.states.length, earliest, this.#isGone),
+      offsetsAt(this.#bus, this.#topic, this.states.length, latest, this.#isGone),
     ])
     const stretches = this.states.map((_, partition) => {
       const start = starts[partition] ?? 0
@@ -75,15 +78,21 @@ export class LotView {
       }
       return { partition, from: this.#positions[partition] ?? 0, to: ends[partition] ?? 0 }
     })
-    await readStretches(this.#bus, this.#topic, stretches, (partition, records, nextOffset) => {
-      for (const record of records) {
-        const read = readLotRecord(record, this.#topic)
-        if (read === undefined) continue
-        const { writeId, count } = (this.states[partition] as LotState).apply(read.note, read.message)
-        if (writeId !== undefined) this.#counts.set(writeId, count ?? 0)
-      }
-      this.#positions[partition] = nextOffset
-      return true
-    })
+    await readStretches(
+      this.#bus,
+      this.#topic,
+      stretches,
+      (partition, records, nextOffset) => {
+        for (const record of records) {
+          const read = readLotRecord(record, this.#topic)
+          if (read === undefined) continue
+          const { writeId, count } = (this.states[partition] as LotState).apply(read.note, read.message)
+          if (writeId !== undefined) this.#counts.set(writeId, count ?? 0)
+        }
+        this.#positions[partition] = nextOffset
+        return true
+      },
+      this.#isGone,
+    )
   }
 }

@@ -9,9 +9,15 @@ const patienceMs = 40_000
 const partitionBytesMax = 1024 * 1024
 
 /** Offsets of a topic's partitions at a time (or {@link latest}, {@link earliest}), by partition; −1: nothing is as late. */
-export async function offsetsAt({ cluster }: KafkaBus, topic: string, partitions: number, timestampMs: number): Promise<number[]> {
+export async function offsetsAt(
+  { cluster }: Pick<KafkaBus, 'cluster'>,
+  topic: string,
+  partitions: number,
+  timestampMs: number,
+  isVain?: () => boolean,
+): Promise<number[]> {
   const asked = new Map([[topic, Array.from({ length: partitions }, (_, partition) => ({ partition, timestampMs }))]])
-  const found = await cluster.persist(patienceMs, () => cluster.atLeaders(asked, listOffsets, (part) => part))
+  const found = await cluster.persist(patienceMs, () => cluster.atLeaders(asked, listOffsets, (part) => part), isVain)
   const offsets: number[] = []
   for (const { partition, offset } of found.get(topic) ?? []) offsets[partition] = offset
   return offsets
@@ -33,28 +39,33 @@ export async function readStretches(
   topic: string,
   stretches: readonly Stretch[],
   take: (partition: number, records: readonly KafkaRecord[], nextOffset: number) => boolean,
+  isVain?: () => boolean,
 ): Promise<void> {
   let open = stretches.filter(({ from, to }) => from < to)
   const untilMs = cluster.clock.monotonicMs() + patienceMs
   while (open.length > 0) {
     const stopped = new Set<Stretch>()
-    await cluster.persist(patienceMs, async () => {
-      for (const [leader, topics] of await cluster.byLeader(new Map([[topic, open]]))) {
-        const mine = topics.get(topic) ?? []
-        const partitions = new Map([[topic, mine.map(({ partition, from }) => ({ partition, offset: from, bytesMax: partitionBytesMax }))]])
-        const answer = await (await cluster.node(leader)).call(fetch, { waitMs: 20, bytesMax: 8 * partitionBytesMax, partitions })
-        for (const fetched of answer.topics.get(topic) ?? []) {
-          const stretch = mine.find(({ partition }) => partition === fetched.partition)
-          if (stretch === undefined) continue
-          if (moved(fetched.error)) cluster.forgetLeaders(topic)
-          check(fetched.error, `reading ${topic}`)
-          const { records, nextOffset } = readBatches(fetched.batches, stretch.from, fetched.aborted)
-          if (nextOffset === stretch.from) continue
-          stretch.from = nextOffset
-          if (!take(stretch.partition, records, nextOffset)) stopped.add(stretch)
+    await cluster.persist(
+      patienceMs,
+      async () => {
+        for (const [leader, topics] of await cluster.byLeader(new Map([[topic, open]]))) {
+          const mine = topics.get(topic) ?? []
+          const partitions = new Map([[topic, mine.map(({ partition, from }) => ({ partition, offset: from, bytesMax: partitionBytesMax }))]])
+          const answer = await (await cluster.node(leader)).call(fetch, { waitMs: 20, bytesMax: 8 * partitionBytesMax, partitions })
+          for (const fetched of answer.topics.get(topic) ?? []) {
+            const stretch = mine.find(({ partition }) => partition === fetched.partition)
+            if (stretch === undefined) continue
+            if (moved(fetched.error)) cluster.forgetLeaders(topic)
+            check(fetched.error, `reading ${topic}`)
+            const { records, nextOffset } = readBatches(fetched.batches, stretch.from, fetched.aborted)
+            if (nextOffset === stretch.from) continue
+            stretch.from = nextOffset
+            if (!take(stretch.partition, records, nextOffset)) stopped.add(stretch)
+          }
         }
-      }
-    })
+      },
+      isVain,
+    )
     open = open.filter((stretch) => stretch.from < stretch.to && !stopped.has(stretch))
     if (open.length > 0 && cluster.clock.monotonicMs() > untilMs) check(7, `reading ${topic}`)
   }

@@ -14,7 +14,7 @@ import { type KafkaBus, report } from '../kafka-bus.ts'
 import { Fetcher, type Source } from '../link/fetcher.ts'
 import { readLotRecord } from '../lot/lot-record.ts'
 import { attemptsOf, describe } from '../lot/lot-state.ts'
-import { earliest, fetchOffsets, latest, listOffsets } from '../protocol/requests.ts'
+import { deleteRecords, earliest, fetchOffsets, latest, listOffsets } from '../protocol/requests.ts'
 import type { GroupEntry } from '../registry/state.ts'
 import { Membership } from './membership.ts'
 import { type KafkaDelivery, OwnedPartition } from './partition.ts'
@@ -53,6 +53,7 @@ export class KafkaConsumer implements Consumer {
   readonly #settlement: Settlement
   /** By partition: who waits until its lot was read to where. */
   readonly #reading: Set<() => void> = new Set()
+  readonly #tidying: Set<OwnedPartition> = new Set()
   readonly #onChange = (): void => this.#look()
   #begin: () => void = () => {}
   readonly #begun: Promise<void> = new Promise((resolve) => {
@@ -66,6 +67,7 @@ export class KafkaConsumer implements Consumer {
   #windowUsedBytes = 0
   #turn = 0
   #paused = false
+  #declaring = false
   #closed = false
 
   constructor(bus: KafkaBus, subscription: Subscription, partitions: number, observer: ConsumerObserver, left: (consumer: KafkaConsumer) => void) {
@@ -352,7 +354,11 @@ export class KafkaConsumer implements Consumer {
   /** The registry changed. */
   #look(): void {
     const entry = this.#entry()
-    if (this.#closed || entry === undefined) return
+    if (this.#closed) return
+    if (entry === undefined) {
+      void this.#again()
+      return
+    }
     if (entry.paused !== this.#paused) {
       this.#paused = entry.paused
       this.#observer.paused(entry.paused)
@@ -364,6 +370,21 @@ export class KafkaConsumer implements Consumer {
       this.#membership.nudge()
     }
     for (const partition of this.#partitions.values()) this.#catchUp(partition)
+  }
+
+  /** Taken for dead while it could not be heard: the group is made anew, and begins with what comes from now on. */
+  async #again(): Promise<void> {
+    if (this.#declaring) return
+    this.#declaring = true
+    try {
+      await this.#bus.topology.declare({ channels: [], groups: [{ ...this.#subscription, from: 'end' }] })
+      await this.#announce()
+      this.#membership.rejoin()
+    } catch (error) {
+      report(this.#bus, 'warn', `group ${this.group} was removed and cannot be made anew`, toSluice(error, 'joining a group'))
+    } finally {
+      this.#declaring = false
+    }
   }
 
   // ------------------------------------------------------------ partitions
@@ -535,10 +556,45 @@ export class KafkaConsumer implements Consumer {
             )
         }
         for (const wake of this.#reading) wake()
+        if (partition.state === 'owned' && partition.lot.isUntidy) void this.#tidy(partition)
       },
       missed: (logStart) => {
         partition.lotOffset = logStart
       },
+    }
+  }
+
+  /** Writes what is in the lot anew, and deletes what came to it: the lot's topic has no other end. */
+  async #tidy(partition: OwnedPartition): Promise<void> {
+    if (this.#tidying.has(partition)) return
+    this.#tidying.add(partition)
+    try {
+      let before = 0
+      let decided = 0
+      await this.#settlement.atomic(partition, [], [], async () => {
+        // Everything that was written is read, and nothing else is written until this is.
+        await this.#readBack(partition)
+        before = partition.lotOffset
+        decided = partition.lot.decided
+        return [...partition.lot.rewritten((offset) => partition.progress.isDone(offset))].map(([note, message]) =>
+          message === undefined ? { note } : { note, message },
+        )
+      })
+      await this.#readBack(partition)
+      // What an administrator decided between our look and our writing was overwritten by it: once more.
+      const missed = partition.lot.decisionsSince(decided)
+      if (missed.length > 0)
+        await this.#write(
+          partition,
+          missed.map((note) => ({ note })),
+        )
+      const { cluster } = this.#bus
+      const old = new Map([[this.#lotTopic, [{ partition: partition.index, offset: before }]]])
+      await cluster.atLeaders(old, deleteRecords, (part) => ({ before: part, timeoutMs: patienceMs }))
+    } catch (error) {
+      if (!partition.isGone && !this.#closed) report(this.#bus, 'warn', `the lot of ${partition.name} could not be tidied`, toSluice(error, 'tidying'))
+    } finally {
+      this.#tidying.delete(partition)
     }
   }
 

@@ -87,3 +87,39 @@ test('the bound is tight enough to be reached: every second one open, far from t
   assert.ok(progress.metadata().length <= metadataCharsMax)
   assert.ok(progress.runs > 900, `${progress.runs} runs`)
 })
+
+test('what comes again is open, the rest stays done; how many come again is counted', () => {
+  const progress = new Progress(0)
+  progress.done(0, 10)
+  progress.done(12, 20)
+  assert.equal(progress.undo(4, 14), 8)
+  assert.deepEqual([progress.watermark, offsetsDone(progress, 0, 22), progress.doneBeyond], [4, [0, 1, 2, 3, 14, 15, 16, 17, 18, 19], 6])
+  assert.equal(progress.undo(0, 3), 3)
+  assert.deepEqual(offsetsDone(progress, 0, 22), [3, 14, 15, 16, 17, 18, 19])
+  assert.equal(progress.undo(30, 40), 0)
+  progress.done(0, 14)
+  assert.deepEqual([progress.watermark, progress.runs], [20, 0])
+})
+
+test('undoing is what a plain set does, and survives a commit with the number of the change', () => {
+  const random = seededRandom(5)
+  for (let round = 0; round < 50; round++) {
+    const progress = new Progress(0)
+    const done = new Set<number>()
+    for (let step = 0; step < 40; step++) {
+      const from = Math.floor(random() * 60)
+      const to = from + Math.floor(random() * 8)
+      if (random() < 0.7) {
+        progress.done(from, to)
+        for (let at = from; at < to; at++) done.add(at)
+      } else {
+        let count = 0
+        for (let at = from; at < to; at++) if (done.delete(at)) count++
+        assert.equal(progress.undo(from, to), count, `round ${round}, step ${step}`)
+      }
+      progress.change = step
+      const read = Progress.read(progress.watermark, progress.metadata())
+      assert.deepEqual([offsetsDone(read, 0, 70), read.change], [[...done].sort((a, b) => a - b), step], `round ${round}, step ${step}`)
+    }
+  }
+})

@@ -107,6 +107,7 @@ export class Progress {
 
   /** Offsets from `from` on, below `to`, are to be done again; returns how many of them were done. */
   undo(from: number, to: number): number {
+    if (to <= from) return 0
     let count = 0
     for (let at = from; at < to; ) {
       const open = this.nextOpen(at)

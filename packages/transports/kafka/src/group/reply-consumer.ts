@@ -1,9 +1,10 @@
 /** An instance's own reply channel: one partition of the topic of replies, read from now on, without a group. */
-import type { Consumer, ConsumerObserver, Delivery, Subscription } from '@sluice/core/transport'
+import type { Consumer, ConsumerObserver, Delivery, Subscription, Timer } from '@sluice/core/transport'
 import type { KafkaBus } from '../kafka-bus.ts'
 import { Fetcher } from '../link/fetcher.ts'
 import { latest, listOffsets } from '../protocol/requests.ts'
 import { fromRecord } from '../wire.ts'
+import { aliveEveryMs } from './sweeper.ts'
 
 const partitionName = '0/1'
 
@@ -16,6 +17,7 @@ export class ReplyConsumer implements Consumer {
   readonly #left: (consumer: ReplyConsumer) => void
   #buffer: Delivery[] = []
   #waiter: { readonly countMax: number; readonly resolve: (deliveries: readonly Delivery[]) => void } | undefined
+  #alive: Timer | undefined
   #closed = false
 
   constructor(bus: KafkaBus, subscription: Subscription, left: (consumer: ReplyConsumer) => void) {
@@ -53,6 +55,16 @@ export class ReplyConsumer implements Consumer {
       },
     })
     observer.assigned(partitionName, [])
+    this.#stayAlive(partition)
+  }
+
+  #stayAlive(partitions: number): void {
+    this.#alive = this.#bus.context.clock.setTimer(aliveEveryMs, () => {
+      const { registry, context } = this.#bus
+      const { channel } = this.#subscription
+      void registry.append({ op: 'channel', name: channel, kind: 'reply', partitions, nowMs: context.clock.nowMs() }).catch(() => undefined)
+      this.#stayAlive(partitions)
+    })
   }
 
   receive(countMax: number): Promise<readonly Delivery[]> {
@@ -88,12 +100,14 @@ export class ReplyConsumer implements Consumer {
 
   crash(): void {
     this.#closed = true
+    this.#alive?.cancel()
     void this.#fetcher.close()
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#alive?.cancel()
     this.#waiter?.resolve([])
     this.#waiter = undefined
     await this.#fetcher.close()

@@ -29,6 +29,8 @@ interface Atomic {
   readonly notes: readonly LotWrite[]
   /** Deliveries that are settled by it. */
   readonly settles: readonly KafkaDelivery[]
+  /** Further notes, made when nothing else is being written; what comes of it goes first. */
+  readonly prepare: (() => Promise<readonly LotWrite[]>) | undefined
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -80,9 +82,14 @@ export class Settlement {
   }
 
   /** Writes notes and settles deliveries of a partition, in one. Rejects with LEASE_LOST when the partition is gone. */
-  atomic(partition: OwnedPartition, notes: readonly LotWrite[], settles: readonly KafkaDelivery[] = []): Promise<void> {
+  atomic(
+    partition: OwnedPartition,
+    notes: readonly LotWrite[],
+    settles: readonly KafkaDelivery[] = [],
+    prepare?: () => Promise<readonly LotWrite[]>,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#atomics.push({ partition, notes, settles, resolve, reject })
+      this.#atomics.push({ partition, notes, settles, prepare, resolve, reject })
       void this.now()
     })
   }
@@ -116,6 +123,7 @@ export class Settlement {
       records.set(partition.index, list)
       list.push(lotRecord(note, message))
     }
+    for (const { partition, prepare } of atomics) for (const write of (await prepare?.().catch(() => [])) ?? []) put(partition, write)
     for (const { partition, notes, settles } of atomics) {
       for (const write of notes) put(partition, write)
       for (const delivery of settles) {

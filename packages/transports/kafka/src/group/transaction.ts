@@ -20,6 +20,7 @@ import {
 /** Longest time from the first request to the last; the broker gives up what takes longer, so that nobody waits for the dead, ms. */
 const transactionMs = 10_000
 const patienceMs = 30_000
+const batchBytesMax = 700 * 1024
 
 /** What is done in one transaction. */
 export interface Work {
@@ -80,16 +81,20 @@ export class TransactionProducer {
   async #write(topic: string, records: Work['records'], producer: ProducerId): Promise<void> {
     if (records.size === 0) return
     const nowMs = this.#cluster.clock.nowMs()
-    const batches = [...records].map(([partition, list]) => {
-      const name = `${topic}/${partition}`
-      const sequence = this.#sequences.get(name) ?? 0
-      this.#sequences.set(name, sequence + list.length)
-      return { partition, batch: writeBatch(list, nowMs, { ...producer, sequence, transactional: true }, 'none') }
-    })
+    const rounds: { readonly partition: number; readonly batch: Buffer }[][] = []
+    for (const [partition, all] of records)
+      for (const [round, list] of portions(all).entries()) {
+        const name = `${topic}/${partition}`
+        const sequence = this.#sequences.get(name) ?? 0
+        this.#sequences.set(name, sequence + list.length)
+        rounds[round] ??= []
+        rounds[round]?.push({ partition, batch: writeBatch(list, nowMs, { ...producer, sequence, transactional: true }, 'none') })
+      }
     // The same batch again is recognised by its number.
-    await this.#cluster.persist(transactionMs, () =>
-      this.#cluster.atLeaders(new Map([[topic, batches]]), produce, (part) => ({ transactionalId: this.#id, timeoutMs: transactionMs, batches: part })),
-    )
+    for (const batches of rounds)
+      await this.#cluster.persist(transactionMs, () =>
+        this.#cluster.atLeaders(new Map([[topic, batches]]), produce, (part) => ({ transactionalId: this.#id, timeoutMs: transactionMs, batches: part })),
+      )
   }
 
   // Asked again until it is answered: a commit that was decided stays decided.
@@ -115,6 +120,22 @@ export class TransactionProducer {
     this.#producer = undefined
     this.#producer = await this.#init().catch(() => undefined)
   }
+}
+
+/** A broker takes a batch of a megabyte. */
+function portions(records: readonly NewRecord[]): NewRecord[][] {
+  const found: NewRecord[][] = []
+  let bytes = Number.POSITIVE_INFINITY
+  for (const record of records) {
+    const size = 256 + record.headers.reduce((sum, part) => sum + part.length + 4, (record.value?.length ?? 0) * (typeof record.value === 'string' ? 3 : 1))
+    if (bytes + size > batchBytesMax) {
+      found.push([])
+      bytes = 0
+    }
+    bytes += size
+    found.at(-1)?.push(record)
+  }
+  return found
 }
 
 const renewed: readonly number[] = [codes.invalidProducerEpoch, codes.producerFenced, codes.invalidTransactionState, codes.outOfOrderSequence, 49]

@@ -193,14 +193,17 @@ export class Cluster {
     return this.#open(address)
   }
 
-  /** Tries again, with pauses, what may succeed soon. Rejects with the last error after `patienceMs`, or when this is closed. */
-  async persist<T>(patienceMs: number, work: () => Promise<T>): Promise<T> {
+  /**
+   * Tries again, with pauses, what may succeed soon. Rejects with the last error after `patienceMs`, when this is closed, or when
+   * `isVain` says that it is not wanted any more.
+   */
+  async persist<T>(patienceMs: number, work: () => Promise<T>, isVain: () => boolean = () => false): Promise<T> {
     const untilMs = this.#clock.monotonicMs() + patienceMs
     for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(pauseMs * 2, pauseMsMax)) {
       try {
         return await work()
       } catch (error) {
-        if (!mayRetry(error) || this.#closed || this.#clock.monotonicMs() >= untilMs) throw error
+        if (!mayRetry(error) || this.#closed || this.#clock.monotonicMs() >= untilMs || isVain()) throw error
         if (error instanceof ConnectionEnded) await this.#metadata([]).catch(() => undefined)
       }
       await this.pause(pauseMs)

@@ -115,12 +115,25 @@ export class LotState {
   /** Attempts of messages that are not in the lot, by offset. */
   readonly attempts: Map<number, Attempts> = new Map()
   readonly #entries: Map<string, LotEntry> = new Map()
-  /** Notes since it was last empty or tidied. */
-  notes = 0
+  /** What administrators decided lately, and how often they did, as far as it was read by this process. */
+  #decisions: LotNote[] = []
+  decided = 0
+  /** Notes since it was last tidied. */
+  #notes = 0
 
   /** Entries in all lanes. */
   get count(): number {
     return this.#entries.size
+  }
+
+  /** Most of what was written has no meaning any more. */
+  get isUntidy(): boolean {
+    return this.#notes > 500 && this.#notes > 4 * (this.#entries.size + this.letters.size + this.lanes.size + this.attempts.size)
+  }
+
+  /** The last of what administrators decided. */
+  decisionsSince(decided: number): readonly LotNote[] {
+    return decided === this.decided ? [] : this.#decisions.slice(decided - this.decided)
   }
 
   entry(id: string): LotEntry | undefined {
@@ -132,7 +145,7 @@ export class LotState {
   }
 
   apply(note: LotNote, message: LotMessage | undefined): Applied {
-    this.notes++
+    this.#notes++
     switch (note.kind) {
       case 'entry':
         return message === undefined ? nothing : this.#entry(note, message)
@@ -160,8 +173,10 @@ export class LotState {
       case 'letter':
         return message === undefined ? nothing : this.#letter(note, message)
       case 'redrive':
+        this.#decide(note)
         return this.#redrive(note.ids, note.writeId)
       case 'discard':
+        this.#decide(note)
         return this.#discard(note.ids, note.writeId)
       case 'forget':
         return this.#forget(note.from, note.to)
@@ -306,6 +321,11 @@ export class LotState {
     return { lanes: [...lanes], voided: [...lanes] }
   }
 
+  #decide(note: LotNote): void {
+    this.decided++
+    this.#decisions = [...this.#decisions.slice(-99), note]
+  }
+
   #clear(all: boolean): Applied {
     const lanes = [...this.lanes.values()]
     this.lanes.clear()
@@ -313,7 +333,7 @@ export class LotState {
     if (all) {
       // Held ones are written anew behind it, under the same ids.
       this.letters.clear()
-      this.notes = 0
+      this.#notes = 0
       for (const { id, isHeld } of this.#entries.values()) if (!isHeld) this.#entries.delete(id)
       return nothing
     }

@@ -11,6 +11,8 @@ export interface ChannelEntry {
   /** Of its topic; of a reply channel: which partition of the topic of replies is its own. */
   readonly partitions: number
   retention?: Retention
+  /** A reply channel's instance said so last, ms. */
+  aliveMs?: number
   /** Events that were stored before the first group was there. */
   unrouted?: number
 }
@@ -41,7 +43,14 @@ export interface GroupEntry {
 
 /** One line of the registry. */
 export type RegistryRecord =
-  | { readonly op: 'channel'; readonly name: string; readonly kind: ChannelDeclaration['kind']; readonly partitions: number; readonly retention?: Retention }
+  | {
+      readonly op: 'channel'
+      readonly name: string
+      readonly kind: ChannelDeclaration['kind']
+      readonly partitions: number
+      readonly retention?: Retention
+      readonly nowMs?: number
+    }
   | { readonly op: 'channel-gone'; readonly name: string }
   | {
       readonly op: 'group'
@@ -121,11 +130,13 @@ export class RegistryState {
     for (const group of groups) this.#groups.set(`${group.channel}\n${group.group}`, group)
   }
 
-  #channel({ name, kind, partitions, retention }: RegistryRecord & { op: 'channel' }): RegistryOutcome {
+  #channel({ name, kind, partitions, retention, nowMs }: RegistryRecord & { op: 'channel' }): RegistryOutcome {
     const known = this.channels.get(name)
     if (known === undefined) this.channels.set(name, { name, kind, partitions, ...(retention === undefined ? {} : { retention }) })
     else if (known.kind !== kind) return 'refused'
     else if (retention !== undefined) known.retention = retention
+    const entry = this.channels.get(name)
+    if (entry !== undefined && nowMs !== undefined) entry.aliveMs = nowMs
     return 'done'
   }
 
