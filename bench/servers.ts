@@ -25,9 +25,16 @@ export function withServers<T>(names: readonly string[], work: (running: Readonl
   return inFolder(async (fleet) => {
     // PostgreSQL's own user must get there.
     await chmod(fleet, 0o711)
+    const stop = (): never => {
+      brokers(fleet, 'down')
+      process.exit(1)
+    }
+    // Servers are no children that die with their parent.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
     try {
       return await work(brokers(fleet, 'up', ...names))
     } finally {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop)
       brokers(fleet, 'down')
     }
   })
