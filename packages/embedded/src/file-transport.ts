@@ -56,6 +56,7 @@ export class FileTransport implements Transport {
     this.#mover = new DelayMover(bus)
     this.#retention = new RetentionKeeper(bus, this.#lease)
     this.#lent = new LentTransactions(bus)
+    this.#lease.removed = this.#removed
   }
 
   static async open(url: string, context: TransportContext): Promise<FileTransport> {
@@ -92,7 +93,6 @@ export class FileTransport implements Transport {
     this.#mustBeOpen()
     const consumer = new FileConsumer(this.#bus, this.#lease, subscription, observer, {
       left: (consumer) => void this.#consumers.delete(consumer),
-      removed: this.#removed,
     })
     await consumer.join()
     this.#consumers.add(consumer)
@@ -109,7 +109,7 @@ export class FileTransport implements Transport {
       this.#heartbeat = this.#beat()
       // Overdue after a freeze: others may own what this process holds, so it asks at once.
       if (++this.#beats % renewEvery === 0 || this.#lease.overdue) {
-        void this.#lease.renew(this.#removed)
+        void this.#lease.renew()
         for (const consumer of this.#consumers) consumer.tick()
       }
       if (this.#someAreGone()) for (const consumer of this.#consumers) consumer.rebalance()
@@ -117,7 +117,7 @@ export class FileTransport implements Transport {
   }
 
   readonly #removed = (): void => {
-    for (const consumer of this.#consumers) consumer.rebalance()
+    for (const consumer of this.#consumers) consumer.removed()
   }
 
   // The disk may fail for a moment: the next look comes soon.

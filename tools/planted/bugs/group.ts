@@ -98,6 +98,13 @@ export const groupBugs: readonly PlantedBug[] = [
     caughtBy: [expiry],
   },
   {
+    bug: 'a removed process has a new lease before it gives up what it had',
+    file: 'packages/embedded/src/lease/process-lease.ts',
+    find: 'if (this.#id !== undefined) this.removed()',
+    replace: '',
+    caughtBy: [expiry],
+  },
+  {
     bug: 'a process that died keeps its members',
     file: 'packages/embedded/src/lease/process-lease.ts',
     find: "for (const member of db.all<{ group_id: number }>('DELETE FROM member WHERE process_id = ? RETURNING group_id', id))",

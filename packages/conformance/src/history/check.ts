@@ -84,7 +84,9 @@ function checkFate(model: HistoryModel, fate: Fate, found: Violation[]): void {
   if (model.scope.settlementConfirmed !== false) {
     for (const accept of fate.accepts) {
       if (accept.type !== 'ok') continue
-      const again = fate.runs.find((run) => run.at > accept.i && !replayed(model, fate, accept.i, run.at) && !heldOverFreeze(model, fate, run))
+      // Settled somewhere between its call and its confirmation: a replay between the two may have come after it.
+      const called = fate.accepts.findLast(({ type, proc, i }) => type === 'info' && proc === accept.proc && i < accept.i)?.i ?? accept.i
+      const again = fate.runs.find((run) => run.at > accept.i && !replayed(model, fate, called, run.at) && !heldOverFreeze(model, fate, run))
       if (again !== undefined) flag('I8', 'delivered again after a confirmed acceptance', again.at)
     }
   }

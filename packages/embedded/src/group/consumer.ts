@@ -19,8 +19,6 @@ const lookAgainMs = 10_000
 /** What a consumer tells its transport. */
 export interface FileConsumerEvents {
   left(consumer: FileConsumer): void
-  /** The lease ran out, and others removed this process with all its members. */
-  removed(): void
 }
 
 /** A member of a group on the bus file. */
@@ -172,7 +170,7 @@ export class FileConsumer implements Consumer, BusListener {
   // Within the lease nobody took anything over. As long as it cannot be renewed (disk full), others may.
   async #isCertain(): Promise<boolean> {
     const { lease } = this.#member
-    if (lease.overdue) await lease.renew(() => this.#events?.removed())
+    if (lease.overdue) await lease.renew()
     if (lease.overdue) return false
     this.#membership.checkHeld()
     return true
@@ -189,6 +187,11 @@ export class FileConsumer implements Consumer, BusListener {
   tick(): void {
     this.#settlement.touch()
     this.#membership.tick()
+  }
+
+  /** The lease ran out, and others removed this process with all its members. */
+  removed(): void {
+    this.#membership.removed()
   }
 
   /** Looks for members that are gone. */

@@ -30,6 +30,8 @@ export class Membership {
   #again = false
   #types: ReadonlyMap<string, number> = new Map()
   #announcedAtMs = 0
+  /** How often this member was removed by others. */
+  #removals = 0
   // Partitions to be given up because this member lacks a type found in them.
   readonly #yielding: Map<string, string> = new Map()
 
@@ -202,6 +204,17 @@ export class Membership {
     this.#dropForeign(removed ? [] : partitionRows(bus.db, groupId))
   }
 
+  /**
+   * Others removed this member: nothing is its own any more, at once, whatever it is in the middle of. Its process may have a
+   * new lease before it has joined again, and would hand out from its old partitions (torture 401060).
+   */
+  removed(): void {
+    this.#removals++
+    for (const partition of [...this.#member.partitions.values()]) this.#member.lose(partition)
+    // Not here: this may be inside a transaction.
+    setImmediate(() => void this.rebalance())
+  }
+
   /** Partitions that the file gives to somebody else, or to nobody: an administrator or another member was there. */
   #dropForeign(rows: readonly PartitionRow[]): void {
     const member = this.#member
@@ -213,6 +226,7 @@ export class Membership {
     const member = this.#member
     const { bus, groupId, lease } = member
     let taken: OwnedPartitionRow[] = []
+    const removals = this.#removals
     await bus.writer.write(
       (db) => {
         taken = []
@@ -229,13 +243,14 @@ export class Membership {
       },
       { sync: 'committed', announce: gone.length > 0 || split.length > 0 },
     )
-    if (member.closing) return
+    if (member.closing || removals !== this.#removals) return
     if (taken.length > 0) await this.#own(taken)
     if (split.length > 0 || gone.length > 0) this.#again = true
   }
 
   async #own(taken: readonly OwnedPartitionRow[]): Promise<void> {
     const member = this.#member
+    const removals = this.#removals
     // Read first: what changes from outside meanwhile is told twice rather than never. Nobody else changes these lanes.
     const toldSeq = member.bus.committedSeq()
     const told: { readonly partition: OwnedPartition; readonly lanes: LotLane[] }[] = []
@@ -249,7 +264,7 @@ export class Membership {
       const one = told.find(({ partition }) => row.hash % partition.modulus === partition.residue)
       one?.lanes.push(describeLane(row, one.partition.name))
     })
-    if (member.closing) return
+    if (member.closing || removals !== this.#removals) return
     for (const { partition } of told) member.partitions.set(partition.name, partition)
     member.rebuildTable()
     for (const { partition, lanes } of told) member.observer.assigned(partition.name, lanes)

@@ -44,6 +44,9 @@ export class ProcessLease {
     return this.#id !== undefined && this.#nowMs() >= this.#deadlineMs
   }
 
+  /** Called at once where it turns out that others removed this process, and its members with it. Must not throw, nor write. */
+  removed: () => void = () => undefined
+
   /** Inside a write transaction: this process's row, made or made again. */
   ensure(db: Database): number {
     const deadlineMs = this.#nowMs() + this.leaseMs
@@ -51,6 +54,8 @@ export class ProcessLease {
       this.#deadlineMs = deadlineMs
       return this.#id
     }
+    // Before there is a new lease: the members of the old one still have what they had.
+    if (this.#id !== undefined) this.removed()
     const { bootId, pidNamespace, pid, pidStarted } = this.#identity
     const { id } = db.one<{ id: number }>(
       'INSERT INTO process (instance, service, boot_id, pid_namespace, pid, pid_started, deadline_ms) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id',
@@ -73,19 +78,19 @@ export class ProcessLease {
   }
 
   /**
-   * Renews the lease; resolves when it did, or could not (disk full): `overdue` tells. `lost`: others removed this process; its
-   * members and partitions are gone.
+   * Renews the lease; resolves when it did, or could not (disk full): `overdue` tells. Where others removed this process,
+   * `removed` was called.
    */
-  renew(lost: () => void): Promise<void> {
+  renew(): Promise<void> {
     const id = this.#id
     if (id === undefined) return Promise.resolve()
-    this.#renewal ??= this.#renew(id, lost).finally(() => {
+    this.#renewal ??= this.#renew(id).finally(() => {
       this.#renewal = undefined
     })
     return this.#renewal
   }
 
-  async #renew(id: number, lost: () => void): Promise<void> {
+  async #renew(id: number): Promise<void> {
     let found = false
     const deadlineMs = this.#nowMs() + this.leaseMs
     try {
@@ -99,10 +104,10 @@ export class ProcessLease {
       return
     }
     if (found) this.#deadlineMs = deadlineMs
-    else {
-      // Unless it has joined again meanwhile.
-      if (this.#id === id) this.#id = undefined
-      lost()
+    // Unless it has joined again meanwhile.
+    else if (this.#id === id) {
+      this.removed()
+      this.#id = undefined
     }
   }
 

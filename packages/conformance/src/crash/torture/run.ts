@@ -47,6 +47,8 @@ export class TortureRun {
   #incarnations = 0
   #over = false
   #draining = false
+  /** How far ahead somebody's clock ever was: what was said to be due then is waited for. */
+  #aheadMs = 0
   #kills = 0
   #freezes = 0
   #otherFaults = 0
@@ -165,6 +167,7 @@ export class TortureRun {
         this.#otherFaults++
         for (const one of random < 0.5 ? victims : [victim]) {
           one.clockMs += fault.ms ?? 0
+          this.#aheadMs = Math.max(this.#aheadMs, one.clockMs)
           one.actor.tell({ kind: 'clock', ms: fault.ms ?? 0 })
         }
         return
@@ -202,8 +205,7 @@ export class TortureRun {
     await operator.actor.operate('resume', 0)
     await operator.actor.operate('resume', 0.99)
     for (const part of this.#parts) if (!part.ended) part.actor.tell({ kind: 'calm' })
-    const aheadMs = Math.max(0, ...this.#parts.map(({ clockMs }) => clockMs))
-    const rightMs = aheadMs === 0 ? 0 : aheadMs + 3_600_000
+    const rightMs = this.#aheadMs === 0 ? 0 : this.#aheadMs + 3_600_000
     if (this.#plan.killBeforeDrain) for (const part of this.#victims) this.#kill(part)
     let producing = 0
     // Also who took a dead one's part at this very moment: what it sends after the drain nobody would handle.
@@ -217,7 +219,7 @@ export class TortureRun {
     endProducers()
     // Clocks that are behind are put right, and whoever waits for a time of day notices.
     for (const part of this.#parts) {
-      if (part.ended || part.role.part !== 'consumer' || part.clockMs >= aheadMs) continue
+      if (part.ended || part.role.part !== 'consumer' || part.clockMs >= this.#aheadMs) continue
       part.actor.tell({ kind: 'clock', ms: rightMs - part.clockMs })
       part.clockMs = rightMs
     }
