@@ -2,7 +2,8 @@
 import { type ChannelDeclaration, type GroupDeclaration, SluiceError, type Topology } from '@sluice/core/transport'
 import { check, codes, KafkaError } from './errors.ts'
 import { type KafkaBus, report } from './kafka-bus.ts'
-import { createTopics, deleteGroups, deleteTopics, earliest, latest, listOffsets, type NewTopic } from './protocol/requests.ts'
+import { deleteGroups } from './protocol/requests/groups.ts'
+import { createTopics, deleteTopics, earliest, latest, listOffsets, type NewTopic } from './protocol/requests/topics.ts'
 import type { ChannelEntry } from './registry/state.ts'
 import { partitionOf } from './send/partitioner.ts'
 

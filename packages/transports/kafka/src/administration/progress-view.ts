@@ -3,7 +3,7 @@ import { check } from '../errors.ts'
 import { Progress } from '../group/progress.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
 import type { LotNote } from '../lot/lot-state.ts'
-import { fetchOffsets } from '../protocol/requests.ts'
+import { fetchOffsets } from '../protocol/requests/groups.ts'
 import type { GroupEntry } from '../registry/state.ts'
 
 /** A transaction whose owner died is given up by the broker within this, ms. */

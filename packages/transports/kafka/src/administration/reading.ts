@@ -2,7 +2,8 @@
 import { check, moved } from '../errors.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
 import { type KafkaRecord, readBatches } from '../protocol/records.ts'
-import { fetch, listOffsets } from '../protocol/requests.ts'
+import { fetch } from '../protocol/requests/records.ts'
+import { listOffsets } from '../protocol/requests/topics.ts'
 
 /** A transaction whose owner died is given up by the broker within this, ms. */
 const patienceMs = 40_000

@@ -14,7 +14,8 @@ import { type KafkaBus, report } from '../kafka-bus.ts'
 import { Fetcher, type Source } from '../link/fetcher.ts'
 import { readLotRecord } from '../lot/lot-record.ts'
 import { attemptsOf, describe } from '../lot/lot-state.ts'
-import { deleteRecords, earliest, fetchOffsets, latest, listOffsets } from '../protocol/requests.ts'
+import { fetchOffsets } from '../protocol/requests/groups.ts'
+import { deleteRecords, earliest, latest, listOffsets } from '../protocol/requests/topics.ts'
 import type { GroupEntry } from '../registry/state.ts'
 import { Membership } from './membership.ts'
 import { type KafkaDelivery, OwnedPartition } from './partition.ts'
@@ -27,6 +28,8 @@ const patienceMs = 30_000
 
 /** How long joining waits for the first share, ms; it comes anyway. */
 const beginMs = 1_000
+/** How long leaving may take, ms. */
+const leaveMs = 15_000
 
 interface Waiter {
   readonly countMax: number
@@ -317,9 +320,25 @@ export class KafkaConsumer implements Consumer {
     for (const partition of this.#partitions.values()) partition.lose()
   }
 
+  /** Leaves in order; when nobody answers, as if it had died. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#stop()
+    await new Promise<void>((resolve) => {
+      const timer = this.#bus.context.clock.setTimer(leaveMs, () => {
+        this.crash()
+        resolve()
+      })
+      const left = (): void => {
+        timer.cancel()
+        resolve()
+      }
+      this.#leave().then(left, left)
+    })
+    this.#left(this)
+  }
+
+  async #leave(): Promise<void> {
     await this.#fetcher.close()
     await Promise.all([...this.#partitions.values()].map((partition) => this.#letGo(partition)))
     this.#settlement.close()
@@ -330,7 +349,6 @@ export class KafkaConsumer implements Consumer {
       const nowMs = this.#bus.context.clock.nowMs()
       await registry.append({ op: 'types', channel, group, types, nowMs }).catch(() => undefined)
     }
-    this.#left(this)
     if (ephemeral) await this.#bus.topology.removeGroup(channel, group).catch(() => undefined)
   }
 

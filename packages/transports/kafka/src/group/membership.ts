@@ -6,7 +6,7 @@
 import { ConnectionEnded, check, codes, KafkaError, mayRetry, toSluice } from '../errors.ts'
 import { type KafkaBus, report } from '../kafka-bus.ts'
 import type { Connection } from '../link/connection.ts'
-import { heartbeat, type Joined, joinGroup, leaveGroup, type MemberOf, syncGroup } from '../protocol/requests.ts'
+import { heartbeat, type Joined, joinGroup, leaveGroup, type MemberOf, syncGroup } from '../protocol/requests/groups.ts'
 import { type Assignment, type MemberWord, plan } from './plan.ts'
 
 const protocolType = 'sluice'

@@ -2,7 +2,7 @@
 import type { Consumer, ConsumerObserver, Delivery, Subscription, Timer } from '@sluice/core/transport'
 import type { KafkaBus } from '../kafka-bus.ts'
 import { Fetcher } from '../link/fetcher.ts'
-import { latest, listOffsets } from '../protocol/requests.ts'
+import { latest, listOffsets } from '../protocol/requests/topics.ts'
 import { fromRecord } from '../wire.ts'
 import { aliveEveryMs } from './sweeper.ts'
 

@@ -8,7 +8,7 @@ import { type KafkaBus, report } from '../kafka-bus.ts'
 import { lotRecord } from '../lot/lot-record.ts'
 import type { LotMessage, LotNote } from '../lot/lot-state.ts'
 import type { NewRecord } from '../protocol/records.ts'
-import { type CommittedOffset, commitOffsets } from '../protocol/requests.ts'
+import { type CommittedOffset, commitOffsets } from '../protocol/requests/groups.ts'
 import type { Membership } from './membership.ts'
 import type { KafkaDelivery, OwnedPartition } from './partition.ts'
 import { TransactionProducer } from './transaction.ts'
@@ -77,6 +77,8 @@ export class Settlement {
     await this.#running
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
+      // Accepted in the very turn in which it found nothing more.
+      if (this.#due([]).length > 0) this.later()
     })
     await this.#running
   }
@@ -104,13 +106,18 @@ export class Settlement {
       const gone = atomics.filter(({ partition, settles }) => partition.isGone || settles.some(({ state }) => state !== 'held'))
       for (const { reject } of gone) reject(leaseLost())
       const kept = atomics.filter((atomic) => !gone.includes(atomic))
-      const due = [...this.#home.partitions()].filter(
-        (partition) =>
-          !partition.isGone && (partition.dirty || partition.out.length > 0 || partition.needsClaim || kept.some((one) => one.partition === partition)),
-      )
+      const due = this.#due(kept)
       if (due.length === 0) return
       await this.#write(due, kept)
     }
+  }
+
+  /** Partitions of which something is to be written. */
+  #due(atomics: readonly Atomic[]): OwnedPartition[] {
+    return [...this.#home.partitions()].filter(
+      (partition) =>
+        !partition.isGone && (partition.dirty || partition.out.length > 0 || partition.needsClaim || atomics.some((one) => one.partition === partition)),
+    )
   }
 
   async #write(due: readonly OwnedPartition[], atomics: readonly Atomic[]): Promise<void> {
@@ -181,11 +188,16 @@ export class Settlement {
         return undefined
       } catch (error) {
         if (cluster.isClosed) return toSluice(new ConnectionEnded('the connection was closed'), 'settling')
-        if (error instanceof KafkaError && stale.includes(error.code)) await membership.settled(error.code === codes.rebalanceInProgress ? -2 : generation)
+        if (error instanceof KafkaError && error.code === codes.rebalanceInProgress) {
+          membership.nudge()
+          await cluster.pause(20)
+          await membership.settled(-2)
+        } else if (error instanceof KafkaError && stale.includes(error.code)) await membership.settled(generation)
         else if (mayRetry(error)) await cluster.pause(100)
         else {
           const failure = toSluice(error, 'settling')
           report(bus, 'error', 'what was done could not be written down', failure)
+          await cluster.pause(1_000)
           return failure
         }
       }

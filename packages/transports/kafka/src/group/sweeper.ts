@@ -4,7 +4,7 @@
  */
 import type { Timer } from '@sluice/core/transport'
 import type { KafkaBus } from '../kafka-bus.ts'
-import { describeGroups } from '../protocol/requests.ts'
+import { describeGroups } from '../protocol/requests/groups.ts'
 import type { GroupEntry } from '../registry/state.ts'
 
 /** Reply channels say that they are alive so often, and are gone when they did not for three times as long, ms. */

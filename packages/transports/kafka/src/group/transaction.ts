@@ -5,17 +5,9 @@
 import { ConnectionEnded, check, codes, KafkaError, mayRetry, moved } from '../errors.ts'
 import type { Cluster } from '../link/cluster.ts'
 import { type NewRecord, writeBatch } from '../protocol/records.ts'
-import {
-  addOffsets,
-  addPartitions,
-  type CommittedOffset,
-  commitInTransaction,
-  endTransaction,
-  initProducer,
-  type MemberOf,
-  type ProducerId,
-  produce,
-} from '../protocol/requests.ts'
+import type { CommittedOffset, MemberOf } from '../protocol/requests/groups.ts'
+import { produce } from '../protocol/requests/records.ts'
+import { addOffsets, addPartitions, commitInTransaction, endTransaction, initProducer, type ProducerId } from '../protocol/requests/transactions.ts'
 
 /** Longest time from the first request to the last; the broker gives up what takes longer, so that nobody waits for the dead, ms. */
 const transactionMs = 10_000

@@ -6,7 +6,7 @@ import type { Timer } from '@sluice/core/transport'
 import { progressOf } from '../administration/progress-view.ts'
 import { offsetsAt } from '../administration/reading.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
-import { deleteRecords, earliest } from '../protocol/requests.ts'
+import { deleteRecords, earliest } from '../protocol/requests/topics.ts'
 
 /** Of a channel that names neither age nor bytes. */
 const keptMsDefault = 7 * 24 * 3_600_000

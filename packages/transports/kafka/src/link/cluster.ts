@@ -4,7 +4,8 @@
  */
 import type { Clock, TransportReport } from '@sluice/core/transport'
 import { ConnectionEnded, check, codes, KafkaError, mayRetry, moved } from '../errors.ts'
-import { type Api, type BrokerAddress, findCoordinator, metadata } from '../protocol/requests.ts'
+import type { Api, BrokerAddress } from '../protocol/requests/api.ts'
+import { findCoordinator, metadata } from '../protocol/requests/cluster.ts'
 import { type Access, Connection } from './connection.ts'
 
 /** Pauses between tries grow from the one to the other, ms. */

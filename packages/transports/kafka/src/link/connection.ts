@@ -8,7 +8,7 @@ import type { Clock, Timer } from '@sluice/core/transport'
 import { ConnectionEnded } from '../errors.ts'
 import type { Credentials } from '../options.ts'
 import { Reader } from '../protocol/reader.ts'
-import type { Api } from '../protocol/requests.ts'
+import type { Api } from '../protocol/requests/api.ts'
 import { Writer } from '../protocol/writer.ts'
 import { authenticate } from './sasl.ts'
 

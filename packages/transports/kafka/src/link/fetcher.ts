@@ -5,7 +5,7 @@
 import { ConnectionEnded, codes, KafkaError, moved, toSluice } from '../errors.ts'
 import { type KafkaBus, report } from '../kafka-bus.ts'
 import { type KafkaRecord, readBatches } from '../protocol/records.ts'
-import { type Fetched, fetch } from '../protocol/requests.ts'
+import { type Fetched, fetch } from '../protocol/requests/records.ts'
 import type { Connection } from './connection.ts'
 
 /** How long a broker waits for something new before it answers, ms. */

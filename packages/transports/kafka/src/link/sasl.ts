@@ -4,7 +4,8 @@ import { promisify } from 'node:util'
 import { SluiceError } from '@sluice/core/transport'
 import { check } from '../errors.ts'
 import type { Credentials } from '../options.ts'
-import { type Api, saslAuthenticate, saslHandshake } from '../protocol/requests.ts'
+import type { Api } from '../protocol/requests/api.ts'
+import { saslAuthenticate, saslHandshake } from '../protocol/requests/cluster.ts'
 
 const pbkdf2 = promisify(pbkdf2Callback)
 /** A server that asks for more would only keep the processor busy. */

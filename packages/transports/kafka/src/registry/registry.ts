@@ -8,7 +8,8 @@ import { ConnectionEnded, check, closed, codes, KafkaError, mayRetry, moved, toS
 import type { Cluster } from '../link/cluster.ts'
 import type { Connection } from '../link/connection.ts'
 import { type KafkaRecord, readBatches, writeBatch } from '../protocol/records.ts'
-import { createTopics, deleteRecords, earliest, fetch, latest, listOffsets, produce } from '../protocol/requests.ts'
+import { fetch, produce } from '../protocol/requests/records.ts'
+import { createTopics, deleteRecords, earliest, latest, listOffsets } from '../protocol/requests/topics.ts'
 import { type RegistryOutcome, type RegistryRecord, RegistryState } from './state.ts'
 
 /** How long an append, or the wait for what it came to, may take, ms. */
