@@ -5,6 +5,7 @@
 import { type Clock, newId, type Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Publisher } from '../send/publisher.ts'
+import { brokenError } from './errors.ts'
 
 const markerType = 'sluice.marker'
 /** Another consumer may have taken our marker while it was the active one: a new one after this, ms. */
@@ -33,20 +34,17 @@ export function isMarker(message: ConsumeMessage): boolean {
 
 /**
  * Begins to consume. `active` resolves with the first message of any kind: we are the active consumer; `read` when all
- * that was there at the beginning has been read.
+ * that was there at the beginning has been read; both reject when the channel or the queue goes before.
  */
 export async function hold(holding: Holding): Promise<{ readonly active: Promise<void>; readonly read: Promise<void> }> {
   const { channel, queue, publisher, clock } = holding
   /** Sent and not back yet: what stays behind would be counted as a message. */
   const markers = new Set<string>()
-  let isActive = (): void => {}
-  let isRead = (): void => {}
-  const active = new Promise<void>((resolve) => {
-    isActive = resolve
-  })
-  const read = new Promise<void>((resolve) => {
-    isRead = resolve
-  })
+  const active = Promise.withResolvers<void>()
+  const read = Promise.withResolvers<void>()
+  // Not everybody waits for both.
+  active.promise.catch(() => undefined)
+  read.promise.catch(() => undefined)
   let over = false
   let timer: Timer | undefined
   // Repeated until one comes back: one may be lost, and one sent while another was active may have gone to it.
@@ -59,14 +57,20 @@ export async function hold(holding: Holding): Promise<{ readonly active: Promise
     publisher.hint(queue, { type: markerType, messageId, persistent: true })
     timer = clock.setTimer(markerEveryMs, mark)
   }
+  const fail = (): void => {
+    over = true
+    timer?.cancel()
+    for (const { reject } of [active, read]) reject(brokenError())
+  }
+  channel.on('close', fail)
   let seen = false
   await channel.consume(queue, (message) => {
     if (message === null) {
-      timer?.cancel()
+      fail()
       holding.cancelled()
       return
     }
-    isActive()
+    active.resolve()
     if (!isMarker(message)) holding.take(message)
     else {
       holding.settle(message.fields.deliveryTag)
@@ -74,11 +78,11 @@ export async function hold(holding: Holding): Promise<{ readonly active: Promise
         if (!over) {
           over = true
           timer?.cancel()
-          timer = clock.setTimer(markerEveryMs, isRead)
+          timer = clock.setTimer(markerEveryMs, read.resolve)
         }
         if (markers.size === 0) {
           timer?.cancel()
-          isRead()
+          read.resolve()
         }
       }
     }
@@ -89,5 +93,5 @@ export async function hold(holding: Holding): Promise<{ readonly active: Promise
     }
   })
   mark()
-  return { active, read }
+  return { active: active.promise, read: read.promise }
 }
