@@ -36,7 +36,7 @@ interface Child {
 const processFile = new URL('../services/process/process.ts', import.meta.url)
 const noFigures: ServiceFigures = { handled: {}, sent: {}, toSend: 0, redelivered: 0, own: {} }
 const restartDelayMs = 100
-const readyTimeoutMs = 30_000
+const readyTimeoutMs = 90_000
 // A process that dies again so soon after its start has a fault of its own; each time it waits longer.
 const quickDeathMs = 2_000
 const restartDelayMsMax = 3_000
