@@ -106,6 +106,7 @@ export const ordering: Subject = {
         const b = await rig.open()
         const a = await rig.channel({ partitions: rig.facts.partitions === 'growing' ? 8 : 1 })
         const probes = [await rig.join(a, { order: 'channel' }), await rig.join(b, { order: 'channel' })]
+        await balanced(probes)
         await a.send(numbered(100, ['a', 'b', undefined, 'c']))
         const { got, holders } = await drainTogether(probes, 100)
         assert.deepEqual(
@@ -144,18 +145,37 @@ export const ordering: Subject = {
   ],
 }
 
+/** Resolves when somebody owns something, and nothing has changed hands for a while. */
+async function balanced(probes: readonly Probe[]): Promise<void> {
+  let before = ''
+  await eventually(
+    async () => {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      return JSON.stringify(probes.map(({ owned, revoked }) => [[...owned], revoked.length]))
+    },
+    (now) => {
+      const same = now === before && probes.some(({ owned }) => owned.size > 0)
+      before = now
+      return same
+    },
+    'an owner that stays',
+  )
+}
+
 /** Pumps several members until `count` deliveries were accepted; tells who held which key. */
 async function drainTogether(probes: readonly Probe[], count: number): Promise<{ got: Delivery[]; holders: Map<string, Set<Probe>> }> {
   const got: Delivery[] = []
   const holders = new Map<string, Set<Probe>>()
   for (const probe of probes) {
     void probe.pump(async (deliveries) => {
-      for (const delivery of deliveries) {
+      // What was on its way when its partition was asked back comes to the next owner.
+      const mine = deliveries.filter((delivery) => probe.mayBegin(delivery))
+      for (const delivery of mine) {
         got.push(delivery)
         const key = delivery.envelope.partitionkey ?? ''
         holders.set(key, (holders.get(key) ?? new Set()).add(probe))
       }
-      probe.consumer.accept(deliveries)
+      probe.consumer.accept(mine)
       await probe.consumer.flush()
     }, 10)
   }
