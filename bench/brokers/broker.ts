@@ -1,6 +1,4 @@
-import type { BenchOptions, Row } from '../benchmark.ts'
 import type { RunningServer } from '../servers.ts'
-import type { Runs } from './runs.ts'
 
 /** Where one run has its messages; `dispose` makes room for the next. */
 export interface Place {
@@ -26,8 +24,6 @@ export interface Broker {
   readonly note: string
   /** What people use on this broker for the same today. */
   readonly library: Library
-  /** Rows of this broker only. */
-  readonly more?: (runs: Runs, options: BenchOptions) => Promise<readonly Row[]>
   place(server: RunningServer, run: string): Promise<Place>
 }
 

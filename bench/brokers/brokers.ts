@@ -123,8 +123,8 @@ async function oneByOne(broker: Broker, runs: Runs, { pairs, count }: BenchOptio
   )
 }
 
-/** All rows of one broker. */
-export function brokerBenchmark(broker: Broker): Benchmark {
+/** All rows of one broker; `more`: those that only it has. */
+export function brokerBenchmark(broker: Broker, more?: (runs: Runs, options: BenchOptions) => Promise<readonly Row[]>): Benchmark {
   return async (options) => {
     installClients()
     return withServers([broker.server], async (running) => {
@@ -135,7 +135,7 @@ export function brokerBenchmark(broker: Broker): Benchmark {
         ...(await throughput(broker, runs, options)),
         ...(await latencies(broker, runs, options)),
         await oneByOne(broker, runs, options),
-        ...((await broker.more?.(runs, options)) ?? []),
+        ...((await more?.(runs, options)) ?? []),
       ]
     })
   }

@@ -1,6 +1,7 @@
 import type { Benchmark } from '../benchmark.ts'
 import { brokerBenchmark } from './brokers.ts'
 import { kafka } from './kafka.ts'
+import { keyedConcurrency } from './keyed-concurrency.ts'
 import { rabbitmq } from './rabbitmq.ts'
 import { redis } from './redis.ts'
 
@@ -8,5 +9,5 @@ import { redis } from './redis.ts'
 export const brokerBenchmarks: Readonly<Record<string, Benchmark>> = {
   redis: brokerBenchmark(redis),
   rabbitmq: brokerBenchmark(rabbitmq),
-  kafka: brokerBenchmark(kafka),
+  kafka: brokerBenchmark(kafka, keyedConcurrency),
 }

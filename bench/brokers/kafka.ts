@@ -1,5 +1,4 @@
 import type { Broker } from './broker.ts'
-import { keyedConcurrency } from './keyed-concurrency.ts'
 
 export const kafka: Broker = {
   server: 'kafka',
@@ -16,7 +15,6 @@ export const kafka: Broker = {
     settings: ['1000', '8'],
     note: '8 partitions, acks=all, emitBatch of 1,000, 8 outstanding; one message after the other, offsets committed each 100 ms',
   },
-  more: keyedConcurrency,
   // Topics of earlier runs cost nothing but their files, which go with the server.
   place: async ({ url }, run) => ({ url: `${url}?prefix=${run}.`, rawUrl: url, dispose: async () => {} }),
 }
