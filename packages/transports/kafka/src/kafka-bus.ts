@@ -13,6 +13,8 @@ export interface KafkaBus {
   readonly names: Names
   readonly topology: {
     declare(topology: Topology): Promise<void>
+    /** Makes the topic of a group's lot. */
+    makeLot(channel: string, group: string): Promise<void>
     /** Forgets a group with its progress, its lot and its dead letters. */
     removeGroup(channel: string, group: string): Promise<void>
     /** An instance's reply channel goes with it. */

@@ -31,11 +31,21 @@ export class TopologyKeeper {
   /** Forgets a group with its progress, its lot and its dead letters. */
   async removeGroup(channel: string, group: string): Promise<void> {
     const { cluster, names, registry } = this.#bus
+    const hasLot = registry.state.group(channel, group)?.hasLot === true
     await registry.append({ op: 'group-gone', channel, group })
     const id = names.group(channel, group)
     const [gone] = await cluster.persist(patienceMs, () => cluster.coordinated('group', id, deleteGroups, { groups: [id] }, () => 0))
     if (gone !== undefined && gone.error !== codes.groupUnknown) check(gone.error, `removing group ${id}`)
-    await this.#deleteTopic(names.lot(channel, group))
+    if (hasLot) await this.#deleteTopic(names.lot(channel, group))
+  }
+
+  /** Makes the topic of a group's lot, when something is to be put into it for the first time. */
+  async makeLot(channel: string, group: string): Promise<void> {
+    const { registry, names, options } = this.#bus
+    const { partitions } = registry.state.channels.get(channel) as ChannelEntry
+    const configs = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' }
+    await this.#make([{ name: names.lot(channel, group), partitions, replication: options.replication, configs }])
+    await registry.append({ op: 'lot', channel, group })
   }
 
   /** An instance's reply channel goes with it. */
@@ -119,7 +129,7 @@ export class TopologyKeeper {
   }
 
   async #group(declaration: GroupDeclaration): Promise<void> {
-    const { registry, names, options } = this.#bus
+    const { registry } = this.#bus
     const { channel: name, group, order, ephemeral, provisional = false } = declaration
     const channel = registry.state.channels.get(name)
     if (channel === undefined) throw new SluiceError('INVALID_OPTION', `group "${group}" belongs to channel "${name}", which was not declared`)
@@ -134,10 +144,6 @@ export class TopologyKeeper {
       )
     const known = registry.state.group(name, group)
     if (known !== undefined && (provisional || (!known.provisional && known.order === order))) return
-    if (known === undefined) {
-      const configs = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' }
-      await this.#make([{ name: names.lot(name, group), partitions: channel.partitions, replication: options.replication, configs }])
-    }
     const { starts, stored } = await this.#starts(channel, declaration.from)
     const outcome = await registry.append({ op: 'group', channel: name, group, order, provisional, ephemeral, starts, stored })
     if (outcome === 'done') return

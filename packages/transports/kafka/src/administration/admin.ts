@@ -266,7 +266,14 @@ export class KafkaAdmin implements TransportAdmin {
     let view = this.#views.get(name)
     if (view === undefined) {
       const { state } = this.#bus.registry
-      view = new LotView(this.#bus, this.#bus.names.lot(channel, group), this.#channel(channel).partitions, () => state.group(channel, group) === undefined)
+      const entry = (): GroupEntry | undefined => state.group(channel, group)
+      view = new LotView(
+        this.#bus,
+        this.#bus.names.lot(channel, group),
+        this.#channel(channel).partitions,
+        () => entry() === undefined,
+        () => entry()?.hasLot === true,
+      )
       this.#views.set(name, view)
     }
     await view.read()

@@ -15,14 +15,16 @@ export class LotView {
   readonly #bus: KafkaBus
   readonly #topic: string
   readonly #isGone: () => boolean
+  readonly #isMade: () => boolean
   readonly #positions: number[]
   /** By the id of a write: how many dead letters it moved. */
   readonly #counts: Map<string, number> = new Map()
   #reading: Promise<void> = Promise.resolve()
 
-  /** `isGone`: the group was removed, and its topic with it. */
-  constructor(bus: KafkaBus, topic: string, partitions: number, isGone: () => boolean) {
+  /** `isGone`: the group was removed, and its topic with it; `isMade`: there is a topic. */
+  constructor(bus: KafkaBus, topic: string, partitions: number, isGone: () => boolean, isMade: () => boolean) {
     this.#isGone = isGone
+    this.#isMade = isMade
     this.#bus = bus
     this.#topic = topic
     this.states = Array.from({ length: partitions }, () => new LotState())
@@ -66,6 +68,7 @@ export class LotView {
   }
 
   async #read(): Promise<void> {
+    if (!this.#isMade()) return
     const [starts, ends] = await Promise.all([
       offsetsAt(this.#bus, this.#topic, this.states.length, earliest, this.#isGone),
       offsetsAt(this.#bus, this.#topic, this.states.length, latest, this.#isGone),

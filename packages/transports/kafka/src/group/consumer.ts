@@ -15,7 +15,7 @@ import { Fetcher, type Source } from '../link/fetcher.ts'
 import { readLotRecord } from '../lot/lot-record.ts'
 import { attemptsOf, describe } from '../lot/lot-state.ts'
 import { fetchOffsets } from '../protocol/requests/groups.ts'
-import { deleteRecords, earliest, latest, listOffsets } from '../protocol/requests/topics.ts'
+import { deleteRecords, earliest, latest, listOffsets, type OffsetAt } from '../protocol/requests/topics.ts'
 import type { GroupEntry } from '../registry/state.ts'
 import { Membership } from './membership.ts'
 import { type KafkaDelivery, OwnedPartition } from './partition.ts'
@@ -71,6 +71,7 @@ export class KafkaConsumer implements Consumer {
   #turn = 0
   #paused = false
   #declaring = false
+  #makingLot: Promise<void> | undefined
   #closed = false
 
   constructor(bus: KafkaBus, subscription: Subscription, partitions: number, observer: ConsumerObserver, left: (consumer: KafkaConsumer) => void) {
@@ -95,6 +96,7 @@ export class KafkaConsumer implements Consumer {
       owned: () => [...this.#partitions.keys()],
       assigned: (assignment) => this.#assigned(assignment),
       fenced: () => {
+        if (this.#partitions.size > 0) report(bus, 'warn', `group ${group} went on without this member, which was not heard in time; it joins again`)
         for (const partition of [...this.#partitions.values()]) this.#lose(partition)
       },
     })
@@ -294,6 +296,12 @@ export class KafkaConsumer implements Consumer {
 
   /** Writes notes and settles; resolves when they have been read back. */
   async #write(partition: OwnedPartition, notes: readonly LotWrite[], settles: readonly KafkaDelivery[] = []): Promise<void> {
+    if (this.#entry()?.hasLot !== true) {
+      this.#makingLot ??= this.#bus.topology.makeLot(this.channel, this.group).finally(() => {
+        this.#makingLot = undefined
+      })
+      await this.#makingLot
+    }
     await this.#settlement.atomic(partition, notes, settles)
     await this.#readBack(partition)
     if (partition.isGone) throw leaseLost()
@@ -387,7 +395,10 @@ export class KafkaConsumer implements Consumer {
       this.#known = known
       this.#membership.nudge()
     }
-    for (const partition of this.#partitions.values()) this.#catchUp(partition)
+    for (const partition of this.#partitions.values()) {
+      this.#readLot(partition)
+      this.#catchUp(partition)
+    }
   }
 
   /** Taken for dead while it could not be heard: the group is made anew, and begins with what comes from now on. */
@@ -443,16 +454,21 @@ export class KafkaConsumer implements Consumer {
     const groupId = names.group(this.channel, this.group)
     const live = fresh.filter(({ isGone }) => !isGone)
     if (live.length === 0) return
+    // Whether the one before had a lot made is known from here on.
+    await this.#bus.registry.sync()
     const partitions = new Map([[this.#topic, live.map(({ index }) => index)]])
     const at = (timestampMs: number): { partition: number; timestampMs: number }[] => live.map(({ index }) => ({ partition: index, timestampMs }))
+    const hasLot = this.#entry()?.hasLot === true
+    const lotAt = (timestampMs: number): Promise<ReadonlyMap<string, readonly OffsetAt[]>> =>
+      hasLot ? cluster.atLeaders(new Map([[this.#lotTopic, at(timestampMs)]]), listOffsets, (part) => part) : Promise.resolve(new Map())
     const [committed, logs, lotStarts, lotEnds] = await Promise.all([
       cluster.coordinated('group', groupId, fetchOffsets, { group: groupId, partitions, stable: true }, (answer) => {
         const errors = [...answer.topics.values()].flat().map(({ error }) => error)
         return answer.error !== 0 ? answer.error : (errors.find((error) => error !== 0) ?? 0)
       }),
       cluster.atLeaders(new Map([[this.#topic, at(earliest)]]), listOffsets, (part) => part),
-      cluster.atLeaders(new Map([[this.#lotTopic, at(earliest)]]), listOffsets, (part) => part),
-      cluster.atLeaders(new Map([[this.#lotTopic, at(latest)]]), listOffsets, (part) => part),
+      lotAt(earliest),
+      lotAt(latest),
     ])
     const find = <T extends { readonly partition: number }>(map: ReadonlyMap<string, readonly T[]>, topic: string, index: number): T | undefined =>
       map.get(topic)?.find(({ partition }) => partition === index)
@@ -472,9 +488,10 @@ export class KafkaConsumer implements Consumer {
 
   /** Reads the lot, and begins. */
   async #opened(partition: OwnedPartition, lotEnd: number): Promise<void> {
-    const sources = [this.#lotSource(partition), this.#channelSource(partition)]
-    this.#sources.set(partition, sources)
-    for (const source of sources) this.#fetcher.add(source)
+    const source = this.#channelSource(partition)
+    this.#sources.set(partition, [source])
+    this.#fetcher.add(source)
+    this.#readLot(partition)
     while (partition.lotOffset < lotEnd && partition.state === 'taking' && !this.#closed) await this.#someLotRead()
     if (partition.state !== 'taking' || this.#closed) return
     partition.suspectEntries = new Set([...partition.lot.entries()].flatMap(({ id, isBegun }) => (isBegun ? [id] : [])))
@@ -482,6 +499,15 @@ export class KafkaConsumer implements Consumer {
     this.#observer.assigned(partition.name, partition.lanes())
     this.#catchUp(partition)
     this.#fetcher.wake()
+  }
+
+  /** Reads its lot from now on, once there is one. */
+  #readLot(partition: OwnedPartition): void {
+    const sources = this.#sources.get(partition)
+    if (sources?.length !== 1 || this.#entry()?.hasLot !== true) return
+    const source = this.#lotSource(partition)
+    this.#sources.set(partition, [...sources, source])
+    this.#fetcher.add(source)
   }
 
   /** Drains a partition that another member should have, and lets the others know that it is free. */
@@ -642,6 +668,14 @@ export class KafkaConsumer implements Consumer {
 
   /** Resolves when everything that is in the lot now was read. */
   async #readBack(partition: OwnedPartition): Promise<void> {
+    if (partition.lotWritten) {
+      partition.lotWritten = false
+      partition.readBack = this.#readToEnd(partition)
+    }
+    await partition.readBack
+  }
+
+  async #readToEnd(partition: OwnedPartition): Promise<void> {
     const { cluster } = this.#bus
     const asked = new Map([[this.#lotTopic, [{ partition: partition.index, timestampMs: latest }]]])
     const found = await cluster.persist(patienceMs, () => cluster.atLeaders(asked, listOffsets, (part) => part))

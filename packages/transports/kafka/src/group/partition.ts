@@ -42,6 +42,10 @@ export class OwnedPartition {
   suspectEntries: ReadonlySet<string> = new Set()
   /** Its progress is to be committed. */
   dirty = false
+  /** Something was written to its lot that was not read back yet. */
+  lotWritten = false
+  /** Resolves when what was written to its lot before was read back. */
+  readBack: Promise<void> = Promise.resolve()
   /** Accepted, and not committed yet. */
   accepted: KafkaDelivery[] = []
   /** Entries of the lot that are done, and not written yet. */

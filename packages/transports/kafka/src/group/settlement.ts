@@ -159,6 +159,7 @@ export class Settlement {
         const lost = [...(accepted.get(partition) ?? []), ...(out.get(partition) ?? [])]
         if (lost.length > 0) this.#home.settlementLost(lost, failure ?? leaseLost())
       } else partition.claimed = Math.max(partition.claimed, claims.get(partition) ?? 0)
+      if (records.has(partition.index)) partition.lotWritten = true
     }
     for (const { partition, resolve, reject } of atomics)
       if (failure !== undefined) reject(failure)

@@ -34,6 +34,8 @@ export interface GroupEntry {
   /** Where it begins, by partition. */
   readonly starts: readonly number[]
   paused: boolean
+  /** Its lot's topic was made: something had to be remembered, moved or given up. */
+  hasLot: boolean
   /** Type → when a member announced it last, ms. */
   readonly types: Record<string, number>
   /** Partition → type that its last owner could not handle. */
@@ -67,6 +69,7 @@ export type RegistryRecord =
   /** A member came or went; either way its types were announced until now. */
   | { readonly op: 'types'; readonly channel: string; readonly group: string; readonly types: readonly string[]; readonly nowMs: number }
   | { readonly op: 'wants'; readonly channel: string; readonly group: string; readonly partition: number; readonly type: string }
+  | { readonly op: 'lot'; readonly channel: string; readonly group: string }
   | { readonly op: 'paused'; readonly channel: string; readonly group: string; readonly paused: boolean }
   | { readonly op: 'change'; readonly channel: string; readonly group: string; readonly id: string; readonly change: GroupChange }
   | { readonly op: 'snapshot'; readonly state: Snapshot }
@@ -147,7 +150,7 @@ export class RegistryState {
     const known = this.group(name, group)
     if (known === undefined) {
       if (this.groups(name).length === 0) channel.unrouted ??= record.stored
-      const fresh = { types: {}, wants: {}, paused: false, changes: [] }
+      const fresh = { types: {}, wants: {}, paused: false, hasLot: false, changes: [] }
       this.#groups.set(`${name}\n${group}`, { channel: name, group, order, provisional, ephemeral, starts, ...fresh })
       return 'done'
     }
@@ -159,7 +162,7 @@ export class RegistryState {
   }
 }
 
-type GroupRecord = Extract<RegistryRecord, { readonly op: 'types' | 'wants' | 'paused' | 'change' }>
+type GroupRecord = Extract<RegistryRecord, { readonly op: 'types' | 'wants' | 'lot' | 'paused' | 'change' }>
 
 function applyToGroup(group: GroupEntry, record: GroupRecord, number: number): RegistryOutcome {
   switch (record.op) {
@@ -169,6 +172,9 @@ function applyToGroup(group: GroupEntry, record: GroupRecord, number: number): R
       return 'done'
     case 'wants':
       group.wants[record.partition] = record.type
+      return 'done'
+    case 'lot':
+      group.hasLot = true
       return 'done'
     case 'paused':
       group.paused = record.paused
