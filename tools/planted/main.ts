@@ -1,15 +1,15 @@
 /**
  * `node tools/planted/main.ts [words…]`: shows every planted bug (those whose description or file has one of the words) to
  * its checks, and prints which one caught it. `--all`: every check of a bug, not only the first that catches it; `--slow`:
- * slow checks, too; `--write`: docs/internals/planted-bugs.md.
+ * slow checks, too; `--write`: docs/internals/planted-bugs.md, where bugs that were not shown now keep their rows.
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { bugs } from './bugs/index.ts'
 import { checkOf } from './checks.ts'
 import { runSound, type Shown, show } from './show.ts'
-import { page } from './table.ts'
+import { page, rowsKept } from './table.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -42,5 +42,8 @@ for (const bug of chosen) {
   else console.log(`left out            ${bug.bug}: only slow checks catch it`)
 }
 console.log(`${chosen.length} bugs planted, ${missed} not caught, ${unsound.size} checks unsound`)
-if (values.write) writeFileSync(fileURLToPath(new URL('../../docs/internals/planted-bugs.md', import.meta.url)), page(results))
+if (values.write) {
+  const path = fileURLToPath(new URL('../../docs/internals/planted-bugs.md', import.meta.url))
+  writeFileSync(path, page(results, rowsKept(readFileSync(path, 'utf8'), new Set(bugs.map(({ bug }) => bug)), results)))
+}
 process.exitCode = missed + unsound.size === 0 ? 0 : 1

@@ -1,8 +1,17 @@
 /** docs/internals/planted-bugs.md. */
 import type { Shown } from './show.ts'
 
-/** The page. Times are of the run that wrote it, start of the process included. */
-export function page(results: readonly Shown[]): string {
+/** Rows of an earlier page, of bugs that are still planted and were not shown now. */
+export function rowsKept(earlier: string, names: ReadonlySet<string>, results: readonly Shown[]): readonly string[] {
+  const shown = new Set(results.map(({ bug }) => bug.bug))
+  return earlier.split('\n').filter((line) => {
+    const [, name = ''] = /^\| (.+?) \| /.exec(line) ?? []
+    return names.has(name) && !shown.has(name)
+  })
+}
+
+/** The page. Times are of the runs that wrote it, start of the process included. `kept`: rows of bugs that were shown before. */
+export function page(results: readonly Shown[], kept: readonly string[]): string {
   const rows = results
     .filter(({ outcome }) => outcome === 'caught' || outcome === 'hung')
     .map(({ bug, check, outcome, durationMs }) => {
@@ -12,7 +21,7 @@ export function page(results: readonly Shown[]): string {
   const all = new Set(results.map(({ bug }) => bug.bug))
   const caught = new Set(results.filter(({ outcome }) => outcome === 'caught' || outcome === 'hung').map(({ bug }) => bug.bug))
   const missed = [...all].filter((bug) => !caught.has(bug))
-  const count = all.size
+  const count = all.size + kept.length
   return [
     '# Planted bugs',
     '',
@@ -26,6 +35,7 @@ export function page(results: readonly Shown[]): string {
     '| bug | planted in | caught by | took |',
     '| --- | --- | --- | --- |',
     ...rows,
+    ...kept,
     '',
   ].join('\n')
 }
