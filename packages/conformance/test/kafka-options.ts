@@ -18,3 +18,6 @@ export const kafkaOptions: ConformanceOptions = {
   server: () => ownServer('kafka'),
   member: { module: import.meta.resolve('@sluice/kafka'), export: 'transport' },
 }
+
+/** With faults: through the proxy, whatever the broker says of its address; a half-open connection is noticed while one waits. */
+export const kafkaFaultOptions: ConformanceOptions = { ...kafkaOptions, options: { kafka: { sessionMs: 2_500, replyTimeoutMs: 3_000, tunnel: true } } }
