@@ -42,5 +42,5 @@ function short(name: string): string {
   if (name.length <= 249) return name
   let hash = 0xcbf29ce484222325n
   for (const char of name) hash = BigInt.asUintN(64, (hash ^ BigInt(char.charCodeAt(0))) * 0x100000001b3n)
-  return `${name.slice(0, 220)}~${hash.toString(36)}`.replace('~', '-')
+  return `${name.slice(0, 220)}-${hash.toString(36)}`
 }
