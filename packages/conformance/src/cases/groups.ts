@@ -277,8 +277,9 @@ export const groups: Subject = {
         await a.send(Array.from({ length: 32 }, (_, i) => message({ type: 'new', key: `k${i}`, body: String(i) })))
         const got: Delivery[] = []
         void young.pump((deliveries) => {
-          got.push(...deliveries)
-          young.consumer.accept(deliveries)
+          const mine = deliveries.filter((delivery) => young.mayBegin(delivery))
+          got.push(...mine)
+          young.consumer.accept(mine)
         })
         void old.pump(async (deliveries) => {
           // What is given back may come again at once.
