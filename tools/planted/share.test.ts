@@ -10,11 +10,13 @@ import { checkOf } from './checks.ts'
 import { show } from './show.ts'
 
 const budgetMs = 120_000
+/** Its check fails by its time-out of a minute only. */
+const hangs = 'a reader waits for ever for a writer that never rings'
 const share = new Map<string, readonly [PlantedBug, string]>()
 for (const bug of bugs) {
   // A test file or a title in it: the suites and the simulations start more than one bug is worth.
   const quick = bug.caughtBy.find((name) => name.startsWith('packages/') && !checkOf(name).slow)
-  if (quick !== undefined && !share.has(bug.file)) share.set(bug.file, [bug, quick])
+  if (quick !== undefined && bug.bug !== hangs && !share.has(bug.file)) share.set(bug.file, [bug, quick])
 }
 
 describe('planted bugs', { concurrency: 2 }, () => {
