@@ -74,7 +74,7 @@ export const groupBugs: readonly PlantedBug[] = [
     file: 'packages/embedded/src/group/consumer.ts',
     find: 'if (claimed) return deliveries',
     replace: 'return deliveries',
-    caughtBy: ['processes :: a message that kills its process every time'],
+    caughtBy: ['packages/embedded/src/group/claim.test.ts'],
   },
   {
     bug: 'what a dead member may have begun is not suspect',
