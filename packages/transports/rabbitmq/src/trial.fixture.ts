@@ -80,8 +80,8 @@ export function watcher(): ConsumerObserver & { readonly owned: ReadonlySet<stri
 
 /** Waits until it is so. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>, patienceMs = 20_000): Promise<void> {
-  for (const end = performance.now() + patienceMs; !(await isSo()); ) {
-    if (performance.now() > end) throw new Error(`waited for: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+  for (const end = systemClock.monotonicMs() + patienceMs; !(await isSo()); ) {
+    if (systemClock.monotonicMs() > end) throw new Error(`waited for: ${what}`)
+    await new Promise<void>((resolve) => void systemClock.setTimer(20, resolve, { keepAlive: true }))
   }
 }

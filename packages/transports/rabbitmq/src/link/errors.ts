@@ -83,3 +83,8 @@ export function leaseLost(): SluiceError {
 export function isNotFound(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 404
 }
+
+/** Whether the server said that the user may not. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 403
+}

@@ -5,7 +5,7 @@
  */
 import { type Clock, newId, type Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
-import { brokenError, closedError, operationError } from '../link/errors.ts'
+import { brokenError, closedError, isForbidden, operationError } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { Publisher } from '../send/publisher.ts'
 import { type RegistryOutcome, type RegistryRecord, RegistryState } from './state.ts'
@@ -16,6 +16,10 @@ const segmentBytes = 4_000_000
 const snapshotEvery = 1_000
 /** A record that did not come back was lost with a connection, or is late; ms. */
 const patienceMs = 15_000
+
+/** Tries to declare it at the start, further and further apart. */
+const triesMax = 8
+const tryAgainMs = 100
 
 interface Waiting {
   readonly resolve: (outcome: RegistryOutcome) => void
@@ -50,18 +54,17 @@ export class Registry implements LinkUser {
 
   /** Resolves when everything that is there was read. */
   async open(): Promise<void> {
-    try {
-      await this.#link.askApart((channel) =>
-        channel.assertQueue(this.#queue, {
-          durable: true,
-          arguments: { 'x-queue-type': 'stream', 'x-max-length-bytes': bytesMax, 'x-stream-max-segment-size-bytes': segmentBytes },
-        }),
-      )
-      this.#link.use(this)
-      await this.#read()
-    } catch (error) {
-      throw operationError(error, `declare and read the registry "${this.#queue}"`)
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#declareAndRead()
+        break
+      } catch (error) {
+        // Of several that declare a stream at once the server tells some that it is another one, or nothing yet.
+        if (tries === triesMax || !this.#link.isUp || isForbidden(error)) throw operationError(error, `declare and read the registry "${this.#queue}"`)
+        await new Promise<void>((resolve) => void this.#clock.setTimer(tryAgainMs * tries, resolve))
+      }
     }
+    this.#link.use(this)
     await this.sync()
   }
 
@@ -121,6 +124,16 @@ export class Registry implements LinkUser {
     }
     this.#waiting.clear()
     await this.#channel?.close().catch(() => undefined)
+  }
+
+  async #declareAndRead(): Promise<void> {
+    await this.#link.askApart((channel) =>
+      channel.assertQueue(this.#queue, {
+        durable: true,
+        arguments: { 'x-queue-type': 'stream', 'x-max-length-bytes': bytesMax, 'x-stream-max-segment-size-bytes': segmentBytes },
+      }),
+    )
+    await this.#read()
   }
 
   async #read(): Promise<void> {

@@ -9,7 +9,7 @@ import { brokenError } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 
 /** How one message ended: stored, or not. */
-export type Outcome = undefined | { readonly state: 'failed' | 'unknown'; readonly error: SluiceError; readonly retryable: boolean }
+export type Outcome = undefined | { readonly state: 'failed' | 'unknown'; readonly error: SluiceError; readonly retryable: boolean; readonly refused?: true }
 
 /** Told once for each message, in any order. */
 export interface Receiver {
@@ -26,6 +26,9 @@ interface Unconfirmed {
 
 /** What is written and not confirmed yet; beyond, senders wait. */
 const unconfirmedMax = 4_096
+
+/** A message of our own that its queue refuses is tried again so often. */
+const refusalsMax = 20
 
 /** A channel that could not be opened is tried again after this, ms. */
 const openAgainMs = 500
@@ -84,7 +87,14 @@ export class Publisher implements LinkUser {
   /** One message, to its end; rejects if it is not stored. Written in the order of the calls. */
   put(exchange: string, key: string, content: Buffer, properties: Options.Publish): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      const receiver: Receiver = { settled: (_, outcome) => (outcome === undefined ? resolve() : reject(outcome.error)) }
+      let triesLeft = exchange === '' ? refusalsMax : 0
+      const settled = (_: number, outcome: Outcome): void => {
+        if (outcome === undefined) resolve()
+        else if (outcome.refused !== true || triesLeft-- === 0) reject(outcome.error)
+        // The one queue that it goes to did not take it: to the second of two that declare it at once the server says yes before it lives.
+        else this.#clock.setTimer(openAgainMs / 5, () => void (this.room() ?? Promise.resolve()).then(write))
+      }
+      const receiver: Receiver = { settled }
       const write = (): void => this.publish(exchange, key, content, properties, receiver, 0)
       if (this.#inLine === 0 && this.room() === undefined) {
         write()
@@ -186,12 +196,9 @@ export class Publisher implements LinkUser {
     this.#unconfirmed = new Map()
     // amqplib keeps a callback a message for these; without callbacks the events tell the same, a range at a time.
     channel.on('ack', ({ deliveryTag, multiple }) => this.#confirmed(deliveryTag, multiple))
-    channel.on('nack', () => {
-      if (channel !== undefined)
-        this.#renew(
-          channel,
-          new SluiceError('TRANSPORT_FAILED', 'RabbitMQ refused a message (NACK): its queue has no leader, or is full', { fix: 'It is sent again' }),
-        )
+    channel.on('nack', ({ deliveryTag, multiple }) => {
+      const error = new SluiceError('TRANSPORT_FAILED', 'RabbitMQ refused a message (NACK): its queue has no leader, or is full', { fix: 'It is sent again' })
+      if (channel !== undefined) this.#renew(channel, error, (tag) => (multiple ? tag <= deliveryTag : tag === deliveryTag))
     })
     channel.on('return', (message) => this.#returned(message))
     return channel
@@ -224,13 +231,14 @@ export class Publisher implements LinkUser {
   }
 
   /** Everything unconfirmed is unknown from here on, in the order in which it was written. */
-  #renew(channel: ConfirmChannel, error: SluiceError): void {
+  #renew(channel: ConfirmChannel, error: SluiceError, isRefused?: (tag: number) => boolean): void {
     if (this.#channel !== channel) return
     this.#channel = undefined
-    const unknown = [...this.#unconfirmed.values()]
+    const unknown = [...this.#unconfirmed]
     this.#unconfirmed = new Map()
     channel.close().catch(() => undefined)
-    for (const { receiver, index } of unknown) receiver.settled(index, { state: 'unknown', error, retryable: true })
+    for (const [tag, { receiver, index }] of unknown)
+      receiver.settled(index, { state: 'unknown', error, retryable: true, ...(isRefused?.(tag) === true ? { refused: true } : {}) })
     this.#wake()
   }
 

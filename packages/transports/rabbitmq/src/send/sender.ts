@@ -22,7 +22,10 @@ class Batch implements Receiver {
   }
 
   settled(index: number, outcome: Outcome): void {
-    if (outcome !== undefined) this.failures.push({ index, ...outcome })
+    if (outcome !== undefined) {
+      const { state, error, retryable } = outcome
+      this.failures.push({ index, state, error, retryable })
+    }
     if (--this.#left === 0) this.#resolve()
   }
 }
