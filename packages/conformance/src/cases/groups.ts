@@ -32,8 +32,10 @@ export const groups: Subject = {
         const got: Delivery[] = []
         const pumps = probes.map((probe) =>
           probe.pump(async (deliveries) => {
-            got.push(...deliveries)
-            probe.consumer.accept(deliveries)
+            // What was on its way when its partition was asked back comes to the next owner.
+            const mine = deliveries.filter((delivery) => probe.mayBegin(delivery))
+            got.push(...mine)
+            probe.consumer.accept(mine)
             await probe.consumer.flush()
           }, 7),
         )
@@ -311,7 +313,8 @@ export const groups: Subject = {
         let most = 0
         let done = 0
         for (const probe of probes) {
-          void probe.pump(async (deliveries) => {
+          void probe.pump(async (all) => {
+            const deliveries = all.filter((delivery) => probe.mayBegin(delivery))
             inFlight += deliveries.length
             most = Math.max(most, inFlight)
             await new Promise((resolve) => setImmediate(resolve))
