@@ -1,4 +1,5 @@
 import { conformance } from '@sluice/conformance'
-import { rabbitmqOptions } from './rabbitmq-options.ts'
+import { placeOfItsOwn, rabbitmqOptions } from './rabbitmq-options.ts'
 
-conformance({ ...rabbitmqOptions, parts: ['processes'] })
+// A frozen member is to be taken for dead while one waits.
+conformance({ ...rabbitmqOptions, url: () => placeOfItsOwn(2), parts: ['processes'] })

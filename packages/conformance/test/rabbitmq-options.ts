@@ -13,15 +13,18 @@ async function virtualHost(method: 'PUT' | 'DELETE', name: string): Promise<void
   if (!response.ok) throw new Error(`${method} of virtual host ${name}: ${response.status}`)
 }
 
-/** How the suite finds a RabbitMQ: every case has a virtual host of its own. */
+/** A virtual host of a case's own, on connections that say every so many seconds that they live. */
+export async function placeOfItsOwn(heartbeatS: number): Promise<{ readonly url: string; readonly dispose: () => Promise<void> }> {
+  const name = `case-${newId()}`
+  await virtualHost('PUT', name)
+  return { url: `${server}/${name}?heartbeat=${heartbeatS}`, dispose: () => virtualHost('DELETE', name) }
+}
+
+/** How the suite finds a RabbitMQ. With a short heartbeat a starved machine loses its connections. */
 export const rabbitmqOptions: ConformanceOptions = {
   name: 'rabbitmq',
   transport,
-  url: async () => {
-    const name = `case-${newId()}`
-    await virtualHost('PUT', name)
-    return { url: `${server}/${name}?heartbeat=2`, dispose: () => virtualHost('DELETE', name) }
-  },
+  url: () => placeOfItsOwn(10),
   crash: (open) => {
     if ('crash' in open && typeof open.crash === 'function') open.crash()
   },
