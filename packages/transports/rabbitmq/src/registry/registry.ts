@@ -59,8 +59,8 @@ export class Registry implements LinkUser {
         await this.#declareAndRead()
         break
       } catch (error) {
-        // Of several that declare a stream at once the server tells some that it is another one, or nothing yet.
-        if (tries === triesMax || !this.#link.isUp || isForbidden(error)) throw operationError(error, `declare and read the registry "${this.#queue}"`)
+        // Of several that declare a stream at once the server tells some that it is another one, and ends the connection of others.
+        if (tries === triesMax || isForbidden(error)) throw operationError(error, `declare and read the registry "${this.#queue}"`)
         await new Promise<void>((resolve) => void this.#clock.setTimer(tryAgainMs * tries, resolve))
       }
     }
