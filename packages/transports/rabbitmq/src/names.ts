@@ -14,6 +14,11 @@ export class Names {
     return `${this.#prefix}/registry`
   }
 
+  /** Exclusive to the connection that declares the registry, while it does. */
+  get registryLock(): string {
+    return `${this.registry}/lock`
+  }
+
   /** Topic exchange of a channel. */
   exchange(channel: string): string {
     return `${this.#prefix}/${word(channel)}`

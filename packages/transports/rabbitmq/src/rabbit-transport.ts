@@ -23,6 +23,7 @@ import { Link } from './link/link.ts'
 import { type Answer, Instance, type Question } from './member/instance.ts'
 import { Names } from './names.ts'
 import { readUrl } from './options.ts'
+import { declareRegistry } from './registry/first-declaration.ts'
 import { Registry } from './registry/registry.ts'
 import { Firings } from './schedules/firings.ts'
 import { Publisher } from './send/publisher.ts'
@@ -60,7 +61,10 @@ export class RabbitTransport implements Transport {
     // What a queue refuses makes all that its channel has not confirmed unknown: the application's messages have their own.
     const [messages, delayed, publisher] = [1, 2, 3].map(() => new Publisher(publishing, clock, options.confirmTimeoutMs)) as [Publisher, Publisher, Publisher]
     this.#publishers = [messages, delayed, publisher]
-    this.#registry = new Registry(consuming, publisher, clock, this.#names.registry)
+    const { registry: queue, registryLock: lock } = this.#names
+    this.#registry = new Registry(consuming, publisher, clock, queue, () =>
+      declareRegistry({ link: consuming, clock, instanceId: context.instanceId, queue, lock }),
+    )
     this.#instance = new Instance(
       context.instanceId,
       consuming,

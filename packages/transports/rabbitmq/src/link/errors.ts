@@ -84,7 +84,7 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 404
 }
 
-/** Whether the server said that the user may not. */
-export function isForbidden(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 403
+/** Whether the server said that the queue is exclusive to another connection. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 405
 }

@@ -166,7 +166,6 @@ export class Link {
           timeout: connectTimeoutMs,
           // Its capabilities stay amqplib's: with others the server neither says that a queue was deleted nor why it refuses us.
           clientProperties: { connection_name: `${this.#context.service} ${this.#role} (Sluice)` },
-          ...(tls ? { servername: host } : {}),
           ...(ca === undefined ? {} : { ca: [readFileSync(ca)] }),
           ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
           ...(key === undefined ? {} : { key: readFileSync(key) }),

@@ -5,21 +5,15 @@
  */
 import { type Clock, newId, type Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
-import { brokenError, closedError, isForbidden, operationError } from '../link/errors.ts'
+import { brokenError, closedError, operationError } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { Publisher } from '../send/publisher.ts'
 import { type RegistryOutcome, type RegistryRecord, RegistryState } from './state.ts'
 
-/** The stream drops its oldest segments beyond this; a snapshot every so many records is always in what is left. */
-const bytesMax = 64_000_000
-const segmentBytes = 4_000_000
+/** The stream keeps 64 MB (first-declaration.ts): a snapshot every so many records is always in what is left. */
 const snapshotEvery = 1_000
 /** A record that did not come back was lost with a connection, or is late; ms. */
 const patienceMs = 15_000
-
-/** Tries to declare it at the start, further and further apart. */
-const triesMax = 8
-const tryAgainMs = 100
 
 interface Waiting {
   readonly resolve: (outcome: RegistryOutcome) => void
@@ -34,6 +28,7 @@ export class Registry implements LinkUser {
   readonly #publisher: Publisher
   readonly #clock: Clock
   readonly #queue: string
+  readonly #declare: () => Promise<void>
   readonly #waiting: Map<string, Waiting> = new Map()
   readonly #listeners: Set<() => void> = new Set()
   #channel: Channel | undefined
@@ -45,24 +40,21 @@ export class Registry implements LinkUser {
   #telling = false
   #closed = false
 
-  constructor(link: Link, publisher: Publisher, clock: Clock, queue: string) {
+  constructor(link: Link, publisher: Publisher, clock: Clock, queue: string, declare: () => Promise<void>) {
     this.#link = link
     this.#publisher = publisher
     this.#clock = clock
     this.#queue = queue
+    this.#declare = declare
   }
 
   /** Resolves when everything that is there was read. */
   async open(): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        await this.#declareAndRead()
-        break
-      } catch (error) {
-        // Of several that declare a stream at once the server tells some that it is another one, and ends the connection of others.
-        if (tries === triesMax || isForbidden(error)) throw operationError(error, `declare and read the registry "${this.#queue}"`)
-        await new Promise<void>((resolve) => void this.#clock.setTimer(tryAgainMs * tries, resolve))
-      }
+    try {
+      await this.#declare()
+      await this.#read()
+    } catch (error) {
+      throw operationError(error, `declare and read the registry "${this.#queue}"`)
     }
     this.#link.use(this)
     await this.sync()
@@ -124,16 +116,6 @@ export class Registry implements LinkUser {
     }
     this.#waiting.clear()
     await this.#channel?.close().catch(() => undefined)
-  }
-
-  async #declareAndRead(): Promise<void> {
-    await this.#link.askApart((channel) =>
-      channel.assertQueue(this.#queue, {
-        durable: true,
-        arguments: { 'x-queue-type': 'stream', 'x-max-length-bytes': bytesMax, 'x-stream-max-segment-size-bytes': segmentBytes },
-      }),
-    )
-    await this.#read()
   }
 
   async #read(): Promise<void> {
