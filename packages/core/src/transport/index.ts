@@ -61,3 +61,4 @@ export type {
   TransportFactory,
   TransportReport,
 } from './transport.ts'
+export { firstDelivery, UnsettledConsumer } from './unsettled-consumer.ts'

@@ -1,5 +1,5 @@
 /** An instance's own reply channel: one partition of the topic of replies, read from now on, without a group. */
-import type { Consumer, ConsumerObserver, Delivery, Subscription, Timer } from '@sluice/core/transport'
+import { type ConsumerObserver, firstDelivery, type Subscription, type Timer, UnsettledConsumer } from '@sluice/core/transport'
 import type { KafkaBus } from '../kafka-bus.ts'
 import { Fetcher } from '../link/fetcher.ts'
 import { latest, listOffsets } from '../protocol/requests/topics.ts'
@@ -9,18 +9,16 @@ import { aliveEveryMs } from './sweeper.ts'
 const partitionName = '0/1'
 
 /** See the header of this file. */
-export class ReplyConsumer implements Consumer {
-  readonly lot: undefined = undefined
+export class ReplyConsumer extends UnsettledConsumer {
   readonly #bus: KafkaBus
   readonly #subscription: Subscription
   readonly #fetcher: Fetcher
   readonly #left: (consumer: ReplyConsumer) => void
-  #buffer: Delivery[] = []
-  #waiter: { readonly countMax: number; readonly resolve: (deliveries: readonly Delivery[]) => void } | undefined
   #alive: Timer | undefined
-  #closed = false
+  #crashed = false
 
   constructor(bus: KafkaBus, subscription: Subscription, left: (consumer: ReplyConsumer) => void) {
+    super(subscription)
     this.#bus = bus
     this.#subscription = subscription
     this.#left = left
@@ -45,10 +43,8 @@ export class ReplyConsumer implements Consumer {
         for (const record of records) {
           const to = record.headers.find(([name]) => name === 'sluice-reply')?.[1]?.toString()
           if (to !== this.#subscription.channel) continue
-          const fresh = { attempt: 0, deliveries: 0, firstDeliveredAtMs: undefined, notBeforeMs: 0, suspect: false, fromLot: false, note: undefined }
-          this.#buffer.push({ ...fromRecord(record, topic), partition: partitionName, ...fresh })
+          this.heard({ ...firstDelivery, ...fromRecord(record, topic), partition: partitionName })
         }
-        this.#serve()
       },
       missed: (logStart) => {
         position.offset = logStart
@@ -67,58 +63,21 @@ export class ReplyConsumer implements Consumer {
     })
   }
 
-  receive(countMax: number): Promise<readonly Delivery[]> {
-    if (this.#closed) return Promise.resolve([])
-    return new Promise((resolve) => {
-      this.#waiter = { countMax, resolve }
-      this.#serve()
-    })
-  }
-
-  accept(): void {}
-
-  release(deliveries: readonly Delivery[]): void {
-    this.#buffer.unshift(...deliveries)
-    this.#serve()
-  }
-
-  async record(): Promise<void> {}
-
-  async deadLetter(): Promise<void> {}
-
-  async flush(): Promise<void> {}
-
-  groupTypes(): ReadonlyMap<string, number> {
-    return new Map(this.#subscription.types.map((type) => [type, 1]))
-  }
-
-  yieldPartition(): void {}
-
   get inFlight(): number {
     return 0
   }
 
   crash(): void {
-    this.#closed = true
+    this.#crashed = true
     this.#alive?.cancel()
     void this.#fetcher.close()
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
+  protected async leave(): Promise<void> {
+    if (this.#crashed) return
     this.#alive?.cancel()
-    this.#waiter?.resolve([])
-    this.#waiter = undefined
     await this.#fetcher.close()
     await this.#bus.topology.removeReplies(this.#subscription.channel).catch(() => undefined)
     this.#left(this)
-  }
-
-  #serve(): void {
-    const waiter = this.#waiter
-    if (waiter === undefined || this.#buffer.length === 0) return
-    this.#waiter = undefined
-    waiter.resolve(this.#buffer.splice(0, waiter.countMax))
   }
 }

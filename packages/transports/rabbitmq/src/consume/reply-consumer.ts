@@ -1,22 +1,17 @@
 /** An instance's own reply channel: an exclusive queue without acknowledgement, gone with the connection. */
-import type { Consumer, ConsumerObserver, Delivery, Subscription, TransportContext } from '@sluice/core/transport'
+import { type ConsumerObserver, firstDelivery, type Subscription, type TransportContext, UnsettledConsumer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Link, LinkUser } from '../link/link.ts'
 import { fromWire } from '../wire.ts'
 
 /** See the header of this file. */
-export class ReplyConsumer implements Consumer, LinkUser {
-  readonly lot: undefined = undefined
+export class ReplyConsumer extends UnsettledConsumer implements LinkUser {
   readonly #link: Link
   readonly #context: TransportContext
   readonly #queue: string
-  readonly #subscription: Subscription
   readonly #observer: ConsumerObserver
   readonly #left: (consumer: ReplyConsumer) => void
-  #buffer: Delivery[] = []
-  #waiter: { readonly countMax: number; readonly resolve: (deliveries: readonly Delivery[]) => void } | undefined
   #channel: Channel | undefined
-  #closed = false
 
   constructor(
     link: Link,
@@ -26,10 +21,10 @@ export class ReplyConsumer implements Consumer, LinkUser {
     observer: ConsumerObserver,
     left: (consumer: ReplyConsumer) => void,
   ) {
+    super(subscription)
     this.#link = link
     this.#context = context
     this.#queue = queue
-    this.#subscription = subscription
     this.#observer = observer
     this.#left = left
   }
@@ -47,38 +42,7 @@ export class ReplyConsumer implements Consumer, LinkUser {
     this.#channel = channel
   }
 
-  receive(countMax: number): Promise<readonly Delivery[]> {
-    if (this.#closed) return Promise.resolve([])
-    return new Promise((resolve) => {
-      this.#waiter = { countMax, resolve }
-      this.#serve()
-    })
-  }
-
-  accept(): void {}
-
-  release(deliveries: readonly Delivery[]): void {
-    this.#buffer.unshift(...deliveries)
-    this.#serve()
-  }
-
-  async record(): Promise<void> {}
-
-  async deadLetter(): Promise<void> {}
-
-  async flush(): Promise<void> {}
-
-  groupTypes(): ReadonlyMap<string, number> {
-    return new Map(this.#subscription.types.map((type) => [type, 1]))
-  }
-
-  yieldPartition(): void {}
-
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    this.#waiter?.resolve([])
-    this.#waiter = undefined
+  protected async leave(): Promise<void> {
     this.#link.leave(this)
     await this.#channel?.deleteQueue(this.#queue).catch(() => undefined)
     await this.#channel?.close().catch(() => undefined)
@@ -86,27 +50,7 @@ export class ReplyConsumer implements Consumer, LinkUser {
   }
 
   #arrived(message: ConsumeMessage | null): void {
-    if (message === null) return
-    const read = fromWire(message, this.#context.clock.nowMs())
-    this.#buffer.push({
-      ...read,
-      partition,
-      attempt: 0,
-      deliveries: 0,
-      firstDeliveredAtMs: undefined,
-      notBeforeMs: 0,
-      suspect: false,
-      fromLot: false,
-      note: undefined,
-    })
-    this.#serve()
-  }
-
-  #serve(): void {
-    const waiter = this.#waiter
-    if (waiter === undefined || this.#buffer.length === 0) return
-    this.#waiter = undefined
-    waiter.resolve(this.#buffer.splice(0, waiter.countMax))
+    if (message !== null) this.heard({ ...firstDelivery, ...fromWire(message, this.#context.clock.nowMs()), partition })
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type DeadLetterRecord,
   type Delivery,
   type Envelope,
+  firstDelivery,
   fromStructured,
   isSluiceError,
   type Subscription,
@@ -84,7 +85,7 @@ export class Listener implements Consumer {
       return
     }
     this.#waitingBytes += sizeBytes
-    this.#waiting.push({ ...fresh, envelope, storedAtMs: receivedAtMs, sizeBytes, state: 'waiting' })
+    this.#waiting.push({ ...firstDelivery, partition, envelope, storedAtMs: receivedAtMs, sizeBytes, state: 'waiting' })
     this.#wakeUp()
   }
 
@@ -187,15 +188,4 @@ export class Listener implements Consumer {
     this.#wake = undefined
     wake?.()
   }
-}
-
-const fresh: Omit<HeardDelivery, 'envelope' | 'storedAtMs' | 'sizeBytes' | 'state'> = {
-  partition,
-  attempt: 0,
-  deliveries: 0,
-  firstDeliveredAtMs: undefined,
-  notBeforeMs: 0,
-  suspect: false,
-  fromLot: false,
-  note: undefined,
 }
