@@ -139,7 +139,7 @@ export const settlement: Subject = {
       name: 'a handler that takes longer than the lease keeps its delivery while its process lives',
       needs: (facts) =>
         facts.takeOverMs > 3_000
-          ? `its lease of ${facts.takeOverMs} ms is too long to wait for`
+          ? 'taking over takes longer than this run waits'
           : facts.handlingMsMax < facts.takeOverMs * 2
             ? 'it bounds handling'
             : undefined,

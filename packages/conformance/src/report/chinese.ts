@@ -217,10 +217,28 @@ export const chinese: Readonly<Record<string, string>> = {
   'it bounds handling': '它限制处理时间',
   'a queue cannot be read without consuming it': '队列不能只读不消费',
   'a confirm means nothing here': '这里的确认没有意义',
+  'taking over takes longer than this run waits': '接管所需时间超过本次运行愿意等待的时间',
+  'it keeps no schedules': '它不保存定时计划',
+  'it does not keep the order of sends by itself': '它自身不保持发送顺序（由消费者按序号恢复）',
+  'backlog figures are approximate': '积压数字是近似值',
 
   // Notes of transports.
   'One machine: all services open the same file on a local disk': '单机：所有服务打开本地磁盘上的同一个文件',
   'A process that dies hands its messages on at once; one that is frozen, or whose event loop is blocked, after the lease':
     '死去的进程立即交出它的消息；冻结或事件循环阻塞的进程在租约到期后交出',
   'Everything is gone with the process': '一切随进程消失',
+  'A fail-over to a replica may lose what was confirmed just before it: replication is not waited for (option redis.replicas)':
+    '切换到副本时可能丢失刚刚确认的消息：不等待复制（选项 redis.replicas）',
+  'Accepting is not confirmed by RabbitMQ: what was accepted right before a connection broke may come again':
+    'RabbitMQ 不确认“接受”：连接断开前刚接受的消息可能再来',
+  'Delayed messages wait in one queue a channel, at most some 50,000 of them; one of the processes that are connected moves what is due':
+    '延迟消息在每个通道的一个队列中等待，最多约 50,000 条；由某个已连接的进程搬运到期的消息',
+  'Accepted messages are gone: no replay, and a late group gets what is new': '接受后的消息不再保留：没有重放，后来的消费组只收新消息',
+  'min.insync.replicas is 1: a confirmed message may be in the memory of one broker only. Set it to 2, with a replication factor of 3':
+    'min.insync.replicas 为 1：已确认的消息可能只在一个节点的内存里。请设为 2，副本数设为 3',
+  'A group that nobody consumes for 7 days (offsets.retention.minutes) begins anew: it gets again what is still kept':
+    '7 天无人消费的消费组（offsets.retention.minutes）会从头开始：仍保留的消息会再来一次',
+  'The number of partitions of a channel is settled when its topic is made; only a channel of one partition can be ordered as a whole':
+    '通道的分区数在创建主题时确定；只有单分区的通道才能整体有序',
+  'How many messages are in flight is known for this process only': '在途消息数只对本进程已知',
 }

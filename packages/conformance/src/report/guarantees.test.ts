@@ -70,9 +70,11 @@ test('the pages are made of the runs that are kept (if not: npm run guarantees -
   for (const { path, text } of pages(keptRuns())) assert.ok(readFileSync(path, 'utf8') === text, `${path} is stale`)
 })
 
-test('the Chinese page has every subject, case and reason', () => {
-  const cases = keptRuns().flatMap((run) => run.cases)
-  const texts = cases.flatMap(({ subject, name, reason }) => [subject, name, ...(reason === undefined ? [] : [reason])])
+test('the Chinese page has every subject, case, reason and note', () => {
+  const runs = keptRuns()
+  const notes = runs.flatMap(({ facts }) => facts.notes.map((note) => note.replace(/\.$/, '')))
+  const ofCases = runs.flatMap(({ cases }) => cases.flatMap(({ subject, name, reason }) => [subject, name, ...(reason === undefined ? [] : [reason])]))
+  const texts = [...notes, ...ofCases]
   assert.ok(texts.length > 300, `${texts.length} texts`)
   assert.deepEqual(
     [...new Set(texts)].filter((text) => chinese[text] === undefined),
