@@ -7,6 +7,7 @@ import {
   type Delivery,
   type GroupDeclaration,
   type GroupStatus,
+  mayOwnByTypes,
   partitionIndex,
   partitionName,
   placementKey,
@@ -251,10 +252,8 @@ export class Group {
       if ([...this.#partitions.values()].some(({ owner }) => owner !== undefined)) return
       this.#rebuild()
     }
-    const plan = assignPartitions([...this.#partitions.keys()], members, (name, member) => {
-      const wants = this.#partitions.get(name)?.wants
-      return wants === undefined || member.types.has(wants) || !members.some(({ types }) => types.has(wants))
-    })
+    const mayOwn = mayOwnByTypes(members, (name) => this.#partitions.get(name)?.wants)
+    const plan = assignPartitions([...this.#partitions.keys()], members, mayOwn)
     for (const partition of this.#partitions.values()) {
       const owner = plan.get(partition.name)
       if (owner === undefined || partition.owner === owner) continue

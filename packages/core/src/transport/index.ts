@@ -25,12 +25,24 @@ export {
   assignPartitions,
   type GroupOrder,
   keyHash,
+  mayOwnByTypes,
   ownersByHash,
   type PartitionMember,
   partitionIndex,
   partitionName,
   placementKey,
 } from './partition/index.ts'
+export {
+  announceTypes,
+  ChangeListeners,
+  doneIf,
+  type RegisteredChannel,
+  type RegisteredGroup,
+  type RegistryOutcome,
+  RegistryTables,
+  type SharedRecord,
+  settleOrder,
+} from './registry/index.ts'
 export { FailedKeys, SendCall } from './send-call.ts'
 export type {
   AttemptRecord,

@@ -1,4 +1,4 @@
-import { assignPartitions } from '@sluice/core/transport'
+import { assignPartitions, mayOwnByTypes } from '@sluice/core/transport'
 import type { PartitionRow } from './owned-partition.ts'
 
 /** A row of the table `member`. */
@@ -18,12 +18,9 @@ export function nameOf(row: { readonly residue: number; readonly modulus: number
  * a type was found that its owner lacked goes to a member that handles it, while there is one. Pure.
  */
 export function planOwners(rows: readonly PartitionRow[], live: readonly MemberRow[]): ReadonlyMap<string, number> {
-  const needs = new Map(rows.map((row) => [nameOf(row), row.needs_type]))
-  const members = live.map((row) => ({ id: String(row.id), number: row.id, types: new Set(JSON.parse(row.types) as string[]) }))
-  const mayOwn = (partition: string, one: { readonly types: ReadonlySet<string> }): boolean => {
-    const type = needs.get(partition)
-    return type === undefined || type === null || one.types.has(type) || !members.some((other) => other.types.has(type))
-  }
+  const wants = new Map(rows.map((row) => [nameOf(row), row.needs_type ?? undefined]))
+  const members = live.map((row) => ({ id: String(row.id), number: row.id, types: JSON.parse(row.types) as string[] }))
+  const mayOwn = mayOwnByTypes(members, (partition) => wants.get(partition))
   const plan = assignPartitions(rows.map(nameOf), members, mayOwn)
   return new Map([...plan].map(([name, { number }]) => [name, number]))
 }

@@ -1,5 +1,5 @@
 import { SluiceError } from '../../errors/index.ts'
-import { assignPartitions, partitionIndex, partitionName, placementKey } from '../partition/index.ts'
+import { assignPartitions, mayOwnByTypes, partitionIndex, partitionName, placementKey } from '../partition/index.ts'
 import type { GroupDeclaration, GroupStatus } from '../transport.ts'
 import { Lot } from './lot.ts'
 import { type Entry, type GroupHome, type Member, type MemoryDelivery, newEntry, type StoredMessage } from './model.ts'
@@ -241,10 +241,8 @@ export class Group {
       if ([...this.#partitions.values()].some((partition) => partition.owner !== undefined)) return
       this.#rebuild()
     }
-    const plan = assignPartitions([...this.#partitions.keys()], live, (name, member) => {
-      const { wants } = this.#partitions.get(name) as Partition
-      return wants === undefined || member.types.has(wants) || !live.some((other) => other.types.has(wants))
-    })
+    const mayOwn = mayOwnByTypes(live, (name) => this.#partitions.get(name)?.wants)
+    const plan = assignPartitions([...this.#partitions.keys()], live, mayOwn)
     for (const partition of this.#partitions.values()) {
       const owner = plan.get(partition.name)
       if (partition.owner === undefined && owner !== undefined) this.#assign(partition, owner)

@@ -61,3 +61,21 @@ export function ownersByHash<P extends { readonly modulus: number; readonly resi
   for (const partition of owned) for (let i = partition.residue; i < size; i += partition.modulus) table[i] = partition
   return table
 }
+
+/**
+ * For {@link assignPartitions}: a partition whose last owner could not handle a type (`wants`) goes to a member that can,
+ * if there is one.
+ */
+export function mayOwnByTypes<M extends { readonly types: Iterable<string> }>(
+  members: readonly M[],
+  wants: (partition: string) => string | undefined,
+): (partition: string, member: M) => boolean {
+  const handles = ({ types }: M, wanted: string): boolean => {
+    for (const type of types) if (type === wanted) return true
+    return false
+  }
+  return (partition, member) => {
+    const wanted = wants(partition)
+    return wanted === undefined || handles(member, wanted) || !members.some((other) => handles(other, wanted))
+  }
+}

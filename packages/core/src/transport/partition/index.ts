@@ -1,3 +1,3 @@
-export { assignPartitions, ownersByHash, type PartitionMember, partitionName } from './assignment.ts'
+export { assignPartitions, mayOwnByTypes, ownersByHash, type PartitionMember, partitionName } from './assignment.ts'
 export { keyHash, partitionIndex } from './hash.ts'
 export { type GroupOrder, placementKey } from './lane.ts'

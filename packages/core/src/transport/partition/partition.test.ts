@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assignPartitions, keyHash, ownersByHash, partitionIndex, partitionName } from './index.ts'
+import { assignPartitions, keyHash, mayOwnByTypes, ownersByHash, partitionIndex, partitionName } from './index.ts'
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => partitionName(index, count))
 const members = (...ids: string[]): { id: string }[] => ids.map((id) => ({ id }))
@@ -63,6 +63,24 @@ test('mayOwn outranks the bound on load', () => {
   const plan = assignPartitions(names(8), members('a', 'b'), (_, member) => member.id === 'a')
   assert.deepEqual(new Set([...plan.values()].map((member) => member.id)), new Set(['a']))
   assert.equal(assignPartitions(names(8), members('a', 'b'), () => false).size, 0)
+})
+
+test('a partition that wants a type goes to a member that handles it, while there is one', () => {
+  const owners = (wanted: string | undefined): string[] => {
+    const both = [
+      { id: 'a', types: ['t'] },
+      { id: 'b', types: ['t', 'u'] },
+    ]
+    return [
+      ...assignPartitions(
+        names(8),
+        both,
+        mayOwnByTypes(both, (name) => (name === '3/8' ? wanted : undefined)),
+      ).values(),
+    ].map(({ id }) => id)
+  }
+  assert.equal(owners('u')[3], 'b')
+  assert.deepEqual(owners('nobody handles it'), owners(undefined))
 })
 
 test('an owner is found by the hash, among partitions of several generations', () => {

@@ -123,7 +123,7 @@ export class KafkaConsumer implements Consumer {
   async join(): Promise<void> {
     const { registry } = this.#bus
     await this.#announce()
-    registry.listen(this.#onChange)
+    registry.changes.listen(this.#onChange)
     this.#look()
     await this.#membership.start()
     // Whoever starts can count on its share soon: what comes from now on need not change hands first.
@@ -362,7 +362,7 @@ export class KafkaConsumer implements Consumer {
 
   #stop(): void {
     this.#closed = true
-    this.#bus.registry.unlisten(this.#onChange)
+    this.#bus.registry.changes.unlisten(this.#onChange)
     this.#waiter?.resolve([])
     this.#waiter = undefined
     for (const wake of this.#reading) wake()

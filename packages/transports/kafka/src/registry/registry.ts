@@ -3,14 +3,14 @@
  * counts in the order of the topic, so an append that comes back is a decision: compare and set, without a lock and
  * without a leader. It holds what Kafka cannot keep: kinds of channels, where groups begin, pauses, types. Messages never pass through it.
  */
-import type { TransportReport } from '@sluice/core/transport'
+import { ChangeListeners, type RegistryOutcome, type TransportReport } from '@sluice/core/transport'
 import { ConnectionEnded, check, closed, codes, KafkaError, mayRetry, moved, toSluice } from '../errors.ts'
 import type { Cluster } from '../link/cluster.ts'
 import type { Connection } from '../link/connection.ts'
 import { type KafkaRecord, readBatches, writeBatch } from '../protocol/records.ts'
 import { fetch, produce } from '../protocol/requests/records.ts'
 import { createTopics, deleteRecords, earliest, latest, listOffsets } from '../protocol/requests/topics.ts'
-import { type RegistryOutcome, type RegistryRecord, RegistryState } from './state.ts'
+import { type RegistryRecord, RegistryState } from './state.ts'
 
 /** How long an append, or the wait for what it came to, may take, ms. */
 const patienceMs = 15_000
@@ -27,7 +27,8 @@ export class Registry {
   readonly #topic: string
   readonly #replication: number
   readonly #report: (event: TransportReport) => void
-  readonly #listeners: Set<() => void> = new Set()
+  /** Told after the state has changed. */
+  readonly changes: ChangeListeners = new ChangeListeners()
   /** By offset: what to do once it is applied. */
   readonly #waiting: Map<number, (outcome: RegistryOutcome) => void> = new Map()
   readonly #outcomes: Map<number, RegistryOutcome> = new Map()
@@ -38,7 +39,6 @@ export class Registry {
   #isFirst = true
   #reading: Connection | undefined
   #running: Promise<void> = Promise.resolve()
-  #telling = false
 
   constructor(cluster: Cluster, topic: string, replication: number, report: (event: TransportReport) => void) {
     this.#cluster = cluster
@@ -53,15 +53,6 @@ export class Registry {
     this.#next = await this.#offset(earliest)
     this.#running = this.#read()
     await this.sync()
-  }
-
-  /** Called, once a turn of the event loop, after the state has changed. */
-  listen(listener: () => void): void {
-    this.#listeners.add(listener)
-  }
-
-  unlisten(listener: () => void): void {
-    this.#listeners.delete(listener)
   }
 
   /** Appends a record; resolves when it was applied here, to what it came to. */
@@ -191,7 +182,7 @@ export class Registry {
     if (this.#outcomes.size > 1_000) this.#outcomes.delete(this.#outcomes.keys().next().value ?? -1)
     // Whose record has a round number writes the snapshot: one member, and another one later if it dies over it.
     if (waiting !== undefined && offset % snapshotEvery === snapshotEvery - 1) void this.#snapshot(offset).catch(() => undefined)
-    this.#tell()
+    this.changes.tell()
   }
 
   async #snapshot(upTo: number): Promise<void> {
@@ -200,15 +191,6 @@ export class Registry {
     if (offset > upTo + 1) return
     const old = new Map([[this.#topic, [{ partition: 0, offset }]]])
     await this.#cluster.atLeaders(old, deleteRecords, (part) => ({ before: part, timeoutMs: patienceMs }))
-  }
-
-  #tell(): void {
-    if (this.#telling) return
-    this.#telling = true
-    queueMicrotask(() => {
-      this.#telling = false
-      for (const listener of [...this.#listeners]) listener()
-    })
   }
 }
 

@@ -1,13 +1,23 @@
 /**
- * What all members agree on, as a state machine: records of the registry's topic go in, in the order of the topic, and
- * every member comes to the same state and the same outcome. No I/O, no clock: times are in the records.
+ * What all members agree on, beyond what every registry holds: where groups begin, and what administrators decided of
+ * their progress. No I/O, no clock: times are in the records.
  */
-import type { ChannelDeclaration, GroupOrder, Retention } from '@sluice/core/transport'
+import {
+  announceTypes,
+  type ChannelDeclaration,
+  doneIf,
+  type GroupOrder,
+  type RegisteredChannel,
+  type RegisteredGroup,
+  type RegistryOutcome,
+  RegistryTables,
+  type Retention,
+  type SharedRecord,
+  settleOrder,
+} from '@sluice/core/transport'
 
 /** A channel, as it was declared. */
-export interface ChannelEntry {
-  readonly name: string
-  readonly kind: ChannelDeclaration['kind']
+export interface ChannelEntry extends RegisteredChannel {
   /** Of its topic; of a reply channel: which partition of the topic of replies is its own. */
   readonly partitions: number
   retention?: Retention
@@ -25,26 +35,17 @@ export type GroupChange =
   | { readonly kind: 'purge'; readonly before: readonly number[] }
 
 /** A group. */
-export interface GroupEntry {
-  readonly channel: string
-  readonly group: string
-  order: GroupOrder
-  provisional: boolean
-  readonly ephemeral: boolean
+export interface GroupEntry extends RegisteredGroup {
   /** Where it begins, by partition. */
   readonly starts: readonly number[]
-  paused: boolean
   /** Its lot's topic was made: something had to be remembered, moved or given up. */
   hasLot: boolean
-  /** Type → when a member announced it last, ms. */
-  readonly types: Record<string, number>
-  /** Partition → type that its last owner could not handle. */
-  readonly wants: Record<string, string>
   readonly changes: { readonly number: number; readonly id: string; readonly change: GroupChange }[]
 }
 
 /** One line of the registry. */
 export type RegistryRecord =
+  | SharedRecord
   | {
       readonly op: 'channel'
       readonly name: string
@@ -53,7 +54,6 @@ export type RegistryRecord =
       readonly retention?: Retention
       readonly nowMs?: number
     }
-  | { readonly op: 'channel-gone'; readonly name: string }
   | {
       readonly op: 'group'
       readonly channel: string
@@ -65,12 +65,9 @@ export type RegistryRecord =
       /** Of the channel, all told, when this was asked. */
       readonly stored: number
     }
-  | { readonly op: 'group-gone'; readonly channel: string; readonly group: string }
   /** A member came or went; either way its types were announced until now. */
   | { readonly op: 'types'; readonly channel: string; readonly group: string; readonly types: readonly string[]; readonly nowMs: number }
-  | { readonly op: 'wants'; readonly channel: string; readonly group: string; readonly partition: number; readonly type: string }
   | { readonly op: 'lot'; readonly channel: string; readonly group: string }
-  | { readonly op: 'paused'; readonly channel: string; readonly group: string; readonly paused: boolean }
   | { readonly op: 'change'; readonly channel: string; readonly group: string; readonly id: string; readonly change: GroupChange }
   | { readonly op: 'snapshot'; readonly state: Snapshot }
 
@@ -80,40 +77,25 @@ export interface Snapshot {
   readonly groups: readonly GroupEntry[]
 }
 
-/** What a record came to. `refused`: it was too late, or contradicts what is there; nothing has changed. */
-export type RegistryOutcome = 'done' | 'refused'
-
-/** A type that no live member has announced for this long is forgotten. */
-const typeKeptMs = 24 * 3_600_000
 /** Changes that are kept for partitions that nobody owned meanwhile. */
 const changesMax = 100
 
 /** See the header of this file. */
-export class RegistryState {
-  readonly channels: Map<string, ChannelEntry> = new Map()
-  readonly #groups: Map<string, GroupEntry> = new Map()
-
-  group(channel: string, group: string): GroupEntry | undefined {
-    return this.#groups.get(`${channel}\n${group}`)
-  }
-
-  groups(channel?: string): readonly GroupEntry[] {
-    return [...this.#groups.values()].filter((group) => channel === undefined || group.channel === channel)
-  }
-
+export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
   /** Applies the record with this number, which grows from record to record. */
   apply(record: RegistryRecord, number: number): RegistryOutcome {
     switch (record.op) {
       case 'channel':
         return this.#channel(record)
-      case 'channel-gone':
-        return done(this.channels.delete(record.name))
       case 'group':
         return this.#group(record)
+      case 'channel-gone':
       case 'group-gone':
-        return done(this.#groups.delete(`${record.channel}\n${record.group}`))
+      case 'wants':
+      case 'paused':
+        return this.applyShared(record)
       case 'snapshot':
-        this.#restore(record.state)
+        this.restoreTables(record.state)
         return 'done'
       default: {
         const group = this.group(record.channel, record.group)
@@ -123,14 +105,7 @@ export class RegistryState {
   }
 
   snapshot(): Snapshot {
-    return { channels: [...this.channels.values()], groups: [...this.#groups.values()] }
-  }
-
-  #restore({ channels, groups }: Snapshot): void {
-    this.channels.clear()
-    this.#groups.clear()
-    for (const channel of channels) this.channels.set(channel.name, channel)
-    for (const group of groups) this.#groups.set(`${group.channel}\n${group.group}`, group)
+    return this.tables()
   }
 
   #channel({ name, kind, partitions, retention, nowMs }: RegistryRecord & { op: 'channel' }): RegistryOutcome {
@@ -151,33 +126,22 @@ export class RegistryState {
     if (known === undefined) {
       if (this.groups(name).length === 0) channel.unrouted ??= record.stored
       const fresh = { types: {}, wants: {}, paused: false, hasLot: false, changes: [] }
-      this.#groups.set(`${name}\n${group}`, { channel: name, group, order, provisional, ephemeral, starts, ...fresh })
+      this.putGroup({ channel: name, group, order, provisional, ephemeral, starts, ...fresh })
       return 'done'
     }
-    if (provisional) return 'done'
-    if (!known.provisional) return known.order === order ? 'done' : 'refused'
-    known.provisional = false
-    known.order = order
-    return 'done'
+    return doneIf(settleOrder(known, record) !== 'refused')
   }
 }
 
-type GroupRecord = Extract<RegistryRecord, { readonly op: 'types' | 'wants' | 'lot' | 'paused' | 'change' }>
+type GroupRecord = Extract<RegistryRecord, { readonly op: 'types' | 'lot' | 'change' }>
 
 function applyToGroup(group: GroupEntry, record: GroupRecord, number: number): RegistryOutcome {
   switch (record.op) {
     case 'types':
-      for (const type of record.types) group.types[type] = record.nowMs
-      for (const [type, seenMs] of Object.entries(group.types)) if (record.nowMs - seenMs > typeKeptMs) delete group.types[type]
-      return 'done'
-    case 'wants':
-      group.wants[record.partition] = record.type
+      announceTypes(group.types, record.types, record.nowMs)
       return 'done'
     case 'lot':
       group.hasLot = true
-      return 'done'
-    case 'paused':
-      group.paused = record.paused
       return 'done'
     case 'change':
       // Sent again because nobody knew whether it was stored.
@@ -186,8 +150,4 @@ function applyToGroup(group: GroupEntry, record: GroupRecord, number: number): R
       if (group.changes.length > changesMax) group.changes.shift()
       return 'done'
   }
-}
-
-function done(changed: boolean): RegistryOutcome {
-  return changed ? 'done' : 'refused'
 }

@@ -95,7 +95,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     const others = new Set(this.#entry()?.members.map((member) => member.instance))
     others.delete(instance.id)
     if (others.size > 0) await instance.findDead([...others])
-    registry.listen(this.#onChange)
+    registry.changes.listen(this.#onChange)
     link.use(this)
     await this.#announce()
     this.#look()
@@ -305,7 +305,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     this.#waiter?.resolve([])
     this.#waiter = undefined
     const { registry, link } = this.#home
-    registry.unlisten(this.#onChange)
+    registry.changes.unlisten(this.#onChange)
     link.leave(this)
     this.#sweepTimer?.cancel()
     // Our successor as the first member would declare the same queues: to the second of two that declare a quorum queue at

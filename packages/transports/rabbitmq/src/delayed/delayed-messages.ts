@@ -55,7 +55,7 @@ export class DelayedMessages implements LinkUser {
 
   open(): void {
     this.#home.link.use(this)
-    this.#home.registry.listen(this.#look)
+    this.#home.registry.changes.listen(this.#look)
     this.#look()
   }
 
@@ -87,7 +87,7 @@ export class DelayedMessages implements LinkUser {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#home.registry.unlisten(this.#look)
+    this.#home.registry.changes.unlisten(this.#look)
     this.#home.link.leave(this)
     await Promise.all([...this.#keepers.values()].map((keeper) => keeper.close()))
   }

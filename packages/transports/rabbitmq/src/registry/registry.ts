@@ -3,12 +3,12 @@
  * order of the stream, so an append that comes back is a decision: compare and set, without a lock and without a leader.
  * It holds what AMQP cannot list or keep: channels, groups, members, pauses, schedules. Messages never pass through it.
  */
-import { type Clock, newId, type Timer } from '@sluice/core/transport'
+import { ChangeListeners, type Clock, newId, type RegistryOutcome, type Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { brokenError, closedError, operationError } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { Publisher } from '../send/publisher.ts'
-import { type RegistryOutcome, type RegistryRecord, RegistryState } from './state.ts'
+import { type RegistryRecord, RegistryState } from './state.ts'
 
 /** The stream keeps 64 MB (first-declaration.ts): a snapshot every so many records is always in what is left. */
 const snapshotEvery = 1_000
@@ -30,14 +30,14 @@ export class Registry implements LinkUser {
   readonly #queue: string
   readonly #declare: () => Promise<void>
   readonly #waiting: Map<string, Waiting> = new Map()
-  readonly #listeners: Set<() => void> = new Set()
+  /** Told after the state has changed. */
+  readonly changes: ChangeListeners = new ChangeListeners()
   #channel: Channel | undefined
   /** Offset of the last record that was applied. */
   #offset = -1
   /** Records read before the snapshot that they belong to; undefined: it is not needed, or was read. */
   #early: { readonly offset: number; readonly record: RegistryRecord }[] | undefined
   #marking: Promise<void> | undefined
-  #telling = false
   #closed = false
 
   constructor(link: Link, publisher: Publisher, clock: Clock, queue: string, declare: () => Promise<void>) {
@@ -58,15 +58,6 @@ export class Registry implements LinkUser {
     }
     this.#link.use(this)
     await this.sync()
-  }
-
-  /** Called, once a turn of the event loop, after the state has changed. */
-  listen(listener: () => void): void {
-    this.#listeners.add(listener)
-  }
-
-  unlisten(listener: () => void): void {
-    this.#listeners.delete(listener)
   }
 
   /** Appends a record; resolves when it has come back and was applied, to what it came to. */
@@ -149,7 +140,7 @@ export class Registry implements LinkUser {
       const early = this.#early
       this.#early = undefined
       for (const each of early) if (each.offset > record.upTo) this.state.apply(each.record)
-      this.#tell()
+      this.changes.tell()
     }
   }
 
@@ -163,16 +154,7 @@ export class Registry implements LinkUser {
       // Whose record has a round number writes the snapshot: one member, and another one if it dies over it.
       if (offset % snapshotEvery === snapshotEvery - 1) void this.append({ op: 'snapshot', upTo: offset, state: this.state.snapshot() }).catch(() => undefined)
     }
-    if (record.op !== 'mark' && record.op !== 'snapshot') this.#tell()
-  }
-
-  #tell(): void {
-    if (this.#telling) return
-    this.#telling = true
-    queueMicrotask(() => {
-      this.#telling = false
-      for (const listener of this.#listeners) listener()
-    })
+    if (record.op !== 'mark' && record.op !== 'snapshot') this.changes.tell()
   }
 
   #giveUp(id: string): void {

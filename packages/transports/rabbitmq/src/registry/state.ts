@@ -1,14 +1,26 @@
 /**
- * What all members agree on, as a state machine: records of the registry's stream go in, in the order of the stream,
- * and every member comes to the same state and the same outcome. No I/O, no clock: times are in the records.
+ * What all members agree on, beyond what every registry holds: members, partitions that grow, schedules. No I/O, no
+ * clock: times are in the records.
  */
-import { assignPartitions, type ChannelDeclaration, type GroupOrder, partitionName } from '@sluice/core/transport'
+import {
+  announceTypes,
+  assignPartitions,
+  type ChannelDeclaration,
+  doneIf,
+  type GroupOrder,
+  mayOwnByTypes,
+  partitionName,
+  type RegisteredChannel,
+  type RegisteredGroup,
+  type RegistryOutcome,
+  RegistryTables,
+  type SharedRecord,
+  settleOrder,
+} from '@sluice/core/transport'
 import type { KeptMessage } from '../schedules/kept-message.ts'
 
 /** A channel, as it was declared first. */
-export interface ChannelEntry {
-  readonly name: string
-  readonly kind: ChannelDeclaration['kind']
+export interface ChannelEntry extends RegisteredChannel {
   partitions: number
 }
 
@@ -21,20 +33,10 @@ export interface MemberEntry {
 }
 
 /** A group, its members and what they found out. */
-export interface GroupEntry {
-  readonly channel: string
-  readonly group: string
-  order: GroupOrder
-  provisional: boolean
-  readonly ephemeral: boolean
+export interface GroupEntry extends RegisteredGroup {
   /** Of the queues that are bound now. */
   partitions: number
-  paused: boolean
-  /** Type → when a member announced it last, ms. */
-  readonly types: Record<string, number>
   readonly members: MemberEntry[]
-  /** Partition → type that its last owner could not handle. */
-  readonly wants: Record<string, string>
   /** Partitions whose last owner died. */
   readonly orphans: string[]
   /** Partitions with a parking lot. */
@@ -70,9 +72,9 @@ export interface FiringEntry {
 
 /** One line of the registry. */
 export type RegistryRecord =
+  | SharedRecord
   | { readonly op: 'mark' }
   | { readonly op: 'channel'; readonly name: string; readonly kind: ChannelDeclaration['kind']; readonly partitions: number }
-  | { readonly op: 'channel-gone'; readonly name: string }
   | {
       readonly op: 'group'
       readonly channel: string
@@ -91,14 +93,11 @@ export type RegistryRecord =
   | { readonly op: 'moved'; readonly channel: string; readonly group: string; readonly partition: string; readonly nowMs: number }
   | { readonly op: 'retired-gone'; readonly channel: string; readonly group: string; readonly partitions: number }
   | { readonly op: 'before-done'; readonly channel: string; readonly group: string; readonly partition: string }
-  | { readonly op: 'group-gone'; readonly channel: string; readonly group: string }
   | { readonly op: 'join'; readonly channel: string; readonly group: string; readonly member: MemberEntry; readonly nowMs: number }
   | { readonly op: 'leave'; readonly channel: string; readonly group: string; readonly id: string; readonly nowMs: number }
   /** An instance is dead: so are all its members. */
   | { readonly op: 'dead'; readonly instance: string }
   | { readonly op: 'adopted'; readonly channel: string; readonly group: string; readonly partition: string }
-  | { readonly op: 'wants'; readonly channel: string; readonly group: string; readonly partition: string; readonly type: string }
-  | { readonly op: 'paused'; readonly channel: string; readonly group: string; readonly paused: boolean }
   | { readonly op: 'lot'; readonly channel: string; readonly group: string; readonly partition: string }
   | { readonly op: 'dead-letters'; readonly channel: string; readonly group: string }
   | { readonly op: 'schedule'; readonly schedule: ScheduleEntry }
@@ -117,31 +116,15 @@ export interface Snapshot {
   readonly firings: readonly FiringEntry[]
 }
 
-/** What a record came to. `refused`: it was too late, or contradicts what is there; nothing has changed. */
-export type RegistryOutcome = 'done' | 'refused'
-
-/** A type that no live member has announced for this long is forgotten. */
-const typeKeptMs = 24 * 3_600_000
-
 /** See the header of this file. */
-export class RegistryState {
-  readonly channels: Map<string, ChannelEntry> = new Map()
+export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
   readonly schedules: Map<string, ScheduleEntry> = new Map()
   readonly firings: Map<string, FiringEntry> = new Map()
-  readonly #groups: Map<string, GroupEntry> = new Map()
-
-  group(channel: string, group: string): GroupEntry | undefined {
-    return this.#groups.get(`${channel}\n${group}`)
-  }
-
-  groups(channel?: string): readonly GroupEntry[] {
-    return [...this.#groups.values()].filter((group) => channel === undefined || group.channel === channel)
-  }
 
   /** Instances that share a group with this one. */
   neighbours(instance: string): readonly string[] {
     const found = new Set<string>()
-    for (const { members } of this.#groups.values())
+    for (const { members } of this.groups())
       if (members.some((member) => member.instance === instance)) for (const member of members) found.add(member.instance)
     found.delete(instance)
     return [...found].sort()
@@ -149,10 +132,11 @@ export class RegistryState {
 
   /** Who should own which partition of a group. */
   plan(group: GroupEntry): ReadonlyMap<string, MemberEntry> {
-    return assignPartitions(partitionsOf(group), group.members, (partition, member) => {
-      const wanted = group.wants[partition]
-      return wanted === undefined || member.types.includes(wanted) || !group.members.some(({ types }) => types.includes(wanted))
-    })
+    return assignPartitions(
+      partitionsOf(group),
+      group.members,
+      mayOwnByTypes(group.members, (partition) => group.wants[partition]),
+    )
   }
 
   /** Applies a record. */
@@ -162,28 +146,29 @@ export class RegistryState {
         return 'done'
       case 'channel':
         return this.#channel(record)
-      case 'channel-gone':
-        return done(this.channels.delete(record.name))
       case 'group':
         return this.#group(record)
+      case 'channel-gone':
       case 'group-gone':
-        return done(this.#groups.delete(`${record.channel}\n${record.group}`))
+      case 'wants':
+      case 'paused':
+        return this.applyShared(record)
       case 'dead':
-        for (const [name, group] of this.#groups) {
+        for (const group of this.groups()) {
           const had = group.members.length
           orphan(this, group, (member) => member.instance === record.instance)
           // Gone with its member; its queue expires. A member that only seemed dead declares both again.
-          if (group.ephemeral && had > 0 && group.members.length === 0) this.#groups.delete(name)
+          if (group.ephemeral && had > 0 && group.members.length === 0) this.removeGroup(group.channel, group.group)
         }
         return 'done'
       case 'schedule':
         return this.#schedule(record.schedule)
       case 'schedule-gone':
-        return done(this.schedules.delete(record.name))
+        return doneIf(this.schedules.delete(record.name))
       case 'fire':
         return this.#fire(record)
       case 'fired':
-        return done(this.firings.delete(record.id))
+        return doneIf(this.firings.delete(record.id))
       case 'claim': {
         const firing = this.firings.get(record.id)
         if (firing?.instance !== record.from) return 'refused'
@@ -200,18 +185,13 @@ export class RegistryState {
   }
 
   snapshot(): Snapshot {
-    return {
-      channels: [...this.channels.values()],
-      groups: [...this.#groups.values()],
-      schedules: [...this.schedules.values()],
-      firings: [...this.firings.values()],
-    }
+    return { ...this.tables(), schedules: [...this.schedules.values()], firings: [...this.firings.values()] }
   }
 
-  restore({ channels, groups, schedules, firings }: Snapshot): void {
-    for (const map of [this.channels, this.#groups, this.schedules, this.firings]) map.clear()
-    for (const channel of channels) this.channels.set(channel.name, channel)
-    for (const group of groups) this.#groups.set(`${group.channel}\n${group.group}`, group)
+  restore(snapshot: Snapshot): void {
+    this.restoreTables(snapshot)
+    const { schedules, firings } = snapshot
+    for (const map of [this.schedules, this.firings]) map.clear()
     for (const schedule of schedules) this.schedules.set(schedule.name, schedule)
     for (const firing of firings) this.firings.set(firing.id, firing)
   }
@@ -231,15 +211,12 @@ export class RegistryState {
       const fresh = { types: {}, members: [], wants: {}, orphans: [], lots: [], paused: false, hasDead: false, befores: [], retired: [] }
       const entry: GroupEntry = { channel, group, order, provisional, ephemeral, partitions, ...fresh }
       if (record.hasBefore) entry.befores = partitionsOf(entry)
-      this.#groups.set(`${channel}\n${group}`, entry)
+      this.putGroup(entry)
       return 'done'
     }
-    if (record.provisional) return 'done'
-    if (!known.provisional) return known.order === record.order ? 'done' : 'refused'
-    known.provisional = false
-    known.order = record.order
-    grow(known, record.partitions, record.nowMs)
-    return 'done'
+    const came = settleOrder(known, record)
+    if (came === 'settled') grow(known, record.partitions, record.nowMs)
+    return doneIf(came !== 'refused')
   }
 
   #schedule(schedule: ScheduleEntry): RegistryOutcome {
@@ -268,29 +245,22 @@ export function generationsOf({ partitions, growth, retired }: GroupEntry): numb
   return [partitions, ...retired.map((each) => each.partitions), ...(growth === undefined ? [] : [growth.partitions])]
 }
 
-type GroupRecord = Extract<RegistryRecord, { readonly group: string }> & { readonly op: Exclude<RegistryRecord['op'], 'group' | 'group-gone'> }
+type GroupRecord = Extract<RegistryRecord, { readonly group: string }> & { readonly op: Exclude<RegistryRecord['op'], 'group' | SharedRecord['op']> }
 
 function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
   switch (record.op) {
     case 'join': {
       const { member, nowMs } = record
-      for (const type of member.types) group.types[type] = nowMs
-      for (const [type, seenMs] of Object.entries(group.types)) if (nowMs - seenMs > typeKeptMs && !isLive(group, type)) delete group.types[type]
+      announceTypes(group.types, member.types, nowMs, (type) => group.members.some(({ types }) => types.includes(type)))
       remove(group.members, ({ id }) => id === member.id)
       group.members.push(member)
       return 'done'
     }
     case 'leave':
       for (const { id, types } of group.members) if (id === record.id) for (const type of types) group.types[type] = record.nowMs
-      return done(remove(group.members, ({ id }) => id === record.id))
+      return doneIf(remove(group.members, ({ id }) => id === record.id))
     case 'adopted':
-      return done(remove(group.orphans, (partition) => partition === record.partition))
-    case 'wants':
-      group.wants[record.partition] = record.type
-      return 'done'
-    case 'paused':
-      group.paused = record.paused
-      return 'done'
+      return doneIf(remove(group.orphans, (partition) => partition === record.partition))
     case 'lot':
       if (!group.lots.includes(record.partition)) group.lots.push(record.partition)
       return 'done'
@@ -298,7 +268,7 @@ function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
       group.hasDead = true
       return 'done'
     case 'grow':
-      return done(grow(group, record.partitions, record.nowMs))
+      return doneIf(grow(group, record.partitions, record.nowMs))
     case 'halted':
       if (group.growth === undefined || group.growth.halted.includes(record.partition)) return 'refused'
       group.growth.halted.push(record.partition)
@@ -308,11 +278,11 @@ function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
       group.growth.bound = true
       return 'done'
     case 'moved':
-      return done(moved(group, record.partition, record.nowMs))
+      return doneIf(moved(group, record.partition, record.nowMs))
     case 'retired-gone':
-      return done(remove(group.retired, ({ partitions }) => partitions === record.partitions))
+      return doneIf(remove(group.retired, ({ partitions }) => partitions === record.partitions))
     case 'before-done':
-      return done(remove(group.befores, (partition) => partition === record.partition))
+      return doneIf(remove(group.befores, (partition) => partition === record.partition))
   }
 }
 
@@ -346,15 +316,9 @@ function orphan(state: RegistryState, group: GroupEntry, isDead: (member: Member
   remove(group.members, isDead)
 }
 
-const isLive = (group: GroupEntry, type: string): boolean => group.members.some(({ types }) => types.includes(type))
-
 function remove<T>(list: T[], matches: (item: T) => boolean): boolean {
   const kept = list.filter((item) => !matches(item))
   const removed = kept.length < list.length
   list.splice(0, list.length, ...kept)
   return removed
-}
-
-function done(changed: boolean): RegistryOutcome {
-  return changed ? 'done' : 'refused'
 }

@@ -31,7 +31,7 @@ export class Firings {
   }
 
   open(): void {
-    this.#home.registry.listen(this.#arm)
+    this.#home.registry.changes.listen(this.#arm)
     this.#arm()
   }
 
@@ -52,7 +52,7 @@ export class Firings {
 
   close(): void {
     this.#closed = true
-    this.#home.registry.unlisten(this.#arm)
+    this.#home.registry.changes.unlisten(this.#arm)
     this.#timer?.cancel()
   }
 

@@ -1,5 +1,5 @@
 /** A group as the server describes it to a member (scripts `tick` and `take`), and who should own what. Pure. */
-import { assignPartitions } from '@sluice/core/transport'
+import { assignPartitions, mayOwnByTypes } from '@sluice/core/transport'
 import type { Reply } from '../resp/reply.ts'
 import type { Position } from '../wire/position.ts'
 import type { ComparedLane, Remembered, TakenPartition } from './partition.ts'
@@ -71,14 +71,11 @@ export function partitionsOf(fields: ReadonlyMap<string, string>): PartitionView
  */
 export function planOwners(view: GroupView): ReadonlyMap<string, string> {
   const wants = new Map(view.partitions.map((partition) => [partition.name, partition.wants]))
-  const members = [...view.members].map(([id, types]) => ({ id, types: new Set(types) }))
+  const members = [...view.members].map(([id, types]) => ({ id, types }))
   const plan = assignPartitions(
     view.partitions.map(({ name }) => name),
     members,
-    (name, member) => {
-      const type = wants.get(name) ?? ''
-      return type === '' || member.types.has(type) || !members.some((other) => other.types.has(type))
-    },
+    mayOwnByTypes(members, (name) => wants.get(name) || undefined),
   )
   return new Map([...plan].map(([name, { id }]) => [name, id]))
 }
