@@ -70,7 +70,7 @@ async function loadTransport(name: string, schemes: readonly string[], load: Loa
       cause,
       fix: publishedPackages.has(name)
         ? `Run: npm install ${name}`
-        : `There is none yet in this version of Sluice (${name} is reserved for it). What is here: file: and memory:, and what you pass in connect({ transports })`,
+        : `There is none yet in this version of Sluice (${name} is reserved for it). What is here: ${hereSchemes()}, and what you pass in connect({ transports })`,
       details: { package: name },
     })
   }
@@ -79,6 +79,11 @@ async function loadTransport(name: string, schemes: readonly string[], load: Loa
       details: { package: name },
     })
   return loaded.transport
+}
+
+function hereSchemes(): string {
+  const schemes = Object.keys(transportPackages).filter((scheme) => publishedPackages.has(transportPackages[scheme] ?? ''))
+  return ['memory', ...schemes].map((scheme) => `${scheme}:`).join(' ')
 }
 
 function isTransportModule(value: object): value is TransportModule {

@@ -128,6 +128,11 @@ test('an error says its code, what happened and what to do; the stack begins wit
   assert.equal('cause' in new SluiceError('UNROUTED', 'x'), false)
 })
 
+test('one full stop stands between what happened and what to do', () => {
+  for (const text of ['it is late', 'it is late.'])
+    assert.equal(new SluiceError('UNROUTED', text, { fix: 'Be earlier' }).message, 'UNROUTED: it is late. Be earlier')
+})
+
 test('isSluiceError works across copies of the library, and is not fooled by a name', async () => {
   const copy = (await import(`./error.ts?copy=${Date.now()}`)) as typeof import('./error.ts')
   assert.notEqual(copy.SluiceError, SluiceError)

@@ -36,7 +36,11 @@ export class SluiceError extends Error {
   constructor(code: ErrorCode, message: string, options: SluiceErrorOptions = {}) {
     const fix = options.fix === undefined || options.fix === '' ? undefined : redactUrls(options.fix)
     const text = redactUrls(message)
-    super(fix === undefined ? `${code}: ${text}` : `${code}: ${text}. ${fix}`, options.cause === undefined ? undefined : { cause: redactError(options.cause) })
+    // What a server said may end with a full stop of its own.
+    super(
+      fix === undefined ? `${code}: ${text}` : `${code}: ${text.endsWith('.') ? text : `${text}.`} ${fix}`,
+      options.cause === undefined ? undefined : { cause: redactError(options.cause) },
+    )
     this.code = code
     this.fix = fix
     this.details = options.details === undefined ? noDetails : redactDetails(options.details)

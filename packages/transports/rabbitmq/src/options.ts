@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { SluiceError, type TransportContext } from '@sluice/core/transport'
+import { unreadable } from './link/errors.ts'
 
 /** Options of the RabbitMQ transport, given as `connect({ transportOptions: { rabbitmq: { … } } })` or in the URL's query. */
 export interface RabbitOptions {
@@ -53,7 +54,7 @@ export function readUrl(url: string, context: Pick<TransportContext, 'options'>)
   const [user = '', password = ''] = split(userInfo, ':')
   let secret = decode(password)
   for (const [name, value] of new URLSearchParams(query)) {
-    if (name === 'passwordFile') secret = readFileSync(value, 'utf8').trim()
+    if (name === 'passwordFile') secret = passwordIn(value)
     else if (inUrl[name] !== undefined) given[inUrl[name]] = /^\d+$/.test(value) ? Number(value) : value
     else throw invalid(`the URL's query has an unknown name: ${name}`)
   }
@@ -106,6 +107,14 @@ function integer(name: string, value: unknown, fallback: number, min: number, ma
   if (value === undefined) return fallback
   if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
   throw invalid(`rabbitmq.${name} must be a whole number from ${min} to ${max}`)
+}
+
+function passwordIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (cause) {
+    throw unreadable(file, cause)
+  }
 }
 
 function split(text: string, at: string): readonly string[] {

@@ -73,7 +73,8 @@ export function connectError(cause: unknown, shown: string): SluiceError {
   if (isSluiceError(cause)) return cause
   if (cause instanceof RedisError) return serverError(cause).error
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const [kind, fix] = connectErrors[code] ?? (['TRANSPORT_FAILED', 'Is the server there, and does it speak Redis?'] as const)
+  const [kind, fix] =
+    connectErrors[code] ?? (['TRANSPORT_FAILED', 'Is the server there, does it speak Redis, and is this port for TLS (rediss:) or not (redis:)?'] as const)
   return new SluiceError(kind, `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`, { cause, fix })
 }
 

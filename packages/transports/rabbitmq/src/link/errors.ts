@@ -5,11 +5,17 @@ interface Coded {
   readonly message: string
 }
 
+const otherScheme = 'Use amqps:// where the server speaks TLS, amqp:// where it does not; and check user and virtual host'
+
 /** A failure to connect, said so that a person knows what to do. */
 export function connectError(cause: unknown, where: string): SluiceError {
   const { code, message }: Coded = cause instanceof Error ? cause : { message: String(cause) }
   const failed = (what: string, fix: string, kind: ErrorCode = 'TRANSPORT_FAILED'): SluiceError =>
     new SluiceError(kind, `RabbitMQ at ${where}: ${what}`, { cause, fix })
+  if (isUnreadableFile(cause)) return unreadable(cause.path, cause)
+  // Before the server's own words: OpenSSL's text holds numbers of its own.
+  if (typeof code === 'string' && (code === 'EPROTO' || code === 'ECONNRESET' || code.startsWith('ERR_SSL_')))
+    return failed('it hung up during the opening', otherScheme)
   if (/ACCESS.REFUSED|403/.test(message)) {
     if (/vhost/i.test(message))
       return failed('the user may not use this virtual host', 'Run: rabbitmqctl set_permissions -p <vhost> <user> ".*" ".*" ".*"', 'TRANSPORT_FORBIDDEN')
@@ -33,9 +39,22 @@ export function connectError(cause: unknown, where: string): SluiceError {
     return failed("the server's certificate is that of another host", 'Connect by a name that the certificate holds', 'TRANSPORT_UNTRUSTED')
   if (typeof code === 'string' && /CERT|SELF_SIGNED|UNABLE_TO/.test(code))
     return failed(`the server's certificate is not trusted (${code})`, 'Name the authority that signed it: ?ca=/path/to/ca.pem', 'TRANSPORT_UNTRUSTED')
-  if (/handshake|Socket closed abruptly|EPROTO|wrong version/i.test(message))
-    return failed('it hung up during the opening', 'Use amqps:// where the server speaks TLS, amqp:// where it does not; and check user and virtual host')
+  if (/handshake|Socket closed abruptly/i.test(message)) return failed('it hung up during the opening', otherScheme)
   return failed(message, 'See the cause')
+}
+
+function isUnreadableFile(cause: unknown): cause is Error & { readonly path: string } {
+  return (
+    cause instanceof Error && 'syscall' in cause && (cause.syscall === 'open' || cause.syscall === 'read') && 'path' in cause && typeof cause.path === 'string'
+  )
+}
+
+/** The error of a file that an option or the URL names and that cannot be read. */
+export function unreadable(path: string, cause: unknown): SluiceError {
+  return new SluiceError('INVALID_OPTION', `RabbitMQ: the file ${path} cannot be read`, {
+    cause,
+    fix: 'Correct ca, cert, key or passwordFile, or the rights of that file',
+  })
 }
 
 /** What an operation on a channel failed with. */

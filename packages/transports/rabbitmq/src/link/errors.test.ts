@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import { test } from 'node:test'
+import { systemClock } from '@sluice/core/transport'
+import { type RabbitOptions, readUrl } from '../options.ts'
+import { connectError } from './errors.ts'
+import { Link } from './link.ts'
+
+/** What opening a connection to a server says that does this with who comes. */
+async function refusal(scheme: 'amqp' | 'amqps', greet: (socket: Socket) => void, given: Partial<RabbitOptions> = {}): Promise<unknown> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    greet(socket)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const at = server.address()
+  assert.ok(at !== null && typeof at === 'object')
+  const { address, options } = readUrl(`${scheme}://app:CANARY@127.0.0.1:${at.port}`, { options: { rabbitmq: given } })
+  const link = new Link(address, options, { clock: systemClock, service: 's', instanceId: 'i', report: () => undefined, options: {} }, 'publishing')
+  try {
+    await link.open()
+    return undefined
+  } catch (error) {
+    return error
+  } finally {
+    server.close()
+  }
+}
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : error)
+
+test("amqps: where the server speaks plain is told so, and is no wrong password (OpenSSL's text may hold 403)", async () => {
+  const error = await refusal('amqps', (socket) => socket.end('AMQP\0\0\x09\x01'))
+  assert.equal(codeOf(error), 'TRANSPORT_FAILED')
+  assert.match(String(error), /amqp:\/\/ where it does not/)
+  // The number of a thread, as it came once.
+  const text = '4033448ED57F0000:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number'
+  assert.equal(connectError(Object.assign(new Error(text), { code: 'ERR_SSL_WRONG_VERSION_NUMBER' }), 'h').code, 'TRANSPORT_FAILED')
+})
+
+test('amqp: where the server speaks TLS, which hangs up on it, is told so', async () => {
+  for (const hangUp of [(socket: Socket) => socket.resetAndDestroy(), (socket: Socket) => socket.end()]) {
+    const error = await refusal('amqp', (socket) => void socket.once('data', () => hangUp(socket)))
+    assert.equal(codeOf(error), 'TRANSPORT_FAILED')
+    assert.match(String(error), /amqps:\/\/ where the server speaks TLS/)
+  }
+})
+
+test('a file that cannot be read is named', async () => {
+  const error = await refusal('amqps', () => undefined, { ca: '/there/is/no/ca.pem' })
+  assert.equal(codeOf(error), 'INVALID_OPTION')
+  assert.match(String(error), /the file \/there\/is\/no\/ca\.pem/)
+  assert.throws(() => readUrl('amqp://app@h?passwordFile=/there/is/no/password', { options: {} }), {
+    code: 'INVALID_OPTION',
+    message: /the file \/there\/is\/no\/password/,
+  })
+})
