@@ -3,12 +3,14 @@ import { kafka } from './kafka.ts'
 import { postgres } from './postgres.ts'
 import { rabbitmq, rabbitmqTls } from './rabbitmq.ts'
 import { redis, redisTls } from './redis.ts'
+import { redisCluster } from './redis-cluster.ts'
 
 /** Every server that `npm run brokers` knows. */
 export const servers: readonly Server[] = [
   redis('redis', 16_379, 'always'),
   redis('redis-everysec', 16_389, 'everysec'),
   redisTls('redis-tls', 16_399),
+  redisCluster('redis-cluster', 16_409),
   kafka('kafka', 19_092, 1),
   kafka('kafka-cluster', 19_192, 3),
   postgres,

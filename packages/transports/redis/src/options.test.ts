@@ -22,15 +22,39 @@ function target(url: string, redis?: unknown): RedisTarget {
   return redisTarget(url, context, redisOptions(url, context))
 }
 
+const first = (url: string): string => target(url).hosts.map(({ host, port }) => `${host} ${port}`)[0] ?? ''
+
 test('a URL says host, port, database, user and whether to use TLS', () => {
-  const { host, port, database, tls, username, password, shown } = target('rediss://us%40er:p%2Fw@redis.example:7000/3?prefix=x:')
-  assert.deepEqual([host, port, database, username, password, shown], ['redis.example', 7_000, 3, 'us@er', 'p/w', 'rediss://redis.example:7000/3'])
+  const { hosts, database, tls, username, password, shown } = target('rediss://us%40er:p%2Fw@redis.example:7000/3?prefix=x:')
+  assert.deepEqual([hosts, database, username, password, shown], [[{ host: 'redis.example', port: 7_000 }], 3, 'us@er', 'p/w', 'rediss://redis.example:7000/3'])
   assert.deepEqual(tls, {})
-  assert.deepEqual(
-    [target('redis://[::1]').host, target('redis:').host, target('redis://h').port, target('redis://h').tls],
-    ['::1', 'localhost', 6_379, undefined],
-  )
+  assert.deepEqual([first('redis://[::1]'), first('redis:'), first('redis://h'), target('redis://h').tls], ['::1 6379', 'localhost 6379', 'h 6379', undefined])
   assert.equal(redisOptions('redis://h?prefix=x:', contextWith()).prefix, 'x:')
+})
+
+test('a URL may name several hosts: of a cluster, or Sentinels, whose port is another', () => {
+  const cluster = target('redis://u:p@a:1,b,[::1]:3?prefix=x:')
+  assert.deepEqual(
+    [cluster.hosts, cluster.username, cluster.password, cluster.clusterKey, cluster.master],
+    [
+      [
+        { host: 'a', port: 1 },
+        { host: 'b', port: 6_379 },
+        { host: '::1', port: 3 },
+      ],
+      'u',
+      'p',
+      '{x:}{}',
+      undefined,
+    ],
+  )
+  assert.equal(cluster.shown, 'redis://a:1,b:6379,::1:3')
+  const { hosts, master } = target('redis://s1,s2:7?master=main')
+  assert.deepEqual(hosts, [
+    { host: 's1', port: 26_379 },
+    { host: 's2', port: 7 },
+  ])
+  assert.equal(master, 'main')
 })
 
 test('a password may come from a file', () => {
@@ -49,6 +73,8 @@ test('what cannot work is refused by name', () => {
   for (const [url, redis] of [
     ['redis://h/x', undefined],
     ['redis://h?db=1', undefined],
+    ['redis://a,,b', undefined],
+    ['redis://h?master=', undefined],
     ['redis://h', { leaseMs: 1 }],
     ['redis://h', { partitions: 0.5 }],
     ['redis://h', { prefix: 'a{b}' }],

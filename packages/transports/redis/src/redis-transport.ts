@@ -19,9 +19,10 @@ import { RedisAdmin } from './administration/admin.ts'
 import { closed, connectError, sluiced, toSluice } from './errors.ts'
 import { RedisConsumer } from './group/consumer.ts'
 import { declareTopology } from './group/declare.ts'
+import { clusterPrefix } from './keys.ts'
 import { Watch } from './log/watch.ts'
 import { openLink } from './open-link.ts'
-import { redisOptions, redisTarget } from './options.ts'
+import { type RedisOptions, redisOptions, redisTarget } from './options.ts'
 import { RedisBus } from './redis-bus.ts'
 import type { Link } from './resp/link.ts'
 import { DueMover } from './send/due-mover.ts'
@@ -33,6 +34,12 @@ const retentionAgeMs = 24 * 3_600_000
 const retentionBytes = 256 * 1024 * 1024
 /** Every so many heartbeats the channels that are consumed here are trimmed. */
 const trimEvery = 2
+
+/** In a cluster all keys of a bus have one hash tag. */
+function inCluster(options: RedisOptions): RedisOptions {
+  if (options.prefix === '') throw new SluiceError('INVALID_OPTION', 'in a cluster redis.prefix must not be empty: it chooses the slot')
+  return { ...options, prefix: clusterPrefix(options.prefix) }
+}
 
 /** Redis Streams as a transport. */
 export class RedisTransport implements Transport {
@@ -64,13 +71,14 @@ export class RedisTransport implements Transport {
   }
 
   static async open(url: string, context: TransportContext): Promise<RedisTransport> {
-    const options = redisOptions(url, context)
-    const target = redisTarget(url, context, options)
+    const given = redisOptions(url, context)
+    const target = redisTarget(url, context, given)
     let transport: RedisTransport | undefined
     const links: Link[] = []
     try {
       const link = await openLink(target, context, { suffix: '', restored: () => transport?.restored() })
       links.push(link)
+      const options = link.cluster ? inCluster(given) : given
       const facts = await readServer(link, options)
       const reading = await openLink(target, context, { suffix: '-reader', restored: () => transport?.restored() })
       links.push(reading)

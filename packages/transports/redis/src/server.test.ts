@@ -26,11 +26,11 @@ async function opened(info: string, scheme = 'redis'): Promise<unknown> {
   }
 }
 
-test('a server that is too old, a replica and a node of a cluster are refused, each with what to do', async () => {
+test('a server that is too old, a replica and a Sentinel are refused, each with what to do', async () => {
   const refusals = [
     ['SERVER_TOO_OLD', 'redis_version:6.2.14\r\n', /6\.2\.14, and 7\.0 is needed.*Valkey/],
     ['UNSUPPORTED', 'redis_version:7.2.4\r\nrole:slave\r\n', /replica.*primary/],
-    ['UNSUPPORTED', 'redis_version:7.2.4\r\nrole:master\r\ncluster_enabled:1\r\n', /Redis Cluster.*one Redis/],
+    ['INVALID_OPTION', 'redis_version:7.2.4\r\nredis_mode:sentinel\r\n', /is a Sentinel.*master=/],
   ] as const
   for (const [code, info, message] of refusals) {
     const error = await opened(info)

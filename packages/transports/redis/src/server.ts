@@ -9,22 +9,16 @@ export const messageBytesMax: number = 16 * 1024 * 1024
 
 interface Settings {
   readonly version: string
-  readonly replica: boolean
   readonly cluster: boolean
   readonly appendOnly: boolean
   readonly appendFsync: string | undefined
   readonly evicts: string | undefined
 }
 
-/** Reads version and settings. Rejects with SERVER_TOO_OLD, and with UNSUPPORTED where the server is a replica or of a cluster. */
+/** Reads version and settings. Rejects with SERVER_TOO_OLD. */
 export async function readServer(link: Link, options: RedisOptions): Promise<TransportFacts> {
   const settings = await readSettings(link)
   checkVersion(settings.version)
-  if (settings.replica) throw new SluiceError('UNSUPPORTED', 'this server is a replica', { fix: 'Give the URL of the primary' })
-  if (settings.cluster)
-    throw new SluiceError('UNSUPPORTED', 'this server is a node of a Redis Cluster', {
-      fix: 'Use one Redis (with replicas and a fail-over that keeps its address): a cluster is not supported yet, though all keys of a channel share a slot',
-    })
   return factsOf(settings, options)
 }
 
@@ -64,7 +58,6 @@ async function readSettings(link: Link): Promise<Settings> {
   const policy = field('maxmemory_policy')
   return {
     version: versionIn(info),
-    replica: field('role') === 'slave',
     cluster: field('cluster_enabled') === '1',
     appendOnly: field('aof_enabled') === '1',
     appendFsync: await config('appendfsync'),
@@ -93,6 +86,7 @@ function factsOf(settings: Settings, options: RedisOptions): TransportFacts {
     notes.push(`A confirm waits for ${options.replicas} replicas.`)
     if (confirm === 'process') confirm = 'replicated'
   } else notes.push('A fail-over to a replica may lose what was confirmed just before it: replication is not waited for (option redis.replicas).')
+  if (settings.cluster) notes.push('All channels of this bus are in one slot of the cluster, on one node: give others another prefix to have them elsewhere.')
   if (settings.evicts !== undefined) {
     confirm = 'none'
     notes.push(`maxmemory-policy is ${settings.evicts}: the server may throw whole channels away to make room. Set it to noeviction.`)

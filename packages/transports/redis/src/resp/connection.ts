@@ -7,7 +7,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Clock, Timer } from '@sluice/core/transport'
 import type { Commands } from './command.ts'
-import { type Reply, ReplyScanner, readReply, type Source } from './reply.ts'
+import { RedisError, type Reply, ReplyScanner, readReply, type Source } from './reply.ts'
 
 /** Where and how to connect. */
 export interface ServerAddress {
@@ -34,6 +34,9 @@ export class ConnectionEnded extends Error {
     this.name = 'ConnectionEnded'
   }
 }
+
+/** Kinds of error by which a server says that it is not, or not any more, the one to ask. */
+const elsewhere: ReadonlySet<string> = new Set(['MOVED', 'READONLY', 'UNBLOCKED', 'MASTERDOWN', 'CLUSTERDOWN'])
 
 export class Connection {
   readonly #socket: Socket
@@ -124,10 +127,22 @@ export class Connection {
     if (this.#ended === undefined) for (const part of commands.parts()) this.#socket.write(part)
   }
 
-  /** Sends commands; answers as they are. */
+  /** Sends commands to the server that should have what they name. */
   replies(commands: Commands): Promise<readonly Reply[]> {
     const { replies } = commands
+    return this.call(commands, (source) => Array.from({ length: replies }, () => this.#checked(readReply(source))))
+  }
+
+  /** Sends commands to a server that may be any; answers as they are. */
+  answers(commands: Commands): Promise<readonly Reply[]> {
+    const { replies } = commands
     return this.call(commands, (source) => Array.from({ length: replies }, () => readReply(source)))
+  }
+
+  // What is asked of a server that is not the one any more would be refused for ever: the next connection goes to the right one.
+  #checked<T>(reply: T): T {
+    if (reply instanceof RedisError && elsewhere.has(reply.kind)) this.end(`the server is not the one to ask any more (${reply.kind})`, reply)
+    return reply
   }
 
   /** Ends it; calls that wait fail. */
@@ -171,9 +186,12 @@ export class Connection {
         this.#head = 0
       }
       try {
-        call.resolve(call.read(source))
+        const value = call.read(source)
+        if (this.#ended === undefined) call.resolve(value)
+        else call.reject(this.#ended)
       } catch (error) {
-        call.reject(error instanceof Error ? error : new Error(String(error)))
+        this.#checked(error)
+        call.reject(this.#ended ?? (error instanceof Error ? error : new Error(String(error))))
       }
       if (this.#ended !== undefined) return
     }

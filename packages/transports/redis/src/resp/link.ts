@@ -6,11 +6,15 @@ import type { Clock, Timer } from '@sluice/core/transport'
 import type { RedisTarget } from '../options.ts'
 import { type Script, type ScriptName, scripts } from '../script/scripts.ts'
 import { Commands, type Word } from './command.ts'
-import { Connection, ConnectionEnded } from './connection.ts'
+import { type Connection, ConnectionEnded } from './connection.ts'
+import { Discovery, type Found } from './discovery.ts'
 import { RedisError, type Reply, type Source } from './reply.ts'
 
 const pauseMsMin = 20
 const pauseMsMax = 2_000
+/** While a cluster moves the slot a script is refused, having done nothing; it is tried again after this time, ms, so many times. */
+const movingMs = 100
+const movingTries = 50
 
 export interface LinkEvents {
   /** It broke; it is being opened again. */
@@ -20,22 +24,19 @@ export interface LinkEvents {
 }
 
 export class Link {
-  readonly #target: RedisTarget
+  readonly #discovery: Discovery
   readonly #clock: Clock
-  readonly #name: string
   readonly #events: LinkEvents
   #connection: Connection | undefined
+  #found: Found | undefined
   #waiting: ((connection: Connection | undefined) => void)[] = []
   #timer: Timer | undefined
   #pauseMs = pauseMsMin
   #closed = false
-  /** Number that the server gave this connection (CLIENT ID), to unblock it; 0: unknown. */
-  clientId = 0
 
   private constructor(target: RedisTarget, clock: Clock, name: string, events: LinkEvents) {
-    this.#target = target
+    this.#discovery = new Discovery(target, clock, name)
     this.#clock = clock
-    this.#name = name
     this.#events = events
   }
 
@@ -48,6 +49,26 @@ export class Link {
 
   get connected(): boolean {
     return this.#connection !== undefined
+  }
+
+  /** Number that the server gave this connection (CLIENT ID), to unblock it; 0: unknown. */
+  get clientId(): number {
+    return this.#found?.clientId ?? 0
+  }
+
+  /** Which start of which server it is, or was last, connected to; '' where the server does not tell. */
+  get runId(): string {
+    return this.#found?.runId ?? ''
+  }
+
+  /** Whether the server is a node of a cluster. */
+  get cluster(): boolean {
+    return this.#found?.cluster === true
+  }
+
+  /** Connects anew: the server that it is connected to is not the right one. */
+  reconnect(): void {
+    this.#connection?.end('the other connections found another server')
   }
 
   /** The connection, at once or as soon as there is one again; rejects after `waitMs`. */
@@ -78,9 +99,20 @@ export class Link {
     return reply as Reply
   }
 
-  /** Runs a script on a channel's stream key. A server that forgot it is told it again: such a call has done nothing. */
+  /** Runs a script on a channel's stream key. Waits while a cluster moves the slot. */
   async run(name: ScriptName, key: string, ...args: readonly Word[]): Promise<Reply> {
-    const { sha, source }: Script = scripts[name]
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#run(scripts[name], key, args)
+      } catch (error) {
+        if (tries === movingTries || this.#closed || !(error instanceof RedisError && (error.kind === 'ASK' || error.kind === 'TRYAGAIN'))) throw error
+        await new Promise<void>((resolve) => void this.#clock.setTimer(movingMs, resolve))
+      }
+    }
+  }
+
+  // A server that forgot a script is told it again: the call has done nothing.
+  async #run({ sha, source }: Script, key: string, args: readonly Word[]): Promise<Reply> {
     try {
       return await this.command('EVALSHA', sha, 1, key, ...args)
     } catch (error) {
@@ -98,17 +130,13 @@ export class Link {
   }
 
   async #connect(): Promise<void> {
-    const connection = await Connection.open(this.#target, this.#clock)
-    try {
-      await this.#introduce(connection)
-    } catch (error) {
-      connection.end('it could not be used')
-      throw error
-    }
+    const found = await this.#discovery.connect()
+    const { connection } = found
     if (this.#closed) {
       connection.end('it was closed')
       return
     }
+    this.#found = found
     this.#connection = connection
     this.#pauseMs = pauseMsMin
     connection.onEnd = () => {
@@ -119,22 +147,6 @@ export class Link {
       this.#again()
     }
     for (const wait of this.#waiting.splice(0)) wait(connection)
-  }
-
-  // In one write: a machine that is busy reconnects in one go. Scripts are taught to the server where it does not know them.
-  async #introduce(connection: Connection): Promise<void> {
-    const { username, password, database } = this.#target
-    const commands = new Commands()
-    if (password !== undefined) commands.add('AUTH', ...(username === undefined ? [password] : [username, password]))
-    if (database !== 0) commands.add('SELECT', database)
-    commands.add('PING')
-    const needed = commands.replies
-    // An ACL user may lack these; then there is no name in CLIENT LIST, and a blocked read ends by its own time-out.
-    commands.add('CLIENT', 'SETNAME', this.#name.replace(/[^!-~]/g, '_')).add('CLIENT', 'ID')
-    const replies = await connection.replies(commands)
-    for (const reply of replies.slice(0, needed)) if (reply instanceof RedisError) throw reply
-    const id = replies.at(-1)
-    this.clientId = typeof id === 'number' ? id : 0
   }
 
   #again(): void {

@@ -21,6 +21,10 @@
 export const prelude = `
 local K = KEYS[1]
 local call = redis.call
+-- A cluster that moves the slot key by key refuses each key that is not here: a script would end in its middle. Nobody has this
+-- key, so that it is refused as long as that lasts, before anything was done.
+local probe = redis.pcall('EXISTS', K .. ':moving')
+if type(probe) == 'table' and probe.err then return redis.error_reply('TRYAGAIN the slot is being moved') end
 local function now()
   local t = call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
