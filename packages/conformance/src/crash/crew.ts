@@ -123,7 +123,7 @@ export class Crew {
   readonly #members: ProcessMember[] = []
   // How far the history was read for confirms, and how many were found.
   #readTo = 0
-  #confirms = 0
+  readonly #progress = new Map<string, number>()
   #closed = false
 
   constructor(historyPath: string, place: Pick<MemberOrder, 'url' | 'options'> & MemberModule) {
@@ -147,18 +147,19 @@ export class Crew {
     return member
   }
 
-  /** Sends confirmed so far, about: cheap, for whoever waits for progress. */
-  confirms(): number {
+  /** Messages confirmed (`send`), and handled by each group (its name), so far, about: cheap, for whoever waits for progress. */
+  progress(): ReadonlyMap<string, number> {
     const file = openSync(this.#path, 'r')
     try {
       const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - this.#readTo))
       const text = bytes.toString('latin1', 0, readSync(file, bytes, 0, bytes.length, this.#readTo))
       this.#readTo += text.length
-      this.#confirms += text.split('"type":"ok","f":"send"').length - 1
+      for (const [, f = '', group = f] of text.matchAll(/"type":"ok","f":"(send|deliver)"(?:,"channel":"[^"]*","group":"([^"]*)")?/g))
+        this.#progress.set(group, (this.#progress.get(group) ?? 0) + 1)
     } finally {
       closeSync(file)
     }
-    return this.#confirms
+    return new Map(this.#progress)
   }
 
   history(): readonly HistoryEvent[] {

@@ -13,12 +13,12 @@ import { eventually } from '../probe/probe.ts'
 import type { ConformanceOptions } from '../suite/suite.ts'
 import type { Fault } from './fault.ts'
 import { FaultProxy } from './proxy.ts'
+import { recovery } from './recovery.ts'
 
 /** Messages of a run. */
 export const messagesDefault = 1_500
 const strikesDefault = 12
-/** A send that is not confirmed by then fails the run by itself. */
-const recoveryMsMax = 30_000
+const groups = ['g', 'h']
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -106,6 +106,8 @@ export interface FaultFigures {
   readonly strikes: number
   readonly confirmed: number
   readonly handlerRuns: number
+  /** Longest time after a strike until sending and every group went on, ms. */
+  readonly recoveryMs: number
 }
 
 /** Runs one fault against `count` messages; rejects with the violations found. */
@@ -134,14 +136,21 @@ export async function runFault(options: ConformanceOptions, fault: Fault, count:
     const note = (): void => crew.recorder.record({ type: 'ok', f: 'fault', fault: 'restart' })
     const strikesMax = Math.ceil(((fault.strikes ?? strikesDefault) * count) / messagesDefault)
     let strikes = 0
+    let recoveryMs = 0
     for (; strikes < strikesMax && (sending || strikes === 0); strikes++) {
       // Its consequences (a lease that runs out meanwhile) may come while it lasts and after it.
       noting = setInterval(note, 50)
       note()
       await fault.strike({ proxy, server, random })
       // The next one strikes what has recovered: on a machine that needs longer for that than strikes take to come, nobody ever would.
-      const confirms = crew.confirms()
-      for (const until = performance.now() + recoveryMsMax; sending && crew.confirms() === confirms && performance.now() < until; ) await wait(20)
+      recoveryMs = Math.max(
+        recoveryMs,
+        await recovery(
+          () => crew.progress(),
+          ['send', ...groups],
+          () => sending,
+        ),
+      )
       clearInterval(noting)
       note()
     }
@@ -160,13 +169,14 @@ export async function runFault(options: ConformanceOptions, fault: Fault, count:
     clearInterval(noting)
     await crew.close()
     const events = crew.history()
-    const violations = checkHistory(events, { groups: { [busChannel]: ['g', 'h'] }, settlementConfirmed: false })
+    const violations = checkHistory(events, { groups: { [busChannel]: groups }, settlementConfirmed: false })
     assert.deepEqual(violations.slice(0, 5), [], `${violations.length} violations in ${events.length} lines`)
     return {
       messages: each * 2,
       strikes,
       confirmed: events.filter(({ f, type }) => f === 'send' && type === 'ok').length,
       handlerRuns: events.filter(({ f, type }) => f === 'deliver' && type === 'invoke').length,
+      recoveryMs,
     }
   } finally {
     clearInterval(noting)

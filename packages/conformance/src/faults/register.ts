@@ -13,8 +13,10 @@ export function registerFaults(options: ConformanceOptions): void {
       test(`faults: ${fault.name}`, { timeout: 300_000, skip: reason }, async (t) => {
         const result = { transport: options.name, subject: 'faults', name: fault.name }
         recordResult({ ...result, outcome: 'fail' })
-        const { messages, strikes, confirmed, handlerRuns } = await runFault(options, fault, options.faultMessages ?? messagesDefault, seed)
-        t.diagnostic(`seed ${seed}: ${strikes} strikes, ${messages} messages, ${confirmed} confirmed, ${handlerRuns} handler runs`)
+        const { messages, strikes, confirmed, handlerRuns, recoveryMs } = await runFault(options, fault, options.faultMessages ?? messagesDefault, seed)
+        t.diagnostic(
+          `seed ${seed}: ${strikes} strikes, ${messages} messages, ${confirmed} confirmed, ${handlerRuns} handler runs, going on ${Math.round(recoveryMs)} ms after a strike at the latest`,
+        )
         recordResult({ ...result, outcome: 'pass' })
       })
     }
