@@ -4,17 +4,12 @@ import {
   type ConsumerObserver,
   type DeadLetterRecord,
   type Delivery,
+  ReceiveWindow,
   SluiceError,
   type Subscription,
   toError,
 } from '@sluice/core/transport'
 import type { FolderDelivery, Group, Member } from './group.ts'
-
-interface Waiter {
-  readonly countMax: number
-  readonly bytesMax: number
-  readonly resolve: (deliveries: readonly Delivery[]) => void
-}
 
 /** A member of a group. What it settles is settled in memory at once, and on disk when the group's file is written. */
 export class FolderConsumer implements Consumer, Member {
@@ -25,40 +20,28 @@ export class FolderConsumer implements Consumer, Member {
   readonly held: Set<FolderDelivery> = new Set()
   readonly lot: undefined
   readonly #group: Group
-  readonly #windowCount: number
-  readonly #windowBytes: number
-  #waiter: Waiter | undefined
+  readonly #window: ReceiveWindow
   #written: Promise<void> = Promise.resolve()
   #closed = false
 
-  constructor(id: string, group: Group, { types, windowCount, windowBytes }: Subscription, observer: ConsumerObserver) {
+  constructor(id: string, group: Group, subscription: Subscription, observer: ConsumerObserver) {
     this.id = id
     this.#group = group
-    this.types = new Set(types)
+    this.types = new Set(subscription.types)
     this.observer = observer
-    this.#windowCount = windowCount
-    this.#windowBytes = windowBytes
+    this.#window = new ReceiveWindow(subscription, (countMax, bytesMax) => (group.paused ? [] : group.take(this, countMax, bytesMax)))
   }
 
   receive(countMax: number, bytesMax: number): Promise<readonly Delivery[]> {
-    if (this.#closed) return Promise.resolve([])
-    return new Promise((resolve) => {
-      this.#waiter = { countMax, bytesMax, resolve }
-      this.serve()
-    })
+    return this.#window.receive(countMax, bytesMax)
+  }
+
+  letGo(delivery: FolderDelivery): void {
+    if (this.held.delete(delivery)) this.#window.left(delivery)
   }
 
   serve(): void {
-    const waiter = this.#waiter
-    if (waiter === undefined || this.#group.paused || this.held.size >= this.#windowCount) return
-    let usedBytes = 0
-    for (const { sizeBytes } of this.held) usedBytes += sizeBytes
-    if (this.held.size > 0 && usedBytes >= this.#windowBytes) return
-    const bytesMax = this.held.size === 0 ? waiter.bytesMax : Math.min(waiter.bytesMax, this.#windowBytes - usedBytes)
-    const taken = this.#group.take(this, Math.min(waiter.countMax, this.#windowCount - this.held.size), bytesMax)
-    if (taken.length === 0) return
-    this.#waiter = undefined
-    waiter.resolve(taken)
+    this.#window.serve()
   }
 
   accept(deliveries: readonly Delivery[]): void {
@@ -101,8 +84,7 @@ export class FolderConsumer implements Consumer, Member {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#waiter?.resolve([])
-    this.#waiter = undefined
+    this.#window.close()
     this.#group.leave(this)
     await this.#written
     await this.#group.save().catch(() => {})

@@ -45,6 +45,8 @@ export interface Member {
   readonly types: ReadonlySet<string>
   readonly owned: Set<string>
   readonly held: Set<FolderDelivery>
+  /** A delivery is over. */
+  letGo(delivery: FolderDelivery): void
   /** Answers a waiting `receive` if there is something for it. */
   serve(): void
 }
@@ -379,7 +381,7 @@ export class Group {
   #end(delivery: FolderDelivery, state: 'settled' | 'lost'): void {
     delivery.state = state
     delivery.entry.holder = undefined
-    delivery.member.held.delete(delivery)
+    delivery.member.letGo(delivery)
     this.wake()
   }
 

@@ -32,6 +32,7 @@ export {
   partitionName,
   placementKey,
 } from './partition/index.ts'
+export { ReceiveWindow } from './receive-window.ts'
 export {
   announceTypes,
   ChangeListeners,

@@ -1,13 +1,8 @@
+import { ReceiveWindow } from '../receive-window.ts'
 import type { AttemptRecord, Consumer, ConsumerObserver, DeadLetterRecord, Delivery, ParkingLot, Subscription } from '../transport.ts'
 import { type Group, leaseLost } from './group.ts'
 import { remember } from './lot.ts'
 import type { Lane, Member, MemoryDelivery } from './model.ts'
-
-interface Waiter {
-  readonly countMax: number
-  readonly bytesMax: number
-  readonly resolve: (deliveries: readonly Delivery[]) => void
-}
 
 /** A member of a group. Settling is immediate, so `flush` has nothing to wait for. */
 export class MemoryConsumer implements Consumer, Member {
@@ -18,13 +13,8 @@ export class MemoryConsumer implements Consumer, Member {
   readonly lot: ParkingLot
   crashed = false
   readonly #group: Group
-  readonly #windowCount: number
-  readonly #windowBytes: number
+  readonly #window: ReceiveWindow
   readonly #held: Set<MemoryDelivery> = new Set()
-  // Deliveries from the lot are asked for one lane at a time and stay outside the window.
-  #windowUsed = 0
-  #windowUsedBytes = 0
-  #waiter: Waiter | undefined
   #turn = 0
   #closed = false
 
@@ -33,8 +23,7 @@ export class MemoryConsumer implements Consumer, Member {
     this.#group = group
     this.observer = observer
     this.types = new Set(subscription.types)
-    this.#windowCount = subscription.windowCount
-    this.#windowBytes = subscription.windowBytes
+    this.#window = new ReceiveWindow(subscription, (countMax, bytesMax) => (group.paused ? [] : group.take(this, countMax, bytesMax)))
     this.lot = {
       move: async (lane, deliveries, state, first) => {
         if (deliveries.length > 0) group.lot.move(lane, this.#mustHold(deliveries), state, first)
@@ -45,11 +34,7 @@ export class MemoryConsumer implements Consumer, Member {
   }
 
   receive(countMax: number, bytesMax: number): Promise<readonly Delivery[]> {
-    if (this.#closed) return Promise.resolve([])
-    return new Promise((resolve) => {
-      this.#waiter = { countMax, bytesMax, resolve }
-      this.serve()
-    })
+    return this.#window.receive(countMax, bytesMax)
   }
 
   accept(deliveries: readonly Delivery[]): void {
@@ -96,19 +81,7 @@ export class MemoryConsumer implements Consumer, Member {
   // ------------------------------------------------------------ for the group
 
   serve(): void {
-    const waiter = this.#waiter
-    if (
-      waiter === undefined ||
-      this.#group.paused ||
-      this.#windowUsed >= this.#windowCount ||
-      (this.#windowUsed > 0 && this.#windowUsedBytes >= this.#windowBytes)
-    )
-      return
-    const bytesLeft = this.#windowUsed === 0 ? waiter.bytesMax : Math.min(waiter.bytesMax, this.#windowBytes - this.#windowUsedBytes)
-    const deliveries = this.#group.take(this, Math.min(waiter.countMax, this.#windowCount - this.#windowUsed), bytesLeft)
-    if (deliveries.length === 0) return
-    this.#waiter = undefined
-    waiter.resolve(deliveries)
+    this.#window.serve()
   }
 
   nextTurn(count: number): number {
@@ -118,15 +91,10 @@ export class MemoryConsumer implements Consumer, Member {
 
   hold(delivery: MemoryDelivery): void {
     this.#held.add(delivery)
-    if (delivery.fromLot) return
-    this.#windowUsed++
-    this.#windowUsedBytes += delivery.sizeBytes
   }
 
   letGo(delivery: MemoryDelivery): void {
-    if (!this.#held.delete(delivery) || delivery.fromLot) return
-    this.#windowUsed--
-    this.#windowUsedBytes -= delivery.sizeBytes
+    if (this.#held.delete(delivery)) this.#window.left(delivery)
   }
 
   heldOf(partition?: string): MemoryDelivery[] {
@@ -147,8 +115,7 @@ export class MemoryConsumer implements Consumer, Member {
 
   #stop(): void {
     this.#closed = true
-    this.#waiter?.resolve([])
-    this.#waiter = undefined
+    this.#window.close()
   }
 
   #settle(deliveries: readonly Delivery[], how: (delivery: MemoryDelivery) => void): void {

@@ -1,15 +1,16 @@
 /** A member of a group: owns partitions as the registry's plan says, hands out what comes, settles. */
-import type {
-  AttemptRecord,
-  Clock,
-  Consumer,
-  ConsumerObserver,
-  DeadLetterRecord,
-  Delivery,
-  ParkingLot,
-  Subscription,
-  Timer,
-  TransportReport,
+import {
+  type AttemptRecord,
+  type Clock,
+  type Consumer,
+  type ConsumerObserver,
+  type DeadLetterRecord,
+  type Delivery,
+  type ParkingLot,
+  ReceiveWindow,
+  type Subscription,
+  type Timer,
+  type TransportReport,
 } from '@sluice/core/transport'
 import type { DeadLetters } from '../dead/dead-letters.ts'
 import { isNotFound, leaseLost } from '../link/errors.ts'
@@ -45,12 +46,6 @@ const againMs = 100
 /** How often old queues are looked at after a change of the partitions, ms. */
 const sweepEveryMs = 2_000
 
-interface Waiter {
-  readonly countMax: number
-  readonly bytesMax: number
-  readonly resolve: (deliveries: readonly Delivery[]) => void
-}
-
 /** See the header of this file. */
 export class RabbitConsumer implements Consumer, LinkUser {
   readonly lot: ParkingLot
@@ -62,9 +57,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
   readonly #member: MemberEntry
   readonly #partitions: Map<string, OwnedPartition> = new Map()
   readonly #onChange = (): void => this.#look()
-  #waiter: Waiter | undefined
-  #windowUsed = 0
-  #windowUsedBytes = 0
+  readonly #window: ReceiveWindow
   #turn = 0
   #paused = false
   #joining = false
@@ -80,6 +73,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     this.#observer = observer
     this.channel = subscription.channel
     this.group = subscription.group
+    this.#window = new ReceiveWindow(subscription, (countMax, bytesMax) => this.#handOut(countMax, bytesMax))
     this.#member = { id, instance: home.instance.id, types: subscription.types }
     this.lot = {
       move: (lane, deliveries, state, first) => this.#move(lane, deliveries, state, first),
@@ -108,20 +102,12 @@ export class RabbitConsumer implements Consumer, LinkUser {
   // ------------------------------------------------------------ receiving
 
   receive(countMax: number, bytesMax: number): Promise<readonly Delivery[]> {
-    if (this.#closed) return Promise.resolve([])
-    return new Promise((resolve) => {
-      this.#waiter = { countMax, bytesMax, resolve }
-      this.#serve()
-    })
+    return this.#window.receive(countMax, bytesMax)
   }
 
-  #serve(): void {
-    const waiter = this.#waiter
-    const { windowCount, windowBytes } = this.#subscription
-    if (waiter === undefined || this.#paused || this.#windowUsed >= windowCount || (this.#windowUsed > 0 && this.#windowUsedBytes >= windowBytes)) return
-    const countMax = Math.min(waiter.countMax, windowCount - this.#windowUsed)
-    const bytesMax = this.#windowUsed === 0 ? waiter.bytesMax : Math.min(waiter.bytesMax, windowBytes - this.#windowUsedBytes)
+  #handOut(countMax: number, bytesMax: number): readonly RabbitDelivery[] {
     const taken: RabbitDelivery[] = []
+    if (this.#paused) return taken
     let bytes = 0
     const owned = [...this.#partitions.values()].filter((partition) => partition.state === 'owned')
     for (let i = 0; i < owned.length && taken.length < countMax; i++) {
@@ -137,11 +123,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
       if (count > 0) partition.buffer.splice(0, count)
     }
     this.#turn++
-    if (taken.length === 0) return
-    this.#windowUsed += taken.length
-    this.#windowUsedBytes += bytes
-    this.#waiter = undefined
-    waiter.resolve(taken)
+    return taken
   }
 
   // ------------------------------------------------------------ settling
@@ -302,8 +284,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#waiter?.resolve([])
-    this.#waiter = undefined
+    this.#window.close()
     const { registry, link } = this.#home
     registry.changes.unlisten(this.#onChange)
     link.leave(this)
@@ -340,7 +321,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     if (entry.paused !== this.#paused) {
       this.#paused = entry.paused
       this.#observer.paused(entry.paused)
-      this.#serve()
+      this.#window.serve()
     }
     if (!entry.members.some(({ id }) => id === this.#member.id)) {
       // Taken for dead while we were away.
@@ -435,7 +416,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
       if (this.#entry()?.orphans.includes(name) === true)
         void this.#home.registry.append({ op: 'adopted', channel, group: groupName, partition: name }).catch(() => undefined)
       this.#look()
-      this.#serve()
+      this.#window.serve()
     } catch (error) {
       if (this.#partitions.get(name) === partition) this.#partitions.delete(name)
       partition.lose()
@@ -472,18 +453,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
 
   #forget(partition: OwnedPartition): void {
     if (this.#partitions.get(partition.name) === partition) this.#partitions.delete(partition.name)
-    this.#recount()
-  }
-
-  #recount(): void {
-    this.#windowUsed = 0
-    this.#windowUsedBytes = 0
-    for (const { held } of this.#partitions.values())
-      for (const { fromLot, sizeBytes } of held)
-        if (!fromLot) {
-          this.#windowUsed++
-          this.#windowUsedBytes += sizeBytes
-        }
+    this.#window.recount([...this.#partitions.values()].flatMap(({ held }) => [...held]))
   }
 
   #partitionHome(): PartitionHome {
@@ -505,7 +475,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
           .append({ op: 'before-done', channel, group: name, partition })
           .then(() => topology.removeEmpty([names.before(channel, name, partition)]))
           .catch(() => undefined),
-      arrived: () => this.#serve(),
+      arrived: () => this.#window.serve(),
       lanesChanged: (partition, lanes) => this.#observer.lotChanged(partition, lanes),
       gone: (partition) => this.#lost(partition),
       renew: (partition) => void this.#revoke(partition),
@@ -525,14 +495,11 @@ export class RabbitConsumer implements Consumer, LinkUser {
     for (const delivery of deliveries as readonly RabbitDelivery[]) {
       if (delivery.state === 'lost') late.push(delivery)
       if (delivery.state !== 'held') continue
-      if (!delivery.fromLot) {
-        this.#windowUsed--
-        this.#windowUsedBytes -= delivery.sizeBytes
-      }
+      this.#window.left(delivery)
       how(delivery)
     }
     if (late.length > 0 && !this.#closed) queueMicrotask(() => this.#observer.settlementLost(late, leaseLost()))
-    if (this.#waiter !== undefined) queueMicrotask(() => this.#serve())
+    this.#window.serveSoon()
   }
 
   #mustHold(deliveries: readonly Delivery[]): readonly RabbitDelivery[] {
