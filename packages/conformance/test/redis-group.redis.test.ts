@@ -101,4 +101,49 @@ describe('redis: groups', { concurrency: 1 }, () => {
       await end()
     }
   })
+
+  test('a server that goes back to an earlier state, as by a fail-over: what it forgot comes again, dead letters too; nothing is buried', async () => {
+    const { rig, key, end } = await place({ leaseMs: 1_000 })
+    const copied = (from: string, to: string): Promise<unknown> =>
+      plain.eval(
+        `for _, k in ipairs(redis.call('KEYS', ARGV[2] .. '*')) do redis.call('DEL', k) end
+        for _, k in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do redis.call('COPY', k, ARGV[2] .. string.sub(k, #ARGV[1] + 1)) end`,
+        { arguments: [from, to] },
+      )
+    try {
+      const sender = await rig.channel({ groups: ['g'] })
+      const probe = await rig.join(await rig.open())
+      await sender.send(numbered(10, ['a', 'b', 'c']))
+      const taken = await probe.take(10)
+      probe.consumer.accept(taken.slice(0, 2))
+      await probe.consumer.flush()
+      const earlier = `earlier-${newId()}:`
+      await copied(key, earlier)
+      await probe.deadLetter(taken[2] as (typeof taken)[0], 'continue')
+      probe.consumer.accept(taken.slice(3, 6))
+      await probe.consumer.flush()
+      await copied(earlier, key)
+      probe.consumer.accept(taken.slice(6))
+      await probe.consumer.flush()
+      assert.deepEqual([(await sender.admin.groups('c'))[0]?.deadLetters, (await sender.admin.groups('c'))[0]?.backlog], [0, 8])
+      const again = await probe.drain(8)
+      assert.deepEqual(
+        again.map(({ envelope }) => envelope.id).sort(),
+        taken
+          .slice(2)
+          .map(({ envelope }) => envelope.id)
+          .sort(),
+      )
+      assert.equal((await sender.admin.groups('c'))[0]?.backlog, 0)
+
+      // The same where nobody settles anything after it: the next heartbeat notices.
+      await copied(earlier, key)
+      assert.equal((await probe.drain(8)).length, 8)
+      await probe.quiet()
+      assert.equal(rig.reports.filter(({ message: text }) => text.includes('may know less than it had answered')).length, 2)
+      await copied('none', earlier)
+    } finally {
+      await end()
+    }
+  })
 })

@@ -24,7 +24,7 @@ import { Watch } from './log/watch.ts'
 import { openLink } from './open-link.ts'
 import { type RedisOptions, redisOptions, redisTarget } from './options.ts'
 import { RedisBus } from './redis-bus.ts'
-import type { Link } from './resp/link.ts'
+import type { Link, LinkEvents } from './resp/link.ts'
 import { DueMover } from './send/due-mover.ts'
 import { Sender } from './send/sender.ts'
 import { readServer } from './server.ts'
@@ -75,16 +75,21 @@ export class RedisTransport implements Transport {
     const target = redisTarget(url, context, given)
     let transport: RedisTransport | undefined
     const links: Link[] = []
+    const restored: LinkEvents['restored'] = (link, moved) => {
+      // After a fail-over one may have found the new primary while another is still with the former one: the freshest knows best.
+      for (const other of links) if (other.connected && other.runId !== link.runId) other.reconnect()
+      if (link === links[0] || link === links[1]) transport?.restored(link === links[0] && moved)
+    }
     try {
-      const link = await openLink(target, context, { suffix: '', restored: () => transport?.restored() })
+      const link = await openLink(target, context, { suffix: '', restored })
       links.push(link)
       const options = link.cluster ? inCluster(given) : given
       const facts = await readServer(link, options)
-      const reading = await openLink(target, context, { suffix: '-reader', restored: () => transport?.restored() })
+      const reading = await openLink(target, context, { suffix: '-reader', restored })
       links.push(reading)
       let sending = link
       if (options.replicas > 0) {
-        sending = await openLink(target, context, { suffix: '-sender', restored: () => {} })
+        sending = await openLink(target, context, { suffix: '-sender', restored })
         links.push(sending)
       }
       const bus = new RedisBus(context, options, { link, sending }, new Watch(reading, link, context.clock))
@@ -141,12 +146,15 @@ export class RedisTransport implements Transport {
     return consumer
   }
 
-  /** A connection is back after it was lost. */
-  restored(): void {
+  /** A connection is back after it was lost; `moved`: to another server than before. */
+  restored(moved: boolean): void {
     if (this.#closing !== undefined) return
     this.#bus.report('info', 'connected to Redis again')
     this.#bus.resetReaders()
-    for (const consumer of this.#consumers) consumer.tick()
+    for (const consumer of this.#consumers) {
+      if (moved) consumer.moved()
+      else consumer.tick()
+    }
     this.#bus.watch.look()
   }
 

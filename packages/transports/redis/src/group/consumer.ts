@@ -123,6 +123,11 @@ export class RedisConsumer implements Consumer, LogListener {
     void this.#membership.look('renew')
   }
 
+  /** It is another server than before. */
+  moved(): void {
+    void this.#membership.moved()
+  }
+
   /** Somebody of this process changed the group: resolves when this member has seen it. */
   look(): Promise<void> {
     return this.#membership.look('look')

@@ -10,18 +10,21 @@ import { declareChannel, declareGroup } from './declare.ts'
 import type { Member } from './member.ts'
 import { OwnedPartition } from './partition.ts'
 import type { Settlement } from './settlement.ts'
-import { type GroupView, lanesOf, planOwners, readTaken, readView } from './view.ts'
+import { type GroupView, lanesOf, type NoView, planOwners, readTaken, readView } from './view.ts'
 
 /** How often the types of this member are announced anew, ms; one that nobody announces for a day is forgotten. */
 const announceEveryMs = 3_600_000
 /** While the lease cannot be renewed, ms. */
 const confirmRetryMs = 100
 
+/** `back`: whatever it shows, all partitions are taken anew. */
+type Look = 'look' | 'renew' | 'back'
+
 export class Membership {
   readonly #member: Member
   readonly #settlement: Settlement
   #looking: Promise<void> | undefined
-  #again: 'look' | 'renew' | undefined
+  #again: Look | undefined
   #types: ReadonlyMap<string, number> = new Map()
   #announcedAtMs = Number.NEGATIVE_INFINITY
   #news = 0
@@ -51,9 +54,9 @@ export class Membership {
   }
 
   /** Looks at the group, or renews the lease with it; does what is this member's to do. Resolves after a look that began later than this call. */
-  look(mode: 'look' | 'renew'): Promise<void> {
+  look(mode: Look): Promise<void> {
     if (this.#looking === undefined) return this.#alone(() => this.#lookUntilDone(mode))
-    if (this.#again !== 'renew') this.#again = mode
+    if (this.#again === undefined || this.#again === 'look' || mode === 'back') this.#again = mode
     return this.#looking
   }
 
@@ -84,13 +87,13 @@ export class Membership {
     return looking
   }
 
-  async #lookUntilDone(mode: 'look' | 'renew'): Promise<void> {
+  async #lookUntilDone(mode: Look): Promise<void> {
     const member = this.#member
-    let next: 'look' | 'renew' | undefined = mode
+    let next: Look | undefined = mode
     try {
       while (next !== undefined && !member.closing) {
         this.#again = undefined
-        const view = await this.#tick(next)
+        const view = next === 'back' ? next : await this.#tick(next)
         if (typeof view === 'string') await this.#rejoin(view)
         else await this.#act(view)
         next = this.#again
@@ -117,13 +120,17 @@ export class Membership {
     for (const partition of [...partitions.values()]) this.#member.drop(partition)
   }
 
-  async #tick(mode: 'join' | 'look' | 'renew'): Promise<GroupView | 'none' | 'gone'> {
+  async #tick(mode: 'join' | 'look' | 'renew'): Promise<GroupView | NoView> {
     const member = this.#member
     const { bus, subscription } = member
     const sentAtMs = bus.clock.monotonicMs()
     const announce = mode !== 'look' && sentAtMs - this.#announcedAtMs > announceEveryMs
     const types = JSON.stringify(subscription.types)
-    const reply = await bus.link.run('tick', member.key, subscription.group, member.id, bus.options.leaseMs, mode, types, member.held, announce ? '1' : '')
+    // Whoever joins anew has no writes there yet, or forgets those that the server forgot.
+    if (mode === 'join') this.#settlement.answered = 0
+    const { answered } = this.#settlement
+    const words = [subscription.group, member.id, bus.options.leaseMs, mode, types, member.held, announce ? '1' : '', answered]
+    const reply = await bus.link.run('tick', member.key, ...words)
     const view = readView(reply)
     if (typeof view === 'string') return view
     if (announce) this.#announcedAtMs = sentAtMs
@@ -230,14 +237,22 @@ export class Membership {
     void this.look('look')
   }
 
+  /** The server is another one than before: it may never have had what this member read last. All of it is taken anew. */
+  moved(): Promise<void> {
+    return this.look('back')
+  }
+
   // Others removed this member (its lease ran out while the process was frozen, the loop blocked or the server away), or
   // the group is gone (a server that lost its data): both heal by joining again.
-  async #rejoin(why: 'none' | 'gone'): Promise<void> {
+  async #rejoin(why: NoView): Promise<void> {
     const member = this.#member
     for (const partition of [...member.partitions.values()]) member.lose(partition)
     if (member.closing) return
     const { bus, subscription } = member
-    if (why === 'gone') bus.report('warn', `${member.title}: this process was not heard of for longer than its lease and lost its partitions; it joins again`)
+    if (why === 'back')
+      bus.report('warn', `${member.title}: the server may know less than it had answered (a fail-over, or a restart); what is unsettled there comes again`)
+    else if (why === 'gone')
+      bus.report('warn', `${member.title}: this process was not heard of for longer than its lease and lost its partitions; it joins again`)
     else {
       bus.report(
         'error',

@@ -8,7 +8,7 @@ const unboundedWaitMs = 2_147_483_647
 
 /** What the script `settle` said. */
 export interface SettleAnswer {
-  /** `fenced`: a partition that was needed is not ours, and nothing was done. */
+  /** `fenced`: a partition that was needed is not ours, and nothing was done. `back`: the server went back to an earlier state. */
   readonly kind: string
   /** Partitions that are not ours any more. */
   readonly fenced: readonly string[]

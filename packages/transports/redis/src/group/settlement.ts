@@ -40,6 +40,8 @@ export class Settlement {
   #leaving = false
   #writing = false
   #numbers = 0
+  /** Number of the last write that the server answered; a server that does not know of it went back to an earlier state. */
+  answered = 0
   #timer: Timer | undefined
   #closed = false
 
@@ -255,7 +257,7 @@ export class Settlement {
 
   async #write(write: Write, pending: readonly RedisDelivery[], atomics: readonly Atomic[]): Promise<void> {
     const member = this.#member
-    const words = write.words(member.subscription.group, member.id)
+    const words = write.words(member.subscription.group, member.id, this.answered)
     const answer = await settleCall(member, words, () => this.#closed)
     if (answer === undefined) {
       // Closing without a server: nobody knows, so all of it may come again.
@@ -263,6 +265,7 @@ export class Settlement {
       for (const atomic of atomics) atomic.reject(leaseLost())
       return
     }
+    if (answer.kind === 'ok' || answer.kind === 'again') this.answered = write.n
     const fenced = new Set(answer.fenced)
     if (answer.kind === 'fenced') {
       for (const atomic of atomics) if (atomic.settles) for (const delivery of atomic.deliveries) this.#unsettle(delivery)

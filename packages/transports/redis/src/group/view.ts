@@ -14,6 +14,9 @@ export interface PartitionView {
   readonly wants: string
 }
 
+/** Why there is none: no such group, no such member, or a server that went back to an earlier state. */
+export type NoView = 'none' | 'gone' | 'back'
+
 export interface GroupView {
   readonly paused: boolean
   readonly news: number
@@ -36,9 +39,9 @@ export function toMap(reply: unknown): Map<string, string> {
 }
 
 /** Answer of `tick`, or what it says instead: there is no such group, or no such member. */
-export function readView(reply: Reply): GroupView | 'none' | 'gone' {
+export function readView(reply: Reply): GroupView | NoView {
   const [kind, , group, parts, members, info, types, wanted] = reply as readonly unknown[]
-  if (kind !== 'ok') return kind === 'none' ? 'none' : 'gone'
+  if (kind !== 'ok') return kind as NoView
   const settings = toMap(group)
   const infos = toMap(info)
   return {

@@ -100,11 +100,12 @@ export class Write {
   }
 
   /** The arguments of the script. */
-  words(group: string, member: string): Word[] {
+  words(group: string, member: string, answered: number): Word[] {
     const plan = {
       g: group,
       m: member,
       n: this.n,
+      a: answered,
       p: this.#rows,
       ...listed('need', [...this.need]),
       ...listed(

@@ -19,8 +19,8 @@ const movingTries = 50
 export interface LinkEvents {
   /** It broke; it is being opened again. */
   lost(why: Error | undefined): void
-  /** It is back. */
-  restored(): void
+  /** It is back; `moved`: at another place than before. */
+  restored(link: Link, moved: boolean): void
 }
 
 export class Link {
@@ -153,9 +153,11 @@ export class Link {
     if (this.#closed) return
     this.#timer = this.#clock.setTimer(this.#pauseMs, () => {
       this.#pauseMs = Math.min(pauseMsMax, this.#pauseMs * 2)
+      const before = this.#found?.place
       this.#connect().then(
         () => {
-          if (!this.#closed && this.#connection !== undefined) this.#events.restored()
+          const now = this.#found?.place
+          if (!this.#closed && this.#connection !== undefined) this.#events.restored(this, now?.host !== before?.host || now?.port !== before?.port)
         },
         (error: unknown) => {
           if (this.#pauseMs === pauseMsMax) this.#events.lost(error instanceof Error ? error : undefined)

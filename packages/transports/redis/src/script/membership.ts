@@ -1,14 +1,19 @@
 /** Joining, leases, taking partitions. */
 
 /**
- * ARGV: group, member, lease ms, mode ('join', 'renew', 'look'), types as JSON, deliveries in hand, '1' to announce types.
- * Returns {'ok', now, group, parts, members, info, types, partitions of the channel} or {'none'} (no such group) or {'gone'}.
+ * ARGV: group, member, lease ms, mode ('join', 'renew', 'look'), types as JSON, deliveries in hand, '1' to announce types, number
+ * of the member's last write that was answered. Returns {'ok', now, group, parts, members, info, types, partitions of the channel}
+ * or {'none'} (no such group), {'gone'} (no such member) or {'back'} (the server knows less than it had answered).
  */
 export const tickScript = `
 local g, m, mode = ARGV[1], ARGV[2], ARGV[4]
 local S = G(g)
 if call('EXISTS', S) == 0 then return {'none'} end
 local t = now()
+if mode ~= 'join' and call('ZSCORE', S .. ':members', m) then
+  local last = call('HGET', S .. ':seq', m)
+  if tonumber(last and string.match(last, '^%d+') or 0) < tonumber(ARGV[8]) then return {'back'} end
+end
 if mode == 'join' then
   call('ZADD', S .. ':members', t + ARGV[3], m)
   call('HSET', S .. ':info', m, ARGV[5])

@@ -1,24 +1,29 @@
 /**
  * All that a member writes about its partitions, in one step, fenced by owner and epoch. ARGV[1] is JSON:
- * g group · m member · n number of this write (sent again after a broken connection, it is done once) ·
+ * g group · m member · n number of this write (sent again after a broken connection, it is done once) · a number of the last one that was answered ·
  * p [[name, epoch, cursor, done, newly done, claimed, free?, type wanted]] · need [names that must be ours, else nothing is done] ·
  * fin [positions whose attempts are forgotten] · rec [[position, JSON]] · lrec [[lot position, JSON, partition]] · back [lot positions that are not in hand any more] · out [[lane, position]] ·
  * dead [{lane, hash, park, json, body}] · moves [{lane, hash, state, due, entries: [[position, JSON, body]]}] · dues [[lane, ms]] · leave · ring.
- * Bodies are indexes of ARGV. Returns {'ok'|'fenced'|'again', fenced names, lanes that went with their last message}.
+ * Bodies are indexes of ARGV. Returns {'ok'|'fenced'|'again'|'back', fenced names, lanes that went with their last message}.
  */
 export const settleScript = `
 local p = cjson.decode(ARGV[1])
 local S = G(p.g)
 local P = S .. ':parts'
 local last = call('HGET', S .. ':seq', p.m)
+local written = 0
 if last then
   local n, fenced = string.match(last, '^(%d+)|(.*)$')
   if tonumber(n) == p.n then return {'again', fenced, {}} end
+  written = tonumber(n)
 end
+-- A write that was answered is not here: this server went back to an earlier state. What cursors say on top of it would bury
+-- the dead letters and parked messages that went with it, so that everything counts as another's.
+local back = written < p.a
 local isFenced, fenced, mine = {}, {}, {}
 for _, w in ipairs(p.p) do
   local v = call('HMGET', P, w[1] .. ':o', w[1] .. ':e', w[1] .. ':s')
-  if v[1] == p.m and tonumber(v[2]) == w[2] then
+  if not back and v[1] == p.m and tonumber(v[2]) == w[2] then
     mine[#mine + 1] = w
     w.s = v[3]
   else
@@ -102,13 +107,13 @@ for _, v in ipairs(p.dues or {}) do
     put(v[1], l)
   end
 end
-call('HSET', S .. ':seq', p.m, string.format('%d|%s', p.n, names))
+if not back then call('HSET', S .. ':seq', p.m, string.format('%d|%s', p.n, names)) end
 if p.leave then
   removeMember(p.g, p.m)
   ring('members')
   dropIfAbandoned(p.g)
 elseif p.ring then ring('partitions') end
-return {'ok', names, gone}
+return {back and 'back' or 'ok', names, gone}
 `
 
 /** ARGV: group, member, partition, epoch, lane, count. Returns 'lost', 'parked', or {position, body, JSON, 1 if somebody died with it in hand, …}, oldest first. */
