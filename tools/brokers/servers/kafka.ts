@@ -52,7 +52,8 @@ async function works(port: number, brokers: number): Promise<boolean> {
   return answer === true
 }
 
-function properties({ number, folder, ports }: Node, nodes: readonly Node[]): string {
+/** The settings of a node of {@link kafka}, as `server.properties`. */
+export function properties({ number, folder, ports }: Node, nodes: readonly Node[]): string {
   const [port, controllerPort] = ports
   const copies = nodes.length
   const lines = {
