@@ -11,6 +11,7 @@ import {
   partitionIndex,
   partitionName,
   placementKey,
+  queried,
 } from '@sluice/core/transport'
 import { replaceFile } from './durable-file.ts'
 import type { GroupHome, StoredMessage } from './model.ts'
@@ -172,16 +173,9 @@ export class Group {
     this.#dead.set(deadLetterId, { position: entry.message.position, letter: { deadLetterId, reason, parkedBehind: 0, redrives: entry.redrives } })
   }
 
-  deadLetters({ deadLetterIds, types, keys, fingerprint, after, limit }: DeadLetterQuery): DeadLetter[] {
+  deadLetters(query: DeadLetterQuery): DeadLetter[] {
     const all = [...this.#dead.values()].map(({ letter, position }) => ({ ...letter, envelope: (this.channel.messages[position] as StoredMessage).envelope }))
-    return all
-      .filter(({ deadLetterId, envelope, reason }) => {
-        if (deadLetterIds !== undefined && !deadLetterIds.includes(deadLetterId)) return false
-        if (types !== undefined && !types.includes(envelope.type)) return false
-        if (keys !== undefined && !keys.includes(envelope.partitionkey ?? '')) return false
-        return (fingerprint === undefined || reason.fingerprint === fingerprint) && (after === undefined || deadLetterId > after)
-      })
-      .slice(0, limit)
+    return queried(all, (letter) => letter, query)
   }
 
   /** Takes dead letters out; with `again` they are delivered once more, in their old places. Resolves to how many. */

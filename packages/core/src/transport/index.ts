@@ -19,6 +19,18 @@ export {
   toStructured,
 } from '../message/index.ts'
 export type { TransportFacts } from './facts.ts'
+export {
+  type Attempts,
+  attemptFields,
+  attemptsOf,
+  describeLane,
+  emptyLane,
+  isQueried,
+  LotLanes,
+  type QueriedLetter,
+  queried,
+  type WaitingLane,
+} from './lot/index.ts'
 export type { BackupReport, CheckReport, CompactReport, FileUser, Finding, TransportMaintenance } from './maintenance.ts'
 export { MemoryTransport, memoryTransport } from './memory/index.ts'
 export {

@@ -143,13 +143,7 @@ export class MemoryConsumer implements Consumer, Member {
     if (!this.owned.has(partition)) throw leaseLost()
     await this.#group.room()
     if (this.#closed || this.#group.lot.lane(name) === undefined) return []
-    const lane = this.#mustOwn(partition, name)
-    if (lane.state === 'parked') return undefined
-    const deliveries: Delivery[] = []
-    for (const entry of lane.entries) {
-      if (deliveries.length >= countMax) break
-      if (entry.holder === undefined) deliveries.push(this.#group.deliver(entry, this, partition))
-    }
-    return deliveries
+    this.#mustOwn(partition, name)
+    return this.#group.lot.free(name, countMax)?.map((entry) => this.#group.deliver(entry, this, partition))
   }
 }

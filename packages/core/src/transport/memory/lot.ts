@@ -1,4 +1,5 @@
 import type { Envelope } from '../../message/envelope.ts'
+import { describeLane, emptyLane, LotLanes, queried } from '../lot/index.ts'
 import { partitionIndex, partitionName, placementKey } from '../partition/index.ts'
 import type { AttemptRecord, DeadLetter, DeadLetterQuery, DeadLetterRecord, LotLane } from '../transport.ts'
 import { type Entry, type Lane, type Member, type MemoryDelivery, newEntry, type StoredMessage } from './model.ts'
@@ -15,7 +16,7 @@ export interface LotGroup {
 /** A group's parking lot and its dead letters. Callers have checked that deliveries are still held. */
 export class Lot {
   readonly #group: LotGroup
-  readonly #lanes: Map<string, Lane> = new Map()
+  readonly #lanes: LotLanes<Entry, Lane> = new LotLanes()
   readonly #deadLetters: Map<string, { readonly entry: Entry; readonly lane: string; readonly letter: DeadLetter }> = new Map()
   #nextDeadLetter = 1
 
@@ -27,8 +28,13 @@ export class Lot {
     return this.#lanes.get(name)
   }
 
+  /** Entries of a lane that nobody holds, in order, at most `countMax`; undefined: it is parked. */
+  free(name: string, countMax: number): readonly Entry[] | undefined {
+    return this.#lanes.free(name, countMax, ({ holder }) => holder !== undefined)
+  }
+
   lanes(partition?: string): LotLane[] {
-    return [...this.#lanes.values()].filter((lane) => partition === undefined || lane.partition === partition).map(describe)
+    return [...this.#lanes.values()].filter((lane) => partition === undefined || lane.partition === partition).map((lane) => describeLane(lane, lane.partition))
   }
 
   get deadLetterCount(): number {
@@ -71,9 +77,8 @@ export class Lot {
   /** Takes a settled entry out of its lane; a suspended lane is gone with its last one. */
   remove(entry: Entry): void {
     const lane = entry.lane as Lane
-    lane.entries.splice(lane.entries.indexOf(entry), 1)
     entry.lane = undefined
-    if (lane.entries.length === 0 && lane.state === 'suspended') this.#lanes.delete(lane.name)
+    this.#lanes.remove(lane, entry)
   }
 
   deadLetter(record: DeadLetterRecord, entry: Entry): void {
@@ -82,8 +87,7 @@ export class Lot {
     let lane = entry.lane
     if (record.mode === 'park' && placementKey(envelope, this.#group.order) !== undefined) {
       lane ??= this.#lanes.get(record.lane) ?? this.#make(record.lane, envelope, { state: 'parked', dueAtMs: 0 })
-      lane.state = 'parked'
-      lane.parkedBy = deadLetterId
+      this.#lanes.park(lane, deadLetterId)
       this.#void(lane)
     }
     if (entry.lane !== undefined) this.remove(entry)
@@ -95,7 +99,7 @@ export class Lot {
   }
 
   list(query: DeadLetterQuery): DeadLetter[] {
-    return this.#matching(query).map(({ lane, letter }) => ({ ...letter, parkedBehind: this.#parkedBy(lane, letter)?.entries.length ?? 0 }))
+    return this.#matching(query).map(({ lane, letter }) => ({ ...letter, parkedBehind: this.#lanes.countBehind(lane, letter.deadLetterId) }))
   }
 
   redrive(query: DeadLetterQuery): Entry[] {
@@ -106,9 +110,7 @@ export class Lot {
       const again = newEntry(entry.message, letter.redrives + 1)
       const lane = this.#lanes.get(name) ?? this.#make(name, letter.envelope, { state: 'suspended', dueAtMs: 0 })
       again.lane = lane
-      const behind = lane.entries.findIndex((other) => other.message.position > again.message.position)
-      lane.entries.splice(behind < 0 ? lane.entries.length : behind, 0, again)
-      if (lane.state === 'suspended' || lane.parkedBy === letter.deadLetterId) open(lane)
+      this.#lanes.putBack(lane, again, letter.deadLetterId, (other) => other.message.position > again.message.position)
       back.push(again)
       changed.add(lane)
     }
@@ -120,11 +122,8 @@ export class Lot {
     const dead = this.#matching(query)
     for (const { lane: name, letter } of dead) {
       this.#deadLetters.delete(letter.deadLetterId)
-      const lane = this.#parkedBy(name, letter)
-      if (lane === undefined) continue
-      open(lane)
-      if (lane.entries.length === 0) this.#lanes.delete(lane.name)
-      this.#announce(lane)
+      const lane = this.#lanes.letGo(name, letter.deadLetterId)
+      if (lane !== undefined) this.#announce(lane)
     }
     return dead.length
   }
@@ -132,7 +131,7 @@ export class Lot {
   /** Whether messages wait behind a dead letter of this one: it comes back before them only by a redrive. */
   holdsBehind(message: StoredMessage): boolean {
     for (const { entry, lane, letter } of this.#deadLetters.values())
-      if (entry.message === message && (this.#parkedBy(lane, letter)?.entries.length ?? 0) > 0) return true
+      if (entry.message === message && this.#lanes.countBehind(lane, letter.deadLetterId) > 0) return true
     return false
   }
 
@@ -155,41 +154,16 @@ export class Lot {
   #make(name: string, head: Envelope, state: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number }): Lane {
     const partitions = this.#group.partitionCount
     const place = placementKey(head, this.#group.order) ?? head.id
-    const lane: Lane = {
-      name,
-      place,
-      partition: partitionName(partitionIndex(place, partitions), partitions),
-      state: state.state,
-      dueAtMs: state.dueAtMs,
-      entries: [],
-      parkedBy: undefined,
-    }
-    this.#lanes.set(name, lane)
-    return lane
-  }
-
-  #parkedBy(name: string, letter: DeadLetter): Lane | undefined {
-    const lane = this.#lanes.get(name)
-    return lane?.parkedBy === letter.deadLetterId ? lane : undefined
+    const partition = partitionName(partitionIndex(place, partitions), partitions)
+    return this.#lanes.add({ ...emptyLane<Entry>(name, state.state, state.dueAtMs), place, partition })
   }
 
   #announce(lane: Lane): void {
-    this.#group.ownerOf(lane.partition)?.observer.lotChanged(lane.partition, [describe(lane)])
+    this.#group.ownerOf(lane.partition)?.observer.lotChanged(lane.partition, [describeLane(lane, lane.partition)])
   }
 
   #matching(query: DeadLetterQuery): { readonly entry: Entry; readonly lane: string; readonly letter: DeadLetter }[] {
-    const found = []
-    for (const dead of this.#deadLetters.values()) {
-      if (found.length >= (query.limit ?? Infinity)) break
-      const { deadLetterId, envelope, reason } = dead.letter
-      if (query.deadLetterIds !== undefined && !query.deadLetterIds.includes(deadLetterId)) continue
-      if (query.types !== undefined && !query.types.includes(envelope.type)) continue
-      if (query.keys !== undefined && !query.keys.includes(envelope.partitionkey ?? '')) continue
-      if (query.fingerprint !== undefined && query.fingerprint !== reason.fingerprint) continue
-      if (query.after !== undefined && deadLetterId <= query.after) continue
-      found.push(dead)
-    }
-    return found
+    return queried(this.#deadLetters.values(), ({ letter }) => letter, query)
   }
 }
 
@@ -200,14 +174,4 @@ export function remember(entry: Entry, record: AttemptRecord): void {
   entry.notBeforeMs = record.notBeforeMs
   entry.note = record.note
   entry.suspect = false
-}
-
-function open(lane: Lane): void {
-  lane.state = 'suspended'
-  lane.dueAtMs = 0
-  lane.parkedBy = undefined
-}
-
-function describe(lane: Lane): LotLane {
-  return { lane: lane.name, partition: lane.partition, state: lane.state, dueAtMs: lane.dueAtMs, count: lane.entries.length }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock/index.ts'
 import type { Envelope } from '../../message/envelope.ts'
+import type { WaitingLane } from '../lot/index.ts'
 import type { ConsumerObserver, Delivery } from '../transport.ts'
 
 /** A message as a channel keeps it. */
@@ -28,17 +29,11 @@ export interface Entry {
 }
 
 /** A lane that waits outside the log. */
-export interface Lane {
-  readonly name: string
+export interface Lane extends WaitingLane<Entry> {
   /** What places it in a partition: the key of its messages, or the id of an unkeyed one. */
   readonly place: string
   /** Changes when the channel's partitions grow. */
   partition: string
-  state: 'suspended' | 'parked'
-  dueAtMs: number
-  readonly entries: Entry[]
-  /** Dead letter that a parked lane waits for. */
-  parkedBy: string | undefined
 }
 
 /** A delivery of this transport: knows its entry, its member and whether it can still be settled. */

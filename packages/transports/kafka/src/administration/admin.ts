@@ -6,6 +6,7 @@ import {
   type Envelope,
   type GroupStatus,
   newId,
+  queried,
   type ScheduleRecord,
   SluiceError,
   type TransportAdmin,
@@ -316,19 +317,8 @@ function refuseSplit(state: LotState, from: number, to: number): void {
 }
 
 function matching(states: readonly LotState[], query: DeadLetterQuery): { readonly partition: number; readonly letter: DeadLetter }[] {
-  const { deadLetterIds, types, keys, fingerprint, after, limit } = query
-  return states
-    .flatMap((state, partition) => state.deadLetters().map((letter) => ({ partition, letter })))
-    .filter(
-      ({ letter: { deadLetterId, envelope, reason } }) =>
-        (deadLetterIds === undefined || deadLetterIds.includes(deadLetterId)) &&
-        (types === undefined || types.includes(envelope.type)) &&
-        (keys === undefined || keys.includes(envelope.partitionkey ?? '')) &&
-        (fingerprint === undefined || fingerprint === reason.fingerprint) &&
-        (after === undefined || deadLetterId > after),
-    )
-    .toSorted((a, b) => (a.letter.deadLetterId < b.letter.deadLetterId ? -1 : 1))
-    .slice(0, limit)
+  const all = states.flatMap((state, partition) => state.deadLetters().map((letter) => ({ partition, letter })))
+  return queried(all, ({ letter }) => letter, query)
 }
 
 function sum(numbers: readonly number[]): number {

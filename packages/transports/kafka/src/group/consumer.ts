@@ -1,10 +1,12 @@
 /** A member of a group: owns partitions as the plan says, hands out what comes, settles. */
 import {
   type AttemptRecord,
+  attemptsOf,
   type Consumer,
   type ConsumerObserver,
   type DeadLetterRecord,
   type Delivery,
+  describeLane,
   newId,
   type ParkingLot,
   type Subscription,
@@ -13,7 +15,6 @@ import { leaseLost, mayRetry, toSluice } from '../errors.ts'
 import { type KafkaBus, report } from '../kafka-bus.ts'
 import { Fetcher, type Source } from '../link/fetcher.ts'
 import { readLotRecord } from '../lot/lot-record.ts'
-import { attemptsOf, describe } from '../lot/lot-state.ts'
 import { fetchOffsets } from '../protocol/requests/groups.ts'
 import { deleteRecords, earliest, latest, listOffsets, type OffsetAt } from '../protocol/requests/topics.ts'
 import type { GroupEntry } from '../registry/state.ts'
@@ -596,7 +597,7 @@ export class KafkaConsumer implements Consumer {
           if (lanes.length > 0 && partition.state !== 'taking' && (note.kind === 'redrive' || note.kind === 'discard'))
             this.#observer.lotChanged(
               partition.name,
-              lanes.map((lane) => describe(lane, partition.name)),
+              lanes.map((lane) => describeLane(lane, partition.name)),
             )
         }
         for (const wake of this.#reading) wake()

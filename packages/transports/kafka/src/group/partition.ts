@@ -1,6 +1,6 @@
 /** One partition of a group in this member's hands: what was read of it, what is in hand, how far it is done. No I/O. */
-import { type Delivery, type LotLane, partitionName } from '@sluice/core/transport'
-import { describe, type Lane, type LotEntry, LotState } from '../lot/lot-state.ts'
+import { attemptFields, type Delivery, type LotLane, partitionName } from '@sluice/core/transport'
+import { type Lane, type LotEntry, LotState } from '../lot/lot-state.ts'
 import type { KafkaRecord } from '../protocol/records.ts'
 import { fromRecord } from '../wire.ts'
 import { Progress } from './progress.ts'
@@ -76,7 +76,7 @@ export class OwnedPartition {
   }
 
   lanes(): LotLane[] {
-    return [...this.lot.lanes.values()].map((lane) => describe(lane, this.name))
+    return this.lot.lanes.describe(this.name)
   }
 
   /** Records of the channel came. */
@@ -153,15 +153,7 @@ export class OwnedPartition {
 
   /** Entries of a lane, from the first that is not in hand; undefined: it is parked. */
   read(name: string, countMax: number): KafkaDelivery[] | undefined {
-    const lane = this.lot.lanes.get(name)
-    if (lane === undefined) return []
-    if (lane.state === 'parked') return undefined
-    const found: KafkaDelivery[] = []
-    for (const entry of lane.entries) {
-      if (found.length >= countMax) break
-      if (!entry.isHeld) found.push(this.#fromLot(entry))
-    }
-    return found
+    return this.lot.lanes.free(name, countMax, ({ isHeld }) => isHeld)?.map((entry) => this.#fromLot(entry))
   }
 
   /** Begins anew from the watermark, with nothing in hand. */
@@ -184,14 +176,11 @@ export class OwnedPartition {
     const isSuspect = record.offset < this.suspectBefore
     this.buffer.push({
       ...read,
+      ...attemptFields(attempts, isSuspect ? read.storedAtMs : undefined),
       partition: this.name,
-      attempt: attempts?.attempt ?? 0,
       deliveries: isSuspect || attempts !== undefined ? 1 : 0,
-      firstDeliveredAtMs: attempts?.firstDeliveredAtMs ?? (isSuspect ? read.storedAtMs : undefined),
-      notBeforeMs: attempts?.notBeforeMs ?? 0,
       suspect: isSuspect,
       fromLot: false,
-      note: attempts?.note,
       owner: this,
       offset: record.offset,
       entryId: undefined,
@@ -208,16 +197,13 @@ export class OwnedPartition {
     const isSuspect = this.suspectEntries.has(id)
     const delivery: KafkaDelivery = {
       envelope,
+      ...attemptFields(attempts, deliveries > 0 || isSuspect ? storedAtMs : undefined),
       partition: this.name,
-      attempt: attempts?.attempt ?? 0,
       deliveries,
-      firstDeliveredAtMs: attempts?.firstDeliveredAtMs ?? (deliveries > 0 || isSuspect ? storedAtMs : undefined),
-      notBeforeMs: attempts?.notBeforeMs ?? 0,
       suspect: isSuspect,
       storedAtMs,
       sizeBytes,
       fromLot: true,
-      note: attempts?.note,
       owner: this,
       offset,
       entryId: id,

@@ -3,15 +3,7 @@
  * topic, and whoever reads them comes to the same state. Everything anybody changes is written first and takes effect when
  * it is read back. No I/O here.
  */
-import type { AttemptRecord, DeadLetter, DeadLetterReason, Envelope, LotLane } from '@sluice/core/transport'
-
-/** What is remembered of a message between attempts. */
-export interface Attempts {
-  readonly attempt: number
-  readonly notBeforeMs: number
-  readonly firstDeliveredAtMs: number
-  readonly note?: string
-}
+import { type Attempts, type DeadLetter, type DeadLetterReason, type Envelope, emptyLane, LotLanes, type WaitingLane } from '@sluice/core/transport'
 
 /** What a record of the lot says beside its message. */
 export type LotNote =
@@ -79,13 +71,7 @@ export interface LotEntry extends LotMessage {
 }
 
 /** A lane in the lot. */
-export interface Lane {
-  readonly name: string
-  state: 'suspended' | 'parked'
-  dueAtMs: number
-  parkedBy: string | undefined
-  readonly entries: LotEntry[]
-}
+export interface Lane extends WaitingLane<LotEntry> {}
 
 /** A dead letter. */
 export interface Letter extends LotMessage {
@@ -110,7 +96,7 @@ const nothing: Applied = { lanes: [], voided: [] }
 
 /** See the header of this file. */
 export class LotState {
-  readonly lanes: Map<string, Lane> = new Map()
+  readonly lanes: LotLanes<LotEntry> = new LotLanes()
   readonly letters: Map<string, Letter> = new Map()
   /** Attempts of messages that are not in the lot, by offset. */
   readonly attempts: Map<number, Attempts> = new Map()
@@ -188,8 +174,7 @@ export class LotState {
   /** Dead letters as an administrator sees them. */
   deadLetters(): DeadLetter[] {
     return [...this.letters.values()].map(({ id, lane, envelope, reason, redrives }) => {
-      const parked = this.lanes.get(lane)
-      return { deadLetterId: id, envelope, reason, redrives, parkedBehind: parked?.parkedBy === id ? parked.entries.length : 0 }
+      return { deadLetterId: id, envelope, reason, redrives, parkedBehind: this.lanes.countBehind(lane, id) }
     })
   }
 
@@ -263,8 +248,7 @@ export class LotState {
     let parked: Lane | undefined
     if (park) {
       parked = this.lanes.get(name) ?? this.#make(name, 'parked', 0)
-      parked.state = 'parked'
-      parked.parkedBy = id
+      this.lanes.park(parked, id)
     }
     const changed = entryId === undefined ? [] : this.#remove(entryId)
     return { lanes: parked === undefined ? changed : [parked], voided: parked === undefined ? [] : [parked] }
@@ -282,10 +266,8 @@ export class LotState {
       const lane = this.lanes.get(letter.lane) ?? this.#make(letter.lane, 'suspended', 0)
       const fresh = { attempts: undefined, deliveries: 0, isBegun: false, isHeld: false }
       const entry: LotEntry = { id, lane, envelope, sizeBytes, offset, storedAtMs, redrives: redrives + 1, ...fresh }
-      const behind = lane.entries.findIndex((other) => other.offset > offset)
-      lane.entries.splice(behind < 0 ? lane.entries.length : behind, 0, entry)
+      this.lanes.putBack(lane, entry, id, (other) => other.offset > offset)
       this.#entries.set(id, entry)
-      if (lane.state === 'suspended' || lane.parkedBy === id) open(lane)
       changed.add(lane)
     }
     return { lanes: [...changed], voided: [], writeId, count }
@@ -299,11 +281,8 @@ export class LotState {
       if (letter === undefined) continue
       this.letters.delete(id)
       count++
-      const lane = this.lanes.get(letter.lane)
-      if (lane?.parkedBy !== id) continue
-      open(lane)
-      if (lane.entries.length === 0) this.lanes.delete(lane.name)
-      changed.push(lane)
+      const lane = this.lanes.letGo(letter.lane, id)
+      if (lane !== undefined) changed.push(lane)
     }
     return { lanes: changed, voided: [], writeId, count }
   }
@@ -346,31 +325,11 @@ export class LotState {
     if (entry === undefined) return []
     const { lane } = entry
     this.#entries.delete(id)
-    const at = lane.entries.indexOf(entry)
-    if (at >= 0) lane.entries.splice(at, 1)
-    if (lane.entries.length === 0 && lane.state === 'suspended') this.lanes.delete(lane.name)
+    this.lanes.remove(lane, entry)
     return [lane]
   }
 
   #make(name: string, state: 'suspended' | 'parked', dueAtMs: number): Lane {
-    const lane: Lane = { name, state, dueAtMs, parkedBy: undefined, entries: [] }
-    this.lanes.set(name, lane)
-    return lane
+    return this.lanes.add(emptyLane(name, state, dueAtMs))
   }
-}
-
-/** A lane as the core wants to know it. */
-export function describe(lane: Lane, partition: string): LotLane {
-  return { lane: lane.name, partition, state: lane.state, dueAtMs: lane.dueAtMs, count: lane.entries.length }
-}
-
-/** The part of a record that is kept. */
-export function attemptsOf({ attempt, notBeforeMs, firstDeliveredAtMs, note }: AttemptRecord): Attempts {
-  return { attempt, notBeforeMs, firstDeliveredAtMs, ...(note === undefined ? {} : { note }) }
-}
-
-function open(lane: Lane): void {
-  lane.state = 'suspended'
-  lane.dueAtMs = 0
-  lane.parkedBy = undefined
 }

@@ -8,12 +8,13 @@ import {
   type OutgoingMessage,
   partitionIndex,
   partitionName,
+  queried,
   type ScheduleRecord,
   SluiceError,
   type TransportAdmin,
 } from '@sluice/core/transport'
 import { OwnedPartition, putNote } from '../consume/partition.ts'
-import { type DeadLetters, type HeldLetter, matching, unknownGroup } from '../dead/dead-letters.ts'
+import { type DeadLetters, type HeldLetter, unknownGroup } from '../dead/dead-letters.ts'
 import type { DelayedMessages } from '../delayed/delayed-messages.ts'
 import type { Link } from '../link/link.ts'
 import type { LotNote } from '../lot/lot-state.ts'
@@ -122,7 +123,7 @@ export class RabbitAdmin implements TransportAdmin {
     const behind = await this.#behind(entry)
     const { deadLetters } = this.#home
     return deadLetters.withAll(channel, group, async (letters) =>
-      matching(letters, query).map(({ letter }) => ({ ...letter, parkedBehind: behind[letter.deadLetterId] ?? 0 })),
+      queried(letters, ({ letter }) => letter, query).map(({ letter }) => ({ ...letter, parkedBehind: behind[letter.deadLetterId] ?? 0 })),
     )
   }
 
@@ -182,7 +183,7 @@ export class RabbitAdmin implements TransportAdmin {
     if (!entry.hasDead) return 0
     const { deadLetters, topology, publisher, names, instance } = this.#home
     return deadLetters.withAll(channel, group, async (letters, settle) => {
-      const chosen = matching(letters, query)
+      const chosen = queried(letters, ({ letter }) => letter, query)
       const partitions = new Set<string>()
       for (const held of chosen) {
         const note = noteOf(held)

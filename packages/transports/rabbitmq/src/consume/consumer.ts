@@ -1,6 +1,7 @@
 /** A member of a group: owns partitions as the registry's plan says, hands out what comes, settles. */
 import {
   type AttemptRecord,
+  attemptsOf,
   type Clock,
   type Consumer,
   type ConsumerObserver,
@@ -15,7 +16,7 @@ import {
 import type { DeadLetters } from '../dead/dead-letters.ts'
 import { isNotFound, leaseLost } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
-import { type LotNote, progressOf } from '../lot/lot-state.ts'
+import type { LotNote } from '../lot/lot-state.ts'
 import type { Instance } from '../member/instance.ts'
 import type { Names } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
@@ -140,7 +141,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     const byOwner = group(this.#mustHold(records.map(({ delivery }) => delivery)), records)
     await Promise.all(
       [...byOwner].map(([owner, mine]) =>
-        owner.write(mine.map((record) => ({ note: { kind: 'progress', id: record.delivery.envelope.id, progress: progressOf(record) } }))),
+        owner.write(mine.map((record) => ({ note: { kind: 'progress', id: record.delivery.envelope.id, progress: attemptsOf(record) } }))),
       ),
     )
   }
@@ -204,7 +205,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     if (owner === undefined) return
     await owner.write(
       held.map((message, i) => {
-        const progress = first !== undefined && i === 0 ? progressOf(first) : owner.lot.progressOf(message.envelope.id)
+        const progress = first !== undefined && i === 0 ? attemptsOf(first) : owner.lot.progressOf(message.envelope.id)
         const note: LotNote = {
           kind: 'entry',
           lane,
@@ -232,7 +233,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
       dueAtMs,
       ...(parkedBy === undefined ? {} : { parkedBy }),
       ...(deadId === undefined ? {} : { deadId }),
-      ...(head === undefined ? {} : { head: { id: head.delivery.envelope.id, progress: progressOf(head) } }),
+      ...(head === undefined ? {} : { head: { id: head.delivery.envelope.id, progress: attemptsOf(head) } }),
     }
     await owner.write([{ note }])
   }

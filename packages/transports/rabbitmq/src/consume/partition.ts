@@ -3,12 +3,22 @@
  * is ever cancelled or given back one by one: what is not settled when the partition goes is given back by closing the
  * channel, which puts it to the head, in order, before the next owner's consumer becomes the active one.
  */
-import { type Clock, type Envelope, type LotLane, type OutgoingMessage, SluiceError, type Timer, type TransportReport } from '@sluice/core/transport'
+import {
+  attemptFields,
+  type Clock,
+  describeLane,
+  type Envelope,
+  type LotLane,
+  type OutgoingMessage,
+  SluiceError,
+  type Timer,
+  type TransportReport,
+} from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { leaseLost } from '../link/errors.ts'
 import { hold } from '../link/held-queue.ts'
 import type { Link } from '../link/link.ts'
-import { describe, type Lane, type LotEntry, type LotNote, LotState, lotMax, type Progress } from '../lot/lot-state.ts'
+import { type Lane, type LotEntry, type LotNote, LotState, lotMax } from '../lot/lot-state.ts'
 import type { Publisher } from '../send/publisher.ts'
 import { fromWire, numberOf, toWire } from '../wire.ts'
 import { AckWindow } from './ack-window.ts'
@@ -182,7 +192,7 @@ export class OwnedPartition implements DeliveryOwner {
   }
 
   lanes(): readonly LotLane[] {
-    return [...this.lot.lanes.values()].map((lane) => describe(lane, this.name))
+    return this.lot.lanes.describe(this.name)
   }
 
   /** Everything unsettled of the partition's own queue. */
@@ -256,15 +266,7 @@ export class OwnedPartition implements DeliveryOwner {
   }
 
   read(name: string, countMax: number): readonly RabbitDelivery[] | undefined {
-    const lane = this.lot.lanes.get(name)
-    if (lane === undefined) return []
-    if (lane.state === 'parked') return undefined
-    const found: RabbitDelivery[] = []
-    for (const entry of lane.entries) {
-      if (found.length >= countMax) break
-      if (!entry.isHeld) found.push(this.#fromLot(entry))
-    }
-    return found
+    return this.lot.lanes.free(name, countMax, ({ isHeld }) => isHeld)?.map((entry) => this.#fromLot(entry))
   }
 
   /** What was read of a lane and not settled is back in it. */
@@ -392,7 +394,7 @@ export class OwnedPartition implements DeliveryOwner {
       if (applied.rewrite === true)
         void this.write([{ note: { kind: 'lane', lane: lane.name, state: lane.state, dueAtMs: lane.dueAtMs, restates: true } }]).catch(() => undefined)
       // What we wrote ourselves the core knows.
-      if (note.kind === 'redriven' || note.kind === 'discarded') this.#home.lanesChanged(this.name, [describe(lane, this.name)])
+      if (note.kind === 'redriven' || note.kind === 'discarded') this.#home.lanesChanged(this.name, [describeLane(lane, this.name)])
     }
     const id: unknown = headers['sluice-write']
     if (typeof id !== 'string') return
@@ -413,7 +415,7 @@ export class OwnedPartition implements DeliveryOwner {
     const progress = this.lot.progressOf(read.envelope.id)
     const delivery: RabbitDelivery = {
       ...read,
-      ...progressFields(progress, before > 0 ? read.storedAtMs : undefined),
+      ...attemptFields(progress, before > 0 ? read.storedAtMs : undefined),
       owner: this,
       partition: this.name,
       deliveries: before,
@@ -447,7 +449,7 @@ export class OwnedPartition implements DeliveryOwner {
       envelope,
       storedAtMs,
       sizeBytes,
-      ...progressFields(progress, entry.deliveries > 0 ? storedAtMs : undefined),
+      ...attemptFields(progress, entry.deliveries > 0 ? storedAtMs : undefined),
       owner: this,
       partition: this.name,
       deliveries: entry.deliveries++,
@@ -477,12 +479,4 @@ export function putNote(
   if (message === undefined) return publisher.put('', queue, Buffer.alloc(0), { persistent: true, headers: extra })
   const { content, properties } = toWire(message.envelope, message.sizeBytes, message.storedAtMs, extra)
   return publisher.put('', queue, content, properties)
-}
-
-function progressFields(
-  progress: Progress | undefined,
-  firstDeliveredAtMs: number | undefined,
-): Pick<RabbitDelivery, 'attempt' | 'notBeforeMs' | 'firstDeliveredAtMs' | 'note'> {
-  if (progress === undefined) return { attempt: 0, notBeforeMs: 0, firstDeliveredAtMs, note: undefined }
-  return { attempt: progress.attempt, notBeforeMs: progress.notBeforeMs, firstDeliveredAtMs: progress.firstDeliveredAtMs, note: progress.note }
 }

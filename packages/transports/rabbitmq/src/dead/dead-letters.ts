@@ -3,7 +3,7 @@
  * reads all of it, and closes its channel: what it did not settle is back in its place. So these operations exclude each
  * other, over all processes, by the broker's own lock.
  */
-import { type Clock, type DeadLetter, type DeadLetterQuery, type DeadLetterReason, type DeadLetterRecord, newId, SluiceError } from '@sluice/core/transport'
+import { type Clock, type DeadLetter, type DeadLetterReason, type DeadLetterRecord, newId, SluiceError } from '@sluice/core/transport'
 import type { ConsumeMessage } from 'amqplib'
 import { AckWindow } from '../consume/ack-window.ts'
 import type { RabbitDelivery } from '../consume/delivery.ts'
@@ -107,22 +107,6 @@ export class DeadLetters {
     const { envelope, storedAtMs, sizeBytes } = fromWire(message, this.#clock.nowMs())
     return { letter: { deadLetterId: id, envelope, reason, parkedBehind: 0, redrives }, lane, order, storedAtMs, sizeBytes, tag: message.fields.deliveryTag }
   }
-}
-
-/** Those that a query means, oldest first. */
-export function matching(letters: readonly HeldLetter[], query: DeadLetterQuery): readonly HeldLetter[] {
-  const { deadLetterIds, types, keys, fingerprint, after, limit } = query
-  return letters
-    .filter(
-      ({ letter: { deadLetterId, envelope, reason } }) =>
-        (deadLetterIds === undefined || deadLetterIds.includes(deadLetterId)) &&
-        (types === undefined || types.includes(envelope.type)) &&
-        (keys === undefined || keys.includes(envelope.partitionkey ?? '')) &&
-        (fingerprint === undefined || fingerprint === reason.fingerprint) &&
-        (after === undefined || deadLetterId > after),
-    )
-    .toSorted((a, b) => (a.letter.deadLetterId < b.letter.deadLetterId ? -1 : 1))
-    .slice(0, limit ?? letters.length)
 }
 
 /** The error of whoever names a group that is not there. */

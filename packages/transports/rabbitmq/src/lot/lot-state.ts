@@ -4,15 +4,7 @@
  * Everything anybody changes is written to the queue first and takes effect when it comes back from it, so whoever reads
  * the queue from its beginning comes to the same state. No I/O here: tags go out that may be settled.
  */
-import type { AttemptRecord, Envelope, LotLane } from '@sluice/core/transport'
-
-/** What is remembered of a message between attempts. */
-export interface Progress {
-  readonly attempt: number
-  readonly notBeforeMs: number
-  readonly firstDeliveredAtMs: number
-  readonly note?: string
-}
+import { type Attempts, type Envelope, emptyLane, LotLanes, type WaitingLane } from '@sluice/core/transport'
 
 /** What a message of the lot's queue says beside its body. */
 export type LotNote =
@@ -21,7 +13,7 @@ export type LotNote =
       readonly lane: string
       readonly state: 'suspended' | 'parked'
       readonly dueAtMs: number
-      readonly progress?: Progress
+      readonly progress?: Attempts
       readonly deliveries: number
       readonly redrives: number
     }
@@ -34,11 +26,11 @@ export type LotNote =
       /** Dead letter that it is parked behind, and the message that died. */
       readonly parkedBy?: string
       readonly deadId?: string
-      readonly head?: { readonly id: string; readonly progress: Progress }
+      readonly head?: { readonly id: string; readonly progress: Attempts }
       /** It says again what an earlier note came to: what was read of the lane meanwhile stays with whoever read it. */
       readonly restates?: true
     }
-  | { readonly kind: 'progress'; readonly id: string; readonly progress: Progress }
+  | { readonly kind: 'progress'; readonly id: string; readonly progress: Attempts }
   | { readonly kind: 'discarded'; readonly lane: string; readonly letterId: string }
 
 /** A message in the lot. */
@@ -51,7 +43,7 @@ export interface LotEntry {
   readonly redrives: number
   /** Of a redriven one: its place among them. */
   readonly order: string | undefined
-  progress: Progress | undefined
+  progress: Attempts | undefined
   progressTag: number | undefined
   deliveries: number
   /** It was read and is not settled. */
@@ -59,13 +51,9 @@ export interface LotEntry {
 }
 
 /** A lane in the lot. */
-export interface Lane {
-  readonly name: string
-  state: 'suspended' | 'parked'
-  dueAtMs: number
-  parkedBy: string | undefined
+export interface Lane extends WaitingLane<LotEntry> {
+  /** Message of the dead letter that it is parked behind. */
   deadId: string | undefined
-  readonly entries: LotEntry[]
   /** Of the notes that its state comes from. */
   tags: number[]
 }
@@ -92,9 +80,9 @@ export const lotMax: { readonly count: number; readonly bytes: number } = { coun
 
 /** See the header of this file. */
 export class LotState {
-  readonly lanes: Map<string, Lane> = new Map()
+  readonly lanes: LotLanes<LotEntry, Lane> = new LotLanes()
   /** Attempts of messages that are not in the lot, by message id. */
-  readonly #progress: Map<string, { readonly progress: Progress; readonly tag: number }> = new Map()
+  readonly #progress: Map<string, { readonly progress: Attempts; readonly tag: number }> = new Map()
 
   #count = 0
   #bytes = 0
@@ -109,7 +97,7 @@ export class LotState {
     return this.#bytes
   }
 
-  progressOf(id: string): Progress | undefined {
+  progressOf(id: string): Attempts | undefined {
     return this.#progress.get(id)?.progress
   }
 
@@ -144,16 +132,13 @@ export class LotState {
   /** An entry is out of the lot: tags that are void with it. */
   remove(entry: LotEntry): readonly number[] {
     const { lane } = entry
-    const at = lane.entries.indexOf(entry)
-    if (at < 0) return []
-    lane.entries.splice(at, 1)
+    if (!lane.entries.includes(entry)) return []
+    const isGone = this.lanes.remove(lane, entry)
     this.#count--
     this.#bytes -= entry.sizeBytes
     entry.isHeld = false
     const tags = [entry.tag, ...(entry.progressTag === undefined ? [] : [entry.progressTag])]
-    if (lane.entries.length > 0 || lane.state === 'parked') return tags
-    this.lanes.delete(lane.name)
-    return [...tags, ...lane.tags]
+    return isGone ? [...tags, ...lane.tags] : tags
   }
 
   #entry(note: LotNote & { kind: 'entry' }, message: LotMessage, tag: number): Applied {
@@ -171,13 +156,11 @@ export class LotState {
 
   #redriven(note: LotNote & { kind: 'redriven' }, message: LotMessage, tag: number): Applied {
     const lane = this.lanes.get(note.lane) ?? this.#make(note.lane, 'suspended', 0)
-    const opens = lane.state === 'suspended' || lane.parkedBy === note.letterId
-    const at = lane.entries.findIndex(({ order }) => order === undefined || order > note.order)
     const { redrives, order } = note
     const entry: LotEntry = { ...message, lane, tag, redrives, order, deliveries: 0, progress: undefined, progressTag: undefined, isHeld: false }
     this.#add(message)
-    lane.entries.splice(at < 0 ? lane.entries.length : at, 0, entry)
-    if (opens) open(lane)
+    const opens = this.lanes.putBack(lane, entry, note.letterId, (other) => other.order === undefined || other.order > order)
+    if (opens) lane.deadId = undefined
     return { void: [], lane, rewrite: opens }
   }
 
@@ -191,9 +174,7 @@ export class LotState {
     lane.deadId = note.deadId
     const head = lane.entries[0]
     if (note.head !== undefined && head?.envelope.id === note.head.id) head.progress = note.head.progress
-    if (lane.entries.length > 0 || lane.state === 'parked') return { void: tags, lane }
-    this.lanes.delete(lane.name)
-    return { void: [...tags, tag], lane }
+    return { void: this.lanes.goesIfEmpty(lane) ? [...tags, tag] : tags, lane }
   }
 
   #progressed({ id, progress }: LotNote & { kind: 'progress' }, tag: number): Applied {
@@ -211,15 +192,12 @@ export class LotState {
   }
 
   #discarded({ lane: name, letterId }: LotNote & { kind: 'discarded' }, tag: number): Applied {
-    const lane = this.lanes.get(name)
-    if (lane === undefined || lane.parkedBy !== letterId) return { void: [tag] }
-    open(lane)
-    if (lane.entries.length > 0) {
-      lane.tags.push(tag)
-      return { void: [], lane, rewrite: true }
-    }
-    this.lanes.delete(name)
-    return { void: [tag, ...lane.tags], lane }
+    const lane = this.lanes.letGo(name, letterId)
+    if (lane === undefined) return { void: [tag] }
+    lane.deadId = undefined
+    if (lane.entries.length === 0) return { void: [tag, ...lane.tags], lane }
+    lane.tags.push(tag)
+    return { void: [], lane, rewrite: true }
   }
 
   #add({ sizeBytes }: LotMessage): void {
@@ -228,25 +206,6 @@ export class LotState {
   }
 
   #make(name: string, state: 'suspended' | 'parked', dueAtMs: number): Lane {
-    const lane: Lane = { name, state, dueAtMs, parkedBy: undefined, deadId: undefined, entries: [], tags: [] }
-    this.lanes.set(name, lane)
-    return lane
+    return this.lanes.add({ ...emptyLane<LotEntry>(name, state, dueAtMs), deadId: undefined, tags: [] })
   }
-}
-
-/** A lane as the core wants to know it. */
-export function describe(lane: Lane, partition: string): LotLane {
-  return { lane: lane.name, partition, state: lane.state, dueAtMs: lane.dueAtMs, count: lane.entries.length }
-}
-
-/** The part of a record that is kept. */
-export function progressOf({ attempt, notBeforeMs, firstDeliveredAtMs, note }: AttemptRecord): Progress {
-  return { attempt, notBeforeMs, firstDeliveredAtMs, ...(note === undefined ? {} : { note }) }
-}
-
-function open(lane: Lane): void {
-  lane.state = 'suspended'
-  lane.dueAtMs = 0
-  lane.parkedBy = undefined
-  lane.deadId = undefined
 }

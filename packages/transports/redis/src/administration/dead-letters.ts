@@ -1,4 +1,4 @@
-import type { DeadLetter, DeadLetterQuery } from '@sluice/core/transport'
+import { type DeadLetter, type DeadLetterQuery, isQueried } from '@sluice/core/transport'
 import { groupKey } from '../keys.ts'
 import type { DeadMeta } from '../lot/outcomes.ts'
 import type { RedisBus } from '../redis-bus.ts'
@@ -27,19 +27,18 @@ export async function findDead(bus: RedisBus, channel: string, group: string, qu
       const json = metas[i]
       if (typeof json !== 'string' || found.length >= limit) return
       const meta = JSON.parse(json) as DeadMeta
-      if (matches(id, meta, query)) found.push({ id, meta })
+      if (
+        isQueried(
+          { deadLetterId: id, envelope: { type: meta.type, ...(meta.key === undefined ? {} : { partitionkey: meta.key }) }, reason: meta.reason },
+          query,
+        )
+      )
+        found.push({ id, meta })
     })
     if (ids.length < pageSize) break
     after = `(${ids.at(-1)}`
   }
   return found
-}
-
-function matches(id: string, { type, key, reason }: DeadMeta, query: DeadLetterQuery): boolean {
-  if (query.deadLetterIds !== undefined && !query.deadLetterIds.includes(id)) return false
-  if (query.types !== undefined && !query.types.includes(type)) return false
-  if (query.keys !== undefined && !query.keys.includes(key ?? '')) return false
-  return query.fingerprint === undefined || query.fingerprint === reason.fingerprint
 }
 
 export async function listDead(bus: RedisBus, channel: string, group: string, query: DeadLetterQuery): Promise<DeadLetter[]> {
