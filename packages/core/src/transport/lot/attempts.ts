@@ -3,6 +3,7 @@ import type { AttemptRecord, Delivery } from '../transport.ts'
 /** What a transport keeps of an {@link AttemptRecord}: all but the delivery. Plain JSON. */
 export type Attempts = Omit<AttemptRecord, 'delivery'>
 
+/** The part of a record that is kept. */
 export function attemptsOf({ attempt, notBeforeMs, firstDeliveredAtMs, note }: AttemptRecord): Attempts {
   return { attempt, notBeforeMs, firstDeliveredAtMs, ...(note === undefined ? {} : { note }) }
 }
