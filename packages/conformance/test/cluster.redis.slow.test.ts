@@ -2,7 +2,7 @@ import { after, before, describe } from 'node:test'
 import { conformance } from '@sluice/conformance'
 import { newId } from '@sluice/core/transport'
 import { ownServer } from './own-server.ts'
-import { redisClusterOptions } from './redis-cluster-options.ts'
+import { redisClusterOptions, redisSentinelOptions } from './redis-cluster-options.ts'
 import { redisOptions } from './redis-options.ts'
 
 // The whole suite on Redis Cluster: each case's bus in another slot, so that every master serves some.
@@ -22,3 +22,4 @@ describe('redis cluster', () => {
 })
 
 conformance({ ...redisClusterOptions, parts: ['faults'], faultMessages: 20_000 })
+conformance({ ...redisSentinelOptions, parts: ['faults'], faultMessages: 20_000 })

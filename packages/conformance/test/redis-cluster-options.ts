@@ -92,6 +92,27 @@ export const redisClusterFaults: readonly Fault[] = [
   },
 ]
 
+/** Sentinel makes a primary of the replica; the former one comes back as its replica. */
+const sentinelFault: Fault = {
+  name: 'the primary is killed, Sentinel names its replica, and it comes back as a replica',
+  strikes: 2,
+  async strike({ server, random }) {
+    await wait(500 + random() * 500)
+    const primary = async (): Promise<string> =>
+      String(((await ask(server.url.replace(/\?.*$/, ''), 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main')) as readonly string[])[1])
+    const before = await primary()
+    // Node 1 has the lower port.
+    const sentinelPort = Number(new URL(server.url).port)
+    await server.kill(Number(before) === sentinelPort - 2 ? 1 : 2)
+    while ((await primary()) === before) await wait(100)
+    await wait(random() * 1_000)
+    await server.up()
+    // The next one is to have a replica to name.
+    while (!/slaves=1,/.test(String(await ask(server.url.replace(/\?.*$/, ''), 'INFO', 'sentinel')))) await wait(200)
+    await wait(1_000)
+  },
+}
+
 /** Confirmed is what a replica has, too: a master that dies takes nothing with it. */
 export const redisClusterOptions: ConformanceOptions = {
   ...redisOptions,
@@ -99,4 +120,11 @@ export const redisClusterOptions: ConformanceOptions = {
   options: { redis: { leaseMs: 2_500, replyTimeoutMs: 2_000, replicas: 1 } },
   server: () => ownServer('redis-cluster'),
   faults: redisClusterFaults,
+}
+
+export const redisSentinelOptions: ConformanceOptions = {
+  ...redisClusterOptions,
+  name: 'redis, Sentinel',
+  server: () => ownServer('redis-sentinel'),
+  faults: [sentinelFault],
 }

@@ -4,6 +4,7 @@ import { postgres } from './postgres.ts'
 import { rabbitmq, rabbitmqTls } from './rabbitmq.ts'
 import { redis, redisTls } from './redis.ts'
 import { redisCluster } from './redis-cluster.ts'
+import { redisSentinel } from './redis-sentinel.ts'
 
 /** Every server that `npm run brokers` knows. */
 export const servers: readonly Server[] = [
@@ -11,6 +12,7 @@ export const servers: readonly Server[] = [
   redis('redis-everysec', 16_389, 'everysec'),
   redisTls('redis-tls', 16_399),
   redisCluster('redis-cluster', 16_409),
+  redisSentinel('redis-sentinel', 16_429),
   kafka('kafka', 19_092, 1),
   kafka('kafka-cluster', 19_192, 3),
   postgres,
