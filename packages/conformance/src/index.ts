@@ -16,6 +16,6 @@ export function conformance(options: ConformanceOptions): void {
   const { parts = ['transport', 'bus', 'processes', 'faults'] } = options
   if (parts.includes('transport')) register(options, `${options.name}: transport`, transportSubjects)
   if (parts.includes('bus')) register(options, `${options.name}: bus`, busSubjects)
-  if (parts.includes('processes')) register({ ...options, concurrency: 1 }, `${options.name}: several processes`, processSubjects)
+  if (parts.includes('processes')) register({ ...options, concurrency: options.concurrency ?? 1 }, `${options.name}: several processes`, processSubjects)
   if (parts.includes('faults')) registerFaults(options)
 }

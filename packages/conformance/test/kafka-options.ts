@@ -1,7 +1,7 @@
 import type { ConformanceOptions } from '@sluice/conformance'
 import { newId } from '@sluice/core/transport'
 import { transport } from '@sluice/kafka'
-import { ownServer } from './own-server.ts'
+import { keptServer, ownServer } from './own-server.ts'
 
 const { SLUICE_TEST_KAFKA_URL: server = '' } = process.env
 
@@ -20,4 +20,14 @@ export const kafkaOptions: ConformanceOptions = {
 }
 
 /** With faults: through the proxy, whatever the broker says of its address; a half-open connection is noticed while one waits. */
-export const kafkaFaultOptions: ConformanceOptions = { ...kafkaOptions, options: { kafka: { sessionMs: 2_500, replyTimeoutMs: 3_000, tunnel: true } } }
+export function kafkaFaultOptions(): ConformanceOptions {
+  const start = keptServer('kafka')
+  return {
+    ...kafkaOptions,
+    options: { kafka: { sessionMs: 2_500, replyTimeoutMs: 3_000, tunnel: true } },
+    server: async () => {
+      const server = await start()
+      return { ...server, url: `${server.url}?prefix=case-${newId()}.` }
+    },
+  }
+}

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { OwnServer } from '@sluice/conformance'
@@ -28,5 +29,19 @@ export async function ownServer(name: string): Promise<OwnServer & { readonly ex
       await brokers('down')
       rmSync(root, { recursive: true, force: true })
     },
+  }
+}
+
+/** One server of its own for all cases of a file, where it takes long to start; whoever killed it starts it again. */
+export function keptServer(name: string): () => ReturnType<typeof ownServer> {
+  let kept: ReturnType<typeof ownServer> | undefined
+  after(async () => (await kept?.catch(() => undefined))?.down())
+  return async () => {
+    const isFresh = kept === undefined
+    kept ??= ownServer(name)
+    const server = await kept
+    // A case that failed may have left it dead.
+    if (!isFresh) await server.up()
+    return { ...server, down: async () => {} }
   }
 }

@@ -1,4 +1,5 @@
 import { conformance } from '@sluice/conformance'
 import { kafkaOptions } from './kafka-options.ts'
 
-conformance({ ...kafkaOptions, parts: ['processes'] })
+// Two at once: whoever joins after a death waits until the dead one's session has ended.
+conformance({ ...kafkaOptions, parts: ['processes'], concurrency: 2 })

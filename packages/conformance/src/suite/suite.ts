@@ -38,7 +38,7 @@ export interface ConformanceOptions {
   readonly faultMessages?: number
   /** Parts of the suite to register here, e.g. to run them in several test files at once. Default: all. */
   readonly parts?: readonly ('transport' | 'bus' | 'processes' | 'faults')[]
-  /** Cases at once. Default 4. */
+  /** Cases at once. Default 4; of those with processes of their own 1. */
   readonly concurrency?: number
 }
 
