@@ -12,7 +12,7 @@ testPlainClients({
     const channel = await connection.createConfirmChannel()
     const exchange = `plain-${run}/${place.channel}`
     const { queue } = await channel.assertQueue('', { exclusive: true })
-    await channel.bindQueue(queue, exchange, `${place.type}.#`)
+    await channel.bindQueue(queue, exchange, `${place.type.replaceAll('.', '/')}.#`)
     const read: PlainMessage[] = []
     await channel.consume(
       queue,
@@ -26,7 +26,7 @@ testPlainClients({
     return {
       async write({ headers: { 'content-type': contentType = '', ...headers }, body }) {
         // Numbers that are the same for the same key; see docs/how-to/speak-with-other-programs.md.
-        channel.publish(exchange, `${place.type}.0.0.0`, Buffer.from(body), { persistent: true, mandatory: true, contentType, headers })
+        channel.publish(exchange, `${place.type.replaceAll('.', '/')}.0.0.0`, Buffer.from(body), { persistent: true, mandatory: true, contentType, headers })
         await channel.waitForConfirms()
       },
       read: (count) =>

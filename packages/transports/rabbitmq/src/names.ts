@@ -73,29 +73,38 @@ export class Names {
 const word = (name: string): string => encodeURIComponent(name).slice(0, 150)
 
 /**
- * `type`, then three numbers: six bits of the hash of the message's id, and the three high and the three low ones of that of
- * its key (or again its id). A person who wants one type binds `shop.order.placed.#`.
- * Few words, because the server tries each ending of a routing key on a binding that begins with `#`: with a word for
- * each bit, publishing cost it 205 µs of the processor a message, so it costs 80.
+ * The type as one word, then three numbers: the three low and the three high bits of the hash of the message's key (or of its
+ * id), and six bits of that of its id: `shop/order/placed.6.3.41`. A person who wants one type binds `shop/order/placed.#`.
+ * Four words and no `#` in our own bindings, because the server looks up three edges for each word on each way through the
+ * bindings, and tries each ending of the key on a `#`: that was half of what publishing cost it.
  */
 export function routingKey(envelope: Envelope): string {
   const id = keyHash(envelope.id)
   const key = envelope.partitionkey === undefined ? id : keyHash(envelope.partitionkey)
-  const type = Buffer.byteLength(envelope.type) > 220 ? 'long' : envelope.type
-  return `${type}.${id % partitionsMax}.${(key >>> 3) % 8}.${key % 8}`
+  return `${typeWord(envelope.type)}.${key % 8}.${(key >>> 3) % 8}.${id % partitionsMax}`
 }
 
-/** What follows the type in a routing key. */
-export const routingNumbers: RegExp = /\.\d\d?\.[0-7]\.[0-7]$/
+/** The type in a routing key. */
+function typeWord(type: string): string {
+  return Buffer.byteLength(type) > 220 ? 'long' : type.replaceAll('.', '/')
+}
+
+const routingNumbers = /\.[0-7]\.[0-7]\.\d\d?$/
+
+/** The type that a routing key says: of ours, or of a stranger who writes it as it is. */
+export function typeOf(routingKey: string): string {
+  const word = routingKey.replace(routingNumbers, '')
+  return word === routingKey ? word : word.replaceAll('/', '.')
+}
 
 /** How the queue of a partition is bound to its channel's exchange: by one to 64 keys. */
 export function bindingKeys(order: GroupOrder, index: number, partitions: number): readonly string[] {
   if (partitions === 1) return ['#']
   const values = (count: number, among: number, wanted: number): number[] =>
     Array.from({ length: count }, (_, value) => value).filter((value) => value % among === wanted)
-  if (order === 'none') return values(partitionsMax, partitions, index).map((id) => `#.${id}.*.*`)
-  if (partitions <= 8) return values(8, partitions, index).map((low) => `#.${low}`)
-  return values(8, partitions / 8, index >>> 3).map((high) => `#.${high}.${index % 8}`)
+  if (order === 'none') return values(partitionsMax, partitions, index).map((id) => `*.*.*.${id}`)
+  if (partitions <= 8) return values(8, partitions, index).map((low) => `*.${low}.*.*`)
+  return values(8, partitions / 8, index >>> 3).map((high) => `*.${index % 8}.${high}.*`)
 }
 
 /** What places a message in a partition of a group. */

@@ -1,6 +1,6 @@
 import { type Envelope, fromBinary, newId, toBinary } from '@sluice/core/transport'
 import type { Message, Options } from 'amqplib'
-import { routingNumbers } from './names.ts'
+import { typeOf } from './names.ts'
 
 /** Largest message, attributes and body, bytes: a sixteenth of what RabbitMQ itself allows. */
 export const messageBytesMax: number = 16 * 1024 * 1024
@@ -76,7 +76,7 @@ function strange({ properties, fields, content }: Message, nowMs: number): Envel
   const { ce_type: eventType, ce_partitionkey: key } = headers
   return {
     id: isName(messageId) ? messageId : newId(nowMs),
-    type: [eventType, type, fields.routingKey.replace(routingNumbers, '')].find(isName) ?? 'unknown',
+    type: [eventType, type, typeOf(fields.routingKey)].find(isName) ?? 'unknown',
     source: `amqp:${encodeURIComponent(fields.exchange)}`,
     time: new Date(nowMs).toISOString(),
     datacontenttype: isName(contentType) ? contentType : 'application/octet-stream',
