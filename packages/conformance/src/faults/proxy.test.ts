@@ -35,6 +35,25 @@ test('passes bytes in order, whole or in slices of one', async () => {
   client.destroy()
 })
 
+test('what is late is not overtaken when the weather changes', async () => {
+  const client = connect(proxy.port, '127.0.0.1')
+  await once(client, 'connect')
+  let heard = ''
+  client.setEncoding('utf8').on('data', (text: string) => {
+    heard += text
+  })
+  const weathers = [{ latencyMs: 40 }, { latencyMs: 10, sliceBytes: 1 }, {}, { latencyMs: 5 }, {}]
+  for (const [n, weather] of weathers.entries()) {
+    proxy.weather = weather
+    client.write(`${n}`)
+    // It has passed the proxy's one side.
+    await new Promise((resolve) => setTimeout(resolve, 3))
+  }
+  while (heard.length < weathers.length) await once(client, 'data')
+  assert.equal(heard, '01234')
+  client.destroy()
+})
+
 test('swallows one direction, and cuts with a reset', async () => {
   proxy.weather = {}
   const client = connect(proxy.port, '127.0.0.1')

@@ -81,24 +81,67 @@ export class FaultProxy {
       upstream.destroy()
     }
     for (const socket of [client, upstream]) socket.on('error', end).on('close', end)
-    client.on('data', (piece: Buffer) => this.#pass(piece, client, upstream, this.#weather.deafServer === true))
-    upstream.on('data', (piece: Buffer) => this.#pass(piece, upstream, client, this.#weather.deafClient === true))
+    const there = new Direction(client, upstream)
+    const back = new Direction(upstream, client)
+    client.on('data', (piece: Buffer) => this.#pass(piece, there, this.#weather.deafServer === true))
+    upstream.on('data', (piece: Buffer) => this.#pass(piece, back, this.#weather.deafClient === true))
   }
 
-  #pass(piece: Buffer, from: Socket, to: Socket, swallowed: boolean): void {
-    if (swallowed) return
-    const { latencyMs = 0, sliceBytes } = this.#weather
-    const write = (): void => {
-      if (to.destroyed) return
-      if (sliceBytes === undefined) {
-        if (!to.write(piece)) {
-          from.pause()
-          to.once('drain', () => from.resume())
-        }
-      } else for (let at = 0; at < piece.length; at += sliceBytes) to.write(piece.subarray(at, at + sliceBytes))
+  #pass(piece: Buffer, direction: Direction, swallowed: boolean): void {
+    if (!swallowed) direction.pass(piece, this.#weather)
+  }
+}
+
+interface LatePiece {
+  readonly piece: Buffer
+  readonly sliceBytes: number | undefined
+  /** By the monotonic clock; never before that of the one in front. */
+  readonly dueMs: number
+}
+
+/** One direction of a connection: what is late holds up what comes after it, as in a stream. */
+class Direction {
+  readonly #from: Socket
+  readonly #to: Socket
+  #late: LatePiece[] = []
+
+  constructor(from: Socket, to: Socket) {
+    this.#from = from
+    this.#to = to
+  }
+
+  pass(piece: Buffer, { latencyMs = 0, sliceBytes }: Weather): void {
+    if (latencyMs === 0 && this.#late.length === 0) {
+      this.#write(piece, sliceBytes)
+      return
     }
-    if (latencyMs === 0) write()
-    else setTimeout(write, latencyMs)
+    const dueMs = Math.max(performance.now() + latencyMs, this.#late.at(-1)?.dueMs ?? 0)
+    this.#late.push({ piece, sliceBytes, dueMs })
+    if (this.#late.length === 1) this.#later()
+  }
+
+  #later(): void {
+    const [first] = this.#late
+    if (first !== undefined) setTimeout(() => this.#due(), Math.ceil(first.dueMs - performance.now()))
+  }
+
+  #due(): void {
+    const nowMs = performance.now()
+    const due = this.#late.filter(({ dueMs }) => dueMs <= nowMs)
+    this.#late = this.#late.slice(due.length)
+    for (const { piece, sliceBytes } of due) this.#write(piece, sliceBytes)
+    this.#later()
+  }
+
+  #write(piece: Buffer, sliceBytes: number | undefined): void {
+    const [from, to] = [this.#from, this.#to]
+    if (to.destroyed) return
+    if (sliceBytes === undefined) {
+      if (!to.write(piece)) {
+        from.pause()
+        to.once('drain', () => from.resume())
+      }
+    } else for (let at = 0; at < piece.length; at += sliceBytes) to.write(piece.subarray(at, at + sliceBytes))
   }
 }
 
