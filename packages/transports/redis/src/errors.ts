@@ -23,7 +23,20 @@ const connectErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 }
 
 /** Kinds of error by which the server says that it took nothing, but may later. */
-const passing = new Set(['OOM', 'LOADING', 'MASTERDOWN', 'READONLY', 'BUSY', 'NOREPLICAS', 'CLUSTERDOWN', 'TRYAGAIN', 'ASK', 'MISCONF', 'EXECABORT', 'NOSCRIPT'])
+const passing = new Set([
+  'OOM',
+  'LOADING',
+  'MASTERDOWN',
+  'READONLY',
+  'BUSY',
+  'NOREPLICAS',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'ASK',
+  'MISCONF',
+  'EXECABORT',
+  'NOSCRIPT',
+])
 
 /** What an answer of the server means: which code, and whether the same can succeed later without a person. */
 export function serverError(error: RedisError): { readonly error: SluiceError; readonly retryable: boolean } {

@@ -7,7 +7,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Clock, Timer } from '@sluice/core/transport'
 import type { Commands } from './command.ts'
-import { RedisError, type Reply, ReplyScanner, readReply, type Source } from './reply.ts'
+import { NotResp, RedisError, type Reply, ReplyScanner, readReply, type Source } from './reply.ts'
 
 /** Where and how to connect. */
 export interface ServerAddress {
@@ -172,6 +172,16 @@ export class Connection {
 
   #received(chunk: Buffer): void {
     this.#scanner.push(chunk)
+    try {
+      this.#answer()
+    } catch (error) {
+      if (!(error instanceof NotResp)) throw error
+      this.end(error.message, error)
+    }
+  }
+
+  /** Gives out what has come as a whole. Throws {@link NotResp}. */
+  #answer(): void {
     if (this.onPush !== undefined && this.#head >= this.#calls.length) {
       this.#pushed(this.onPush)
       return
@@ -190,6 +200,7 @@ export class Connection {
         if (this.#ended === undefined) call.resolve(value)
         else call.reject(this.#ended)
       } catch (error) {
+        if (error instanceof NotResp) this.end(error.message, error)
         this.#checked(error)
         call.reject(this.#ended ?? (error instanceof Error ? error : new Error(String(error))))
       }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { test } from 'node:test'
 import { Commands } from './command.ts'
-import { RedisError, ReplyScanner, readReply } from './reply.ts'
+import { NotResp, RedisError, ReplyScanner, readArray, readBytes, readNumber, readReply, readText, sourceOf } from './reply.ts'
 
 const answers = Buffer.from('+OK\r\n:-42\r\n$-1\r\n$6\r\nhällo\r\n*3\r\n$0\r\n\r\n*-1\r\n*2\r\n:1\r\n-OOM no\r\n$2\r\n\r\n\r\n*0\r\n')
 const expected = ['OK', -42, null, 'hällo', ['', null, [1, 'OOM']], '\r\n', []]
@@ -46,6 +46,26 @@ test('bytes that are no text stay bytes', () => {
   const source = scanner.take(1, { count: 0 })
   assert.ok(source)
   assert.deepEqual(readReply(source), new Uint8Array([0xff, 0]))
+})
+
+test('what is no answer is refused at once, wherever it is cut: nothing is waited for, or read for ever', () => {
+  const whole = '*2\r\n$3\r\nabc\r\n:12\r\n'
+  for (const garbage of ['hello\r\n', '$x\r\n', '*1\r\n!\r\n', '$3x\r\nabc\r\n', '*-x\r\n', `${whole.slice(2)}`]) {
+    const scanner = new ReplyScanner()
+    scanner.push(Buffer.from(garbage))
+    assert.throws(() => scanner.take(1, { count: 0 }), NotResp, garbage)
+  }
+  const readers = [readReply, readText, readBytes, readNumber, readArray]
+  for (let cut = 0; cut < whole.length; cut++)
+    for (const text of [whole.slice(0, cut), whole.slice(cut + 1), `*9${whole.slice(cut)}`, `$-7\r\n${whole}`])
+      for (const read of readers) {
+        const source = sourceOf(Buffer.from(text))
+        try {
+          read(source)
+        } catch (error) {
+          assert.ok(error instanceof NotResp, `${text}: ${String(error)}`)
+        }
+      }
 })
 
 test('commands say the bytes of each word, not its characters', () => {

@@ -15,6 +15,14 @@ export class RedisError extends Error {
   }
 }
 
+/** What the server sent is no answer: its stream cannot be followed any further. */
+export class NotResp extends Error {
+  constructor() {
+    super('the server answered something that is not RESP')
+    this.name = 'NotResp'
+  }
+}
+
 /** An answer as read by {@link readReply}: bulk strings are text, or bytes where they are not UTF-8. */
 export type Reply = string | Uint8Array | number | null | RedisError | readonly Reply[]
 
@@ -31,6 +39,7 @@ export function sourceOf(bytes: Buffer): Source {
 
 const cr = 13
 const zero = 48
+const nine = 57
 const minus = 45
 const plusSign = 43
 const colon = 58
@@ -44,15 +53,24 @@ export function readNumber(source: Source): number {
   const negative = bytes[at] === minus
   if (negative) at++
   let value = 0
-  for (let byte = bytes[at] as number; byte !== cr; byte = bytes[++at] as number) value = value * 10 + byte - zero
+  for (let byte = bytes[at]; byte !== cr; byte = bytes[++at]) {
+    if (byte === undefined || byte < zero || byte > nine) throw new NotResp()
+    value = value * 10 + byte - zero
+  }
   source.at = at + 2
   return negative ? -value : value
 }
 
+function readLength(source: Source): number {
+  if (source.bytes[source.at++] !== dollar) throw new NotResp()
+  const length = readNumber(source)
+  if (length < 0) throw new NotResp()
+  return length
+}
+
 /** Reads a bulk string whose `$` is next, as text. */
 export function readText(source: Source): string {
-  source.at++
-  const length = readNumber(source)
+  const length = readLength(source)
   const from = source.at
   source.at = from + length + 2
   return source.text === undefined ? source.bytes.toString('utf8', from, from + length) : source.text.slice(from, from + length)
@@ -60,8 +78,7 @@ export function readText(source: Source): string {
 
 /** Reads a bulk string whose `$` is next, as bytes of its own. */
 export function readBytes(source: Source): Uint8Array {
-  source.at++
-  const length = readNumber(source)
+  const length = readLength(source)
   const from = source.at
   source.at = from + length + 2
   return new Uint8Array(source.bytes.subarray(from, from + length))
@@ -76,7 +93,7 @@ export function skipNull(source: Source): boolean {
 
 /** Length of the array whose `*` is next; moves to its first element. */
 export function readArray(source: Source): number {
-  source.at++
+  if (source.bytes[source.at++] !== star) throw new NotResp()
   return readNumber(source)
 }
 
@@ -106,7 +123,7 @@ export function readReply(source: Source): Reply {
       return list
     }
     default:
-      throw new Error('the server answered something that is not RESP')
+      throw new NotResp()
   }
 }
 
@@ -167,12 +184,15 @@ export class ReplyScanner {
       if (kind === star || kind === dollar) {
         const negative = bytes[end] === minus
         let byte = bytes[end]
+        if (negative) byte = bytes[++end]
         while (byte !== cr && end < length) {
-          size = size * 10 + (byte as number) - zero
+          if (byte === undefined || byte < zero || byte > nine) throw new NotResp()
+          size = size * 10 + byte - zero
           byte = bytes[++end]
         }
         if (negative) size = -1
       } else {
+        if (kind !== plusSign && kind !== minus && kind !== colon) throw new NotResp()
         end = bytes.indexOf(cr, at)
         if (end < 0) end = length
       }
