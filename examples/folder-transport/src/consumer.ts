@@ -4,9 +4,12 @@ import {
   type ConsumerObserver,
   type DeadLetterRecord,
   type Delivery,
+  leaseLost,
+  mustHold,
   ReceiveWindow,
   SluiceError,
   type Subscription,
+  settleHeld,
   toError,
 } from '@sluice/core/transport'
 import type { FolderDelivery, Group, Member } from './group.ts'
@@ -45,26 +48,22 @@ export class FolderConsumer implements Consumer, Member {
   }
 
   accept(deliveries: readonly Delivery[]): void {
-    const held = this.#stillHeld(deliveries)
-    for (const delivery of held) this.#group.accept(delivery)
-    this.#write(held)
+    this.#settle(deliveries, (delivery) => this.#group.accept(delivery))
   }
 
   release(deliveries: readonly Delivery[]): void {
-    const held = this.#stillHeld(deliveries)
-    for (const delivery of held) this.#group.giveBack(delivery)
-    this.#write(held)
+    this.#settle(deliveries, (delivery) => this.#group.giveBack(delivery))
   }
 
   async record(records: readonly AttemptRecord[]): Promise<void> {
-    this.#mustHold(records)
+    mustHold(records.map(({ delivery }) => delivery))
     for (const { delivery, attempt, notBeforeMs, firstDeliveredAtMs, note } of records)
       Object.assign((delivery as FolderDelivery).entry, { attempt, notBeforeMs, firstDeliveredAtMs, note })
     await this.#group.save()
   }
 
   async deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
-    this.#mustHold(records)
+    mustHold(records.map(({ delivery }) => delivery))
     for (const record of records) this.#group.bury(record)
     await this.#group.save()
   }
@@ -98,18 +97,14 @@ export class FolderConsumer implements Consumer, Member {
     })
   }
 
-  /** Those among them that are still this member's; of the others it is told that they are not. */
-  #stillHeld(deliveries: readonly Delivery[]): readonly FolderDelivery[] {
-    const late = (deliveries as readonly FolderDelivery[]).filter(({ state }) => state === 'lost')
-    if (late.length > 0 && !this.#closed) queueMicrotask(() => this.observer.settlementLost(late, leaseLost()))
-    return (deliveries as readonly FolderDelivery[]).filter(({ state }) => state === 'held')
+  /** Settles what is still this member's; of the rest it is told that it is not. */
+  #settle(deliveries: readonly Delivery[], how: (delivery: FolderDelivery) => void): void {
+    const held: FolderDelivery[] = []
+    const settle = (delivery: FolderDelivery): void => {
+      held.push(delivery)
+      how(delivery)
+    }
+    settleHeld(deliveries, settle, (late) => this.#closed || this.observer.settlementLost(late, leaseLost()))
+    this.#write(held)
   }
-
-  #mustHold(records: readonly { readonly delivery: Delivery }[]): void {
-    if (records.some(({ delivery }) => (delivery as FolderDelivery).state !== 'held')) throw leaseLost()
-  }
-}
-
-function leaseLost(): SluiceError {
-  return new SluiceError('LEASE_LOST', 'the delivery was taken away before it was settled', { fix: 'It is delivered again' })
 }

@@ -6,12 +6,14 @@ import {
   type ErrorCode,
   FailedKeys,
   type GroupDeclaration,
+  groupInUse,
   type OutgoingMessage,
   SendCall,
   type SendReport,
   SluiceError,
   type Topology,
   toError,
+  unknownGroup,
 } from '@sluice/core/transport'
 import { Channel } from './channel.ts'
 import { syncFolder } from './durable-file.ts'
@@ -108,15 +110,13 @@ export class Folder {
 
   group(channel: string, name: string): Group {
     const group = this.channels.get(channel)?.groups.get(name)
-    if (group === undefined)
-      throw new SluiceError('INVALID_OPTION', `channel "${channel}" has no group "${name}"`, { fix: 'bus.groups.list() names those there are' })
+    if (group === undefined) throw unknownGroup(channel, name)
     return group
   }
 
   async removeGroup(channel: string, name: string): Promise<void> {
     const group = this.group(channel, name)
-    if (group.members.size > 0)
-      throw new SluiceError('INVALID_OPTION', `group "${name}" of channel "${channel}" has ${group.members.size} live consumers`, { fix: 'Stop them first' })
+    if (group.members.size > 0) throw groupInUse(channel, name, group.members.size)
     this.channels.get(channel)?.groups.delete(name)
     await group.remove()
     await rm(this.#groupPath(channel, name), { force: true })

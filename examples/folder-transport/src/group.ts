@@ -4,9 +4,9 @@ import {
   type DeadLetter,
   type DeadLetterQuery,
   type DeadLetterRecord,
-  type Delivery,
   type GroupDeclaration,
   type GroupStatus,
+  type HeldDelivery,
   mayOwnByTypes,
   partitionIndex,
   partitionName,
@@ -33,10 +33,9 @@ export interface Entry {
 }
 
 /** A delivery that knows its entry and its member. */
-export interface FolderDelivery extends Delivery {
+export interface FolderDelivery extends HeldDelivery {
   readonly entry: Entry
   readonly member: Member
-  state: 'held' | 'settled' | 'lost'
 }
 
 /** A consumer, as its group sees it. */

@@ -19,6 +19,7 @@ export {
   toStructured,
 } from '../message/index.ts'
 export type { TransportFacts } from './facts.ts'
+export { type HeldDelivery, mustHold, settleHeld } from './held-deliveries.ts'
 export {
   type Attempts,
   attemptFields,
@@ -45,6 +46,7 @@ export {
   placementKey,
 } from './partition/index.ts'
 export { ReceiveWindow } from './receive-window.ts'
+export { groupInUse, leaseLost, noTransactions, unknownChannel, unknownGroup } from './refusals.ts'
 export {
   announceTypes,
   ChangeListeners,

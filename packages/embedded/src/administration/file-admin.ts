@@ -8,6 +8,8 @@ import {
   type ScheduleRecord,
   SluiceError,
   type TransportAdmin,
+  unknownChannel,
+  unknownGroup,
 } from '@sluice/core/transport'
 import type { BusFile } from '../bus-file.ts'
 import { cancelDelayed, isDelayed } from '../delay/delayed-rows.ts'
@@ -182,15 +184,13 @@ export class FileAdmin implements TransportAdmin {
 
   #channel(db: Database, name: string): ChannelRow {
     const row = channelByName(db, name)
-    if (row === undefined)
-      throw new SluiceError('INVALID_OPTION', `there is no channel ${name} on this bus`, { fix: 'bus.groups.list() names the channels and groups that exist' })
+    if (row === undefined) throw unknownChannel(name)
     return row
   }
 
   #group(db: Database, channel: string, group: string): GroupRow {
     const row = groupByName(db, channel, group)
-    if (row === undefined)
-      throw new SluiceError('INVALID_OPTION', `channel ${channel} has no group ${group}`, { fix: 'bus.groups.list() names the channels and groups that exist' })
+    if (row === undefined) throw unknownGroup(channel, group)
     return row
   }
 }

@@ -3,7 +3,7 @@
  * of the writer, all or nothing, and resolves when it is on the disk. A delivery whose partition is not ours any more
  * makes it LEASE_LOST, and nothing is done.
  */
-import { type AttemptRecord, type DeadLetterRecord, type Delivery, isSluiceError } from '@sluice/core/transport'
+import { type AttemptRecord, type DeadLetterRecord, type Delivery, isSluiceError, leaseLost } from '@sluice/core/transport'
 import { deadLetterFromLog, deadLetterFromLot } from '../lot/dead-letter.ts'
 import { LotDelivery } from '../lot/lot-delivery.ts'
 import { removeLotEntry } from '../lot/lot-rows.ts'
@@ -11,7 +11,6 @@ import type { Database } from '../sqlite/connection.ts'
 import { LogDelivery } from './log-delivery.ts'
 import type { Member } from './member.ts'
 import type { OwnedPartition } from './owned-partition.ts'
-import { leaseLost } from './ownership.ts'
 import { afterWrite, voidLane, writePartition } from './partition-write.ts'
 
 /** How long after a failed sync the next one is tried, ms. */

@@ -1,5 +1,3 @@
-/** Taking, writing and giving up partitions, inside a write transaction. Every write is fenced by (owner, epoch). */
-import { SluiceError } from '@sluice/core/transport'
 import { attemptProof } from '../file/format.ts'
 import { damagedRow } from '../log/envelope-row.ts'
 import type { Database } from '../sqlite/connection.ts'
@@ -113,10 +111,4 @@ export function splitPartition(db: Database, groupId: number, row: PartitionRow)
       row.needs_type,
     )
   }
-}
-
-export function leaseLost(): SluiceError {
-  return new SluiceError('LEASE_LOST', "another consumer owns this message's partition now", {
-    fix: 'Nothing to do: it is delivered again there. If it happens often, handlers block the event loop for longer than the lease',
-  })
 }

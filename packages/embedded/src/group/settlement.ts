@@ -2,14 +2,13 @@
  * Settling, by enqueue and flush: one transaction carries what was accepted since the last flush and claims what is to
  * be delivered next. Fenced per partition: what a partition's new owner must decide comes back as lost.
  */
-import type { Delivery, SluiceError } from '@sluice/core/transport'
+import { type Delivery, leaseLost, type SluiceError } from '@sluice/core/transport'
 import type { WriteJob } from '../commit/write-job.ts'
 import { LotDelivery } from '../lot/lot-delivery.ts'
 import { removeLotEntry } from '../lot/lot-rows.ts'
 import { LogDelivery } from './log-delivery.ts'
 import type { Member } from './member.ts'
 import type { HeldDelivery, OwnedPartition } from './owned-partition.ts'
-import { leaseLost } from './ownership.ts'
 import { afterWrite, writePartition } from './partition-write.ts'
 
 /** After a transaction that could not be written, ms. */

@@ -175,13 +175,6 @@ export function connectError(cause: unknown, shown: string): SluiceError {
   })
 }
 
-/** The error of everything that is settled after its partition went to another owner. */
-export function leaseLost(): SluiceError {
-  return new SluiceError('LEASE_LOST', "another consumer owns this message's partition now", {
-    fix: 'Nothing to do: it is delivered again there. If it happens often, handlers block the event loop for longer than the session time-out',
-  })
-}
-
 export function closed(): SluiceError {
   return new SluiceError('TRANSPORT_CLOSED', 'the connection to Kafka was closed')
 }

@@ -1,6 +1,7 @@
 import {
   type Consumer,
   type ConsumerObserver,
+  noTransactions,
   type OutgoingMessage,
   type SendOptions,
   type SendReport,
@@ -83,8 +84,7 @@ export class KafkaTransport implements Transport {
 
   send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {
     if (this.#closing !== undefined) return Promise.reject(closed())
-    if (options.transaction !== undefined)
-      return Promise.reject(new SluiceError('UNSUPPORTED', 'Kafka cannot join a transaction of the application', { fix: 'Use an outbox, or leave out tx' }))
+    if (options.transaction !== undefined) return Promise.reject(noTransactions('Kafka'))
     return this.#sender.send(batch)
   }
 

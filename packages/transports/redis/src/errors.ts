@@ -91,13 +91,6 @@ export function connectError(cause: unknown, shown: string): SluiceError {
   return new SluiceError(kind, `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`, { cause, fix })
 }
 
-/** The error of everything that is settled after its partition went to another owner. */
-export function leaseLost(): SluiceError {
-  return new SluiceError('LEASE_LOST', "another consumer owns this message's partition now", {
-    fix: 'Nothing to do: it is delivered again there. If it happens often, handlers block the event loop for longer than the lease',
-  })
-}
-
 export function closed(): SluiceError {
   return new SluiceError('TRANSPORT_CLOSED', 'the connection to Redis was closed')
 }

@@ -3,6 +3,7 @@ import {
   type Consumer,
   type ConsumerObserver,
   type GroupDeclaration,
+  noTransactions,
   type OutgoingMessage,
   type SendOptions,
   type SendReport,
@@ -125,8 +126,7 @@ export class RedisTransport implements Transport {
 
   send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {
     if (this.#closing !== undefined) return Promise.reject(closed())
-    if (options.transaction !== undefined)
-      return Promise.reject(new SluiceError('UNSUPPORTED', 'Redis cannot join a transaction of the application', { fix: 'Use an outbox, or leave out tx' }))
+    if (options.transaction !== undefined) return Promise.reject(noTransactions('Redis'))
     return batch.length === 0 ? Promise.resolve({ failures: [] }) : this.#sender.send(batch, options)
   }
 

@@ -1,4 +1,4 @@
-import { SluiceError } from '../../errors/index.ts'
+import { groupInUse, unknownGroup } from '../refusals.ts'
 import type { DeadLetterQuery, OutgoingMessage, ScheduleRecord, TransportAdmin } from '../transport.ts'
 import type { Broker } from './broker.ts'
 import type { Group } from './group.ts'
@@ -8,8 +8,7 @@ export function memoryAdmin(broker: Broker, mustBeOpen: () => void): TransportAd
   const find = (channel: string, name: string): Group => {
     mustBeOpen()
     const group = broker.channels.get(channel)?.groups.get(name)
-    if (group === undefined)
-      throw new SluiceError('INVALID_OPTION', `channel "${channel}" has no group "${name}"`, { fix: 'bus.groups.list() names those there are' })
+    if (group === undefined) throw unknownGroup(channel, name)
     return group
   }
   return {
@@ -25,10 +24,7 @@ export function memoryAdmin(broker: Broker, mustBeOpen: () => void): TransportAd
     },
     removeGroup: async (channel, name) => {
       const group = find(channel, name)
-      if (group.members.size > 0)
-        throw new SluiceError('INVALID_OPTION', `group "${name}" of channel "${channel}" has ${group.members.size} live consumers`, {
-          fix: 'Stop them first',
-        })
+      if (group.members.size > 0) throw groupInUse(channel, name, group.members.size)
       group.channel.removeGroup(name)
     },
     setPaused: async (channel, name, paused) => find(channel, name).setPaused(paused),

@@ -1,6 +1,8 @@
+import { mustHold, settleHeld } from '../held-deliveries.ts'
 import { ReceiveWindow } from '../receive-window.ts'
+import { leaseLost } from '../refusals.ts'
 import type { AttemptRecord, Consumer, ConsumerObserver, DeadLetterRecord, Delivery, ParkingLot, Subscription } from '../transport.ts'
-import { type Group, leaseLost } from './group.ts'
+import type { Group } from './group.ts'
 import { remember } from './lot.ts'
 import type { Lane, Member, MemoryDelivery } from './model.ts'
 
@@ -119,18 +121,12 @@ export class MemoryConsumer implements Consumer, Member {
   }
 
   #settle(deliveries: readonly Delivery[], how: (delivery: MemoryDelivery) => void): void {
-    const late: Delivery[] = []
-    for (const delivery of deliveries as readonly MemoryDelivery[]) {
-      if (delivery.state === 'held' && !this.crashed) how(delivery)
-      else if (delivery.state === 'lost') late.push(delivery)
-    }
-    if (late.length > 0 && !this.#closed) queueMicrotask(() => this.observer.settlementLost(late, leaseLost()))
+    if (!this.crashed) settleHeld(deliveries, how, (late) => this.#closed || this.observer.settlementLost(late, leaseLost()))
   }
 
   #mustHold(deliveries: readonly Delivery[]): readonly MemoryDelivery[] {
-    const held = deliveries as readonly MemoryDelivery[]
-    if (this.crashed || held.some((delivery) => delivery.state !== 'held')) throw leaseLost()
-    return held
+    if (this.crashed) throw leaseLost()
+    return mustHold(deliveries)
   }
 
   #mustOwn(partition: string, name: string): Lane {

@@ -1,4 +1,3 @@
-import { SluiceError } from '../../errors/index.ts'
 import { assignPartitions, mayOwnByTypes, partitionIndex, partitionName, placementKey } from '../partition/index.ts'
 import type { GroupDeclaration, GroupStatus } from '../transport.ts'
 import { Lot } from './lot.ts'
@@ -370,11 +369,4 @@ export class Group {
     for (const member of this.members) for (const type of member.types) this.#types.set(type, nowMs)
     for (const [type, seenMs] of this.#types) if (nowMs - seenMs > typeKeptMs) this.#types.delete(type)
   }
-}
-
-/** The error of whoever settles what it no longer holds. */
-export function leaseLost(): SluiceError {
-  return new SluiceError('LEASE_LOST', 'the delivery was taken away before it was settled', {
-    fix: 'It will be delivered again; an inbox makes its effects happen once',
-  })
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../../clock/index.ts'
 import type { Envelope } from '../../message/envelope.ts'
+import type { HeldDelivery } from '../held-deliveries.ts'
 import type { WaitingLane } from '../lot/index.ts'
-import type { ConsumerObserver, Delivery } from '../transport.ts'
+import type { ConsumerObserver } from '../transport.ts'
 
 /** A message as a channel keeps it. */
 export interface StoredMessage {
@@ -37,10 +38,9 @@ export interface Lane extends WaitingLane<Entry> {
 }
 
 /** A delivery of this transport: knows its entry, its member and whether it can still be settled. */
-export interface MemoryDelivery extends Delivery {
+export interface MemoryDelivery extends HeldDelivery {
   readonly entry: Entry
   readonly member: Member
-  state: 'held' | 'settled' | 'lost'
 }
 
 /** A consumer, as its group sees it. */

@@ -5,11 +5,14 @@ import {
   type DeadLetterQuery,
   type Envelope,
   type GroupStatus,
+  groupInUse,
   newId,
   queried,
   type ScheduleRecord,
   SluiceError,
   type TransportAdmin,
+  unknownChannel,
+  unknownGroup,
 } from '@sluice/core/transport'
 import { closed, toSluice } from '../errors.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
@@ -73,7 +76,7 @@ export class KafkaAdmin implements TransportAdmin {
     await this.#asked(async () => {
       const entry = this.#find(channel, group)
       const live = await this.#members(entry)
-      if (live > 0) throw new SluiceError('INVALID_OPTION', `group "${group}" of channel "${channel}" has ${live} live consumers`, { fix: 'Stop them first' })
+      if (live > 0) throw groupInUse(channel, group, live)
       await this.#bus.topology.removeGroup(channel, group)
       this.#views.delete(`${channel}\n${group}`)
     })
@@ -283,14 +286,13 @@ export class KafkaAdmin implements TransportAdmin {
 
   #channel(channel: string): Pick<ChannelEntry, 'partitions'> & { readonly topic: string } {
     const entry = this.#bus.registry.state.channels.get(channel)
-    if (entry === undefined || entry.kind === 'reply') throw new SluiceError('INVALID_OPTION', `there is no channel "${channel}"`)
+    if (entry === undefined || entry.kind === 'reply') throw unknownChannel(channel)
     return { partitions: entry.partitions, topic: this.#bus.names.channel(channel) }
   }
 
   #find(channel: string, group: string): GroupEntry {
     const entry = this.#bus.registry.state.group(channel, group)
-    if (entry === undefined)
-      throw new SluiceError('INVALID_OPTION', `channel "${channel}" has no group "${group}"`, { fix: 'bus.groups.list() names those there are' })
+    if (entry === undefined) throw unknownGroup(channel, group)
     return entry
   }
 

@@ -7,11 +7,12 @@ import {
   type DeadLetterRecord,
   type Delivery,
   describeLane,
+  leaseLost,
   newId,
   type ParkingLot,
   type Subscription,
 } from '@sluice/core/transport'
-import { leaseLost, mayRetry, toSluice } from '../errors.ts'
+import { mayRetry, toSluice } from '../errors.ts'
 import { type KafkaBus, report } from '../kafka-bus.ts'
 import { Fetcher, type Source } from '../link/fetcher.ts'
 import { readLotRecord } from '../lot/lot-record.ts'

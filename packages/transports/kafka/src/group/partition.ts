@@ -1,5 +1,5 @@
 /** One partition of a group in this member's hands: what was read of it, what is in hand, how far it is done. No I/O. */
-import { attemptFields, type Delivery, type LotLane, partitionName } from '@sluice/core/transport'
+import { attemptFields, type HeldDelivery, type LotLane, partitionName } from '@sluice/core/transport'
 import { type Lane, type LotEntry, LotState } from '../lot/lot-state.ts'
 import type { KafkaRecord } from '../protocol/records.ts'
 import { fromRecord } from '../wire.ts'
@@ -9,14 +9,13 @@ import { Progress } from './progress.ts'
 const bufferBytesMax = 4 * 1024 * 1024
 
 /** A delivery of this transport: knows where it came from and whether it can still be settled. */
-export interface KafkaDelivery extends Delivery {
+export interface KafkaDelivery extends HeldDelivery {
   readonly owner: OwnedPartition
   /** In the channel's partition. */
   readonly offset: number
   /** Its entry in the lot, where it came from there. */
   readonly entryId: string | undefined
   readonly redrives: number
-  state: 'held' | 'settled' | 'lost'
 }
 
 /** See the header of this file. */

@@ -2,8 +2,8 @@
  * What a member writes: one write at a time. Plain progress is an offset commit that states the generation; what also
  * changes the lot is a transaction of both. Whoever is not of the present generation any more is refused by the broker.
  */
-import type { Delivery, SluiceError } from '@sluice/core/transport'
-import { ConnectionEnded, codes, KafkaError, leaseLost, mayRetry, toSluice } from '../errors.ts'
+import { type Delivery, leaseLost, type SluiceError } from '@sluice/core/transport'
+import { ConnectionEnded, codes, KafkaError, mayRetry, toSluice } from '../errors.ts'
 import { type KafkaBus, report } from '../kafka-bus.ts'
 import { lotRecord } from '../lot/lot-record.ts'
 import type { LotMessage, LotNote } from '../lot/lot-state.ts'

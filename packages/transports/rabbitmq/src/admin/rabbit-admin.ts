@@ -5,6 +5,7 @@ import {
   type DeadLetterQuery,
   type Envelope,
   type GroupStatus,
+  groupInUse,
   type OutgoingMessage,
   partitionIndex,
   partitionName,
@@ -12,9 +13,10 @@ import {
   type ScheduleRecord,
   SluiceError,
   type TransportAdmin,
+  unknownGroup,
 } from '@sluice/core/transport'
 import { OwnedPartition, putNote } from '../consume/partition.ts'
-import { type DeadLetters, type HeldLetter, unknownGroup } from '../dead/dead-letters.ts'
+import type { DeadLetters, HeldLetter } from '../dead/dead-letters.ts'
 import type { DelayedMessages } from '../delayed/delayed-messages.ts'
 import type { Link } from '../link/link.ts'
 import type { LotNote } from '../lot/lot-state.ts'
@@ -88,7 +90,7 @@ export class RabbitAdmin implements TransportAdmin {
     const entry = await this.#find(channel, group)
     await this.#figures.held(entry)
     const live = this.#home.registry.state.group(channel, group)?.members.length ?? 0
-    if (live > 0) throw new SluiceError('INVALID_OPTION', `group "${group}" of channel "${channel}" has ${live} live consumers`, { fix: 'Stop them first' })
+    if (live > 0) throw groupInUse(channel, group, live)
     await this.#home.topology.removeGroup(entry)
   }
 

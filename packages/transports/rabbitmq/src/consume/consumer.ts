@@ -7,14 +7,17 @@ import {
   type ConsumerObserver,
   type DeadLetterRecord,
   type Delivery,
+  leaseLost,
+  mustHold,
   type ParkingLot,
   ReceiveWindow,
   type Subscription,
+  settleHeld,
   type Timer,
   type TransportReport,
 } from '@sluice/core/transport'
 import type { DeadLetters } from '../dead/dead-letters.ts'
-import { isNotFound, leaseLost } from '../link/errors.ts'
+import { isNotFound } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { LotNote } from '../lot/lot-state.ts'
 import type { Instance } from '../member/instance.ts'
@@ -138,7 +141,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
   }
 
   async record(records: readonly AttemptRecord[]): Promise<void> {
-    const byOwner = group(this.#mustHold(records.map(({ delivery }) => delivery)), records)
+    const byOwner = group(mustHold<RabbitDelivery>(records.map(({ delivery }) => delivery)), records)
     await Promise.all(
       [...byOwner].map(([owner, mine]) =>
         owner.write(mine.map((record) => ({ note: { kind: 'progress', id: record.delivery.envelope.id, progress: attemptsOf(record) } }))),
@@ -147,7 +150,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
   }
 
   async deadLetter(records: readonly DeadLetterRecord[]): Promise<void> {
-    const held = this.#mustHold(records.map(({ delivery }) => delivery))
+    const held = mustHold<RabbitDelivery>(records.map(({ delivery }) => delivery))
     const letters = await this.#home.deadLetters.put(this.channel, this.group, records)
     // Parking a lane voids what was read of it; these are on their way out.
     for (const { entry } of held) if (entry !== undefined) entry.isHeld = false
@@ -200,7 +203,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     { state, dueAtMs }: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number },
     first: AttemptRecord | undefined,
   ): Promise<void> {
-    const held = this.#mustHold(deliveries)
+    const held = mustHold<RabbitDelivery>(deliveries)
     const owner = held[0]?.owner
     if (owner === undefined) return
     await owner.write(
@@ -492,21 +495,12 @@ export class RabbitConsumer implements Consumer, LinkUser {
   }
 
   #settle(deliveries: readonly Delivery[], how: (delivery: RabbitDelivery) => void): void {
-    const late: Delivery[] = []
-    for (const delivery of deliveries as readonly RabbitDelivery[]) {
-      if (delivery.state === 'lost') late.push(delivery)
-      if (delivery.state !== 'held') continue
+    const settle = (delivery: RabbitDelivery): void => {
       this.#window.left(delivery)
       how(delivery)
     }
-    if (late.length > 0 && !this.#closed) queueMicrotask(() => this.#observer.settlementLost(late, leaseLost()))
+    settleHeld(deliveries, settle, (late) => this.#closed || this.#observer.settlementLost(late, leaseLost()))
     this.#window.serveSoon()
-  }
-
-  #mustHold(deliveries: readonly Delivery[]): readonly RabbitDelivery[] {
-    const held = deliveries as readonly RabbitDelivery[]
-    if (held.some(({ state }) => state !== 'held')) throw leaseLost()
-    return held
   }
 
   #mustOwn(name: string): OwnedPartition {

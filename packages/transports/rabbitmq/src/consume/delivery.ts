@@ -1,4 +1,4 @@
-import type { Delivery } from '@sluice/core/transport'
+import type { HeldDelivery } from '@sluice/core/transport'
 import type { LotEntry, LotNote, LotState } from '../lot/lot-state.ts'
 import type { AckWindow } from './ack-window.ts'
 
@@ -12,7 +12,7 @@ export interface DeliveryOwner {
 }
 
 /** A delivery of this transport: knows where it came from and whether it can still be settled. */
-export interface RabbitDelivery extends Delivery {
+export interface RabbitDelivery extends HeldDelivery {
   readonly owner: DeliveryOwner
   /** Of the message in its queue; 0 where it came from the lot. */
   readonly tag: number
@@ -22,5 +22,4 @@ export interface RabbitDelivery extends Delivery {
   readonly position: number
   /** Where it came from the lot. */
   readonly entry: LotEntry | undefined
-  state: 'held' | 'settled' | 'lost'
 }

@@ -9,13 +9,13 @@ import {
   describeLane,
   type Envelope,
   type LotLane,
+  leaseLost,
   type OutgoingMessage,
   SluiceError,
   type Timer,
   type TransportReport,
 } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
-import { leaseLost } from '../link/errors.ts'
 import { hold } from '../link/held-queue.ts'
 import type { Link } from '../link/link.ts'
 import { type Lane, type LotEntry, type LotNote, LotState, lotMax } from '../lot/lot-state.ts'

@@ -3,7 +3,7 @@
  * reads all of it, and closes its channel: what it did not settle is back in its place. So these operations exclude each
  * other, over all processes, by the broker's own lock.
  */
-import { type Clock, type DeadLetter, type DeadLetterReason, type DeadLetterRecord, newId, SluiceError } from '@sluice/core/transport'
+import { type Clock, type DeadLetter, type DeadLetterReason, type DeadLetterRecord, newId } from '@sluice/core/transport'
 import type { ConsumeMessage } from 'amqplib'
 import { AckWindow } from '../consume/ack-window.ts'
 import type { RabbitDelivery } from '../consume/delivery.ts'
@@ -107,9 +107,4 @@ export class DeadLetters {
     const { envelope, storedAtMs, sizeBytes } = fromWire(message, this.#clock.nowMs())
     return { letter: { deadLetterId: id, envelope, reason, parkedBehind: 0, redrives }, lane, order, storedAtMs, sizeBytes, tag: message.fields.deliveryTag }
   }
-}
-
-/** The error of whoever names a group that is not there. */
-export function unknownGroup(channel: string, group: string): SluiceError {
-  return new SluiceError('INVALID_OPTION', `channel "${channel}" has no group "${group}"`, { fix: 'bus.groups.list() names those there are' })
 }

@@ -91,13 +91,6 @@ export function brokenError(cause?: unknown): SluiceError {
   return new SluiceError('TRANSPORT_FAILED', 'the connection to RabbitMQ broke', { cause, fix: 'It is opened again by itself' })
 }
 
-/** The error of whoever settles what it no longer holds. */
-export function leaseLost(): SluiceError {
-  return new SluiceError('LEASE_LOST', 'the delivery was taken away before it was settled', {
-    fix: 'It will be delivered again; an inbox makes its effects happen once',
-  })
-}
-
 /** Whether the server said that there is no such queue or exchange. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 404

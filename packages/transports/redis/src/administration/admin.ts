@@ -4,10 +4,11 @@ import {
   type DeadLetterQuery,
   type Envelope,
   type GroupStatus,
+  groupInUse,
   type OutgoingMessage,
   type ScheduleRecord,
-  SluiceError,
   type TransportAdmin,
+  unknownGroup,
 } from '@sluice/core/transport'
 import { closed, toSluice } from '../errors.ts'
 import type { RedisBus } from '../redis-bus.ts'
@@ -63,8 +64,7 @@ export class RedisAdmin implements TransportAdmin {
     return this.#do(async () => {
       const members = Number(await this.#bus.link.run('removeGroup', this.#bus.key(channel), group))
       if (members < 0) throw unknownGroup(channel, group)
-      if (members > 0)
-        throw new SluiceError('INVALID_OPTION', `group ${group} has ${members} live consumers`, { fix: 'Stop the services that consume it first' })
+      if (members > 0) throw groupInUse(channel, group, members)
     })
   }
 
@@ -162,8 +162,4 @@ export class RedisAdmin implements TransportAdmin {
       throw toSluice(error, 'administration')
     }
   }
-}
-
-function unknownGroup(channel: string, group: string): SluiceError {
-  return new SluiceError('INVALID_OPTION', `channel ${channel} has no group ${group}`, { fix: 'bus.groups.list() names those there are' })
 }

@@ -3,8 +3,7 @@
  * moved with it, and claims what is delivered next. One call is under way at a time; one whose answer was lost with the
  * connection is sent again under its number, and done once. Fenced per partition.
  */
-import type { Delivery, SluiceError, Timer } from '@sluice/core/transport'
-import { leaseLost } from '../errors.ts'
+import { type Delivery, leaseLost, type SluiceError, type Timer } from '@sluice/core/transport'
 import type { Position } from '../wire/position.ts'
 import { LogDelivery, LotDelivery, type RedisDelivery } from './delivery.ts'
 import type { Member } from './member.ts'

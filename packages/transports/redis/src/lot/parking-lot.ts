@@ -1,5 +1,5 @@
-import { type AttemptRecord, type Delivery, keyHash, type ParkingLot, placementKey } from '@sluice/core/transport'
-import { leaseLost, toSluice } from '../errors.ts'
+import { type AttemptRecord, type Delivery, keyHash, leaseLost, type ParkingLot, placementKey } from '@sluice/core/transport'
+import { toSluice } from '../errors.ts'
 import { LotDelivery, type LotNote, type RedisDelivery } from '../group/delivery.ts'
 import type { Member } from '../group/member.ts'
 import type { OwnedPartition } from '../group/partition.ts'

@@ -7,6 +7,7 @@ import {
   type Consumer,
   type ConsumerObserver,
   type GroupStatus,
+  noTransactions,
   type OutgoingMessage,
   SendCall,
   type SendOptions,
@@ -79,8 +80,7 @@ export class PubSubTransport implements Transport {
 
   async send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {
     this.#mustBeOpen()
-    if (options.transaction !== undefined)
-      throw new SluiceError('UNSUPPORTED', 'Redis cannot join a transaction of the application', { fix: 'Use an outbox, or leave out tx' })
+    if (options.transaction !== undefined) throw noTransactions('Redis')
     const call = new SendCall(batch.length)
     const commands = new Commands()
     const sent: number[] = []
