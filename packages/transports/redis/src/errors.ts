@@ -58,6 +58,8 @@ function meaning(error: RedisError): readonly [ErrorCode, string | undefined] {
       return ['TRANSPORT_UNAUTHENTICATED', credentials]
     case 'MISCONF':
       return ['STORE_FULL', 'The server cannot write its files: look at its log and its disk']
+    case 'WRONGTYPE':
+      return ['TOPOLOGY_CONFLICT', 'A key of the bus holds something of somebody else: choose another prefix (prefix=… in the URL), or remove it']
     case 'READONLY':
       return ['TRANSPORT_FAILED', 'This server is a replica: connect to the primary']
     default:

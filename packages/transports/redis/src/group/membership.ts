@@ -260,8 +260,9 @@ export class Membership {
       )
       await declareChannel(bus, { name: subscription.channel, kind: subscription.kind })
       await declareGroup(bus, { ...subscription, from: 'start' })
-      member.reader.reset()
     }
+    // What was read before may be of a log that is not there any more.
+    member.reader.reset()
     this.#announcedAtMs = Number.NEGATIVE_INFINITY
     const view = await this.#tick('join')
     if (typeof view === 'string') return
