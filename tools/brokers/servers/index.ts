@@ -1,5 +1,6 @@
 import type { Server } from '../server.ts'
 import { kafka } from './kafka.ts'
+import { kafkaTls } from './kafka-tls.ts'
 import { postgres } from './postgres.ts'
 import { rabbitmq, rabbitmqTls } from './rabbitmq.ts'
 import { redis, redisTls } from './redis.ts'
@@ -15,6 +16,7 @@ export const servers: readonly Server[] = [
   redisSentinel('redis-sentinel', 16_429),
   kafka('kafka', 19_092, 1),
   kafka('kafka-cluster', 19_192, 3),
+  kafkaTls('kafka-tls', 19_292),
   postgres,
   rabbitmq('rabbitmq', 25_672, 1),
   rabbitmq('rabbitmq-cluster', 25_772, 3),

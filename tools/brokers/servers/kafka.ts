@@ -8,10 +8,10 @@ import type { Node, Server } from '../server.ts'
 const artifacts = ['org.apache.kafka:kafka_2.13:4.3.1', 'org.apache.logging.log4j:log4j-slf4j-impl:2.25.4']
 
 /** One request and the body of its answer: `api` and `version` are Kafka's numbers. */
-type Ask = (api: number, version: number, body: Buffer) => Promise<Buffer>
+export type Ask = (api: number, version: number, body: Buffer) => Promise<Buffer>
 
 /** Asks several things on one connection; undefined when nobody answers. */
-function conversation<T>(port: number, talk: (ask: Ask) => Promise<T>): Promise<T | undefined> {
+export function conversation<T>(port: number, talk: (ask: Ask) => Promise<T>): Promise<T | undefined> {
   return exchange(port, (write, read) =>
     talk(async (api, version, body) => {
       const head = Buffer.from('\0\0\0\0\0\0\0\0\0\0\0\x07\0\x05probe', 'latin1')
@@ -52,8 +52,14 @@ async function works(port: number, brokers: number): Promise<boolean> {
   return answer === true
 }
 
+/** What a variant changes: settings on top, in place of those of the same name, and arguments of the format tool. */
+export interface KafkaVariant {
+  settings(node: Node): Readonly<Record<string, string>>
+  readonly formatArgs: readonly string[]
+}
+
 /** The settings of a node of {@link kafka}, as `server.properties`. */
-export function properties({ number, folder, ports }: Node, nodes: readonly Node[]): string {
+export function properties({ number, folder, ports }: Node, nodes: readonly Node[], more: Readonly<Record<string, string>> = {}): string {
   const [port, controllerPort] = ports
   const copies = nodes.length
   const lines = {
@@ -87,6 +93,7 @@ export function properties({ number, folder, ports }: Node, nodes: readonly Node
     'group.consumer.min.heartbeat.interval.ms': 500,
     'auto.create.topics.enable': false,
     ...(copies > 1 ? { 'broker.heartbeat.interval.ms': 500, 'broker.session.timeout.ms': 3000, 'replica.lag.time.max.ms': 5000 } : {}),
+    ...more,
   }
   return Object.entries(lines)
     .map(([name, value]) => `${name}=${value}\n`)
@@ -116,7 +123,7 @@ function javaArgs(folder: string, heapMb: number): readonly string[] {
 }
 
 /** Kafka in KRaft mode, each node broker and controller. Like every Kafka, it acknowledges before its disk has synced. */
-export function kafka(name: string, port: number, nodes: 1 | 3): Server {
+export function kafka(name: string, port: number, nodes: 1 | 3, variant: KafkaVariant = { settings: () => ({}), formatArgs: [] }): Server {
   return {
     name,
     title: `Kafka 4.3.1 (Maven), KRaft, ${nodes === 1 ? 'one node' : `${nodes} nodes, replication ${nodes}, min.insync.replicas 2`}`,
@@ -128,7 +135,7 @@ export function kafka(name: string, port: number, nodes: 1 | 3): Server {
     install: () => mavenArtifacts(artifacts),
     async prepare(node, all) {
       const config = join(node.folder, 'server.properties')
-      writeFileSync(config, properties(node, all))
+      writeFileSync(config, properties(node, all, variant.settings(node)))
       writeFileSync(join(node.folder, 'log4j2.yaml'), logging)
       if (existsSync(join(node.folder, 'data', 'meta.properties'))) return
       await runToEnd(
@@ -136,7 +143,7 @@ export function kafka(name: string, port: number, nodes: 1 | 3): Server {
           program: java(),
           args: [
             ...['-XX:TieredStopAtLevel=1', ...javaArgs(node.folder, 128), 'kafka.tools.StorageTool', 'format', '--ignore-formatted'],
-            ...['--cluster-id', 'MkU3OEVBNTcwNTJENDM2Qg', '--config', config],
+            ...['--cluster-id', 'MkU3OEVBNTcwNTJENDM2Qg', '--config', config, ...variant.formatArgs],
           ],
         },
         node.folder,

@@ -32,6 +32,7 @@ export const codes = {
   illegalGeneration: 22,
   unknownMember: 25,
   rebalanceInProgress: 27,
+  illegalSaslState: 34,
   topicExists: 36,
   outOfOrderSequence: 45,
   duplicateSequence: 46,
@@ -78,6 +79,7 @@ const kafkaCodes: ReadonlyMap<number, readonly [name: string, kind: Kind]> = new
   [30, ['GROUP_AUTHORIZATION_FAILED', 'never']],
   [31, ['CLUSTER_AUTHORIZATION_FAILED', 'never']],
   [33, ['UNSUPPORTED_SASL_MECHANISM', 'never']],
+  [34, ['ILLEGAL_SASL_STATE', 'never']],
   [35, ['UNSUPPORTED_VERSION', 'never']],
   [36, ['TOPIC_ALREADY_EXISTS', 'never']],
   [37, ['INVALID_PARTITIONS', 'never']],
@@ -136,10 +138,11 @@ const fixes: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   29: ['TRANSPORT_FORBIDDEN', 'Give the user the rights on topics that docs/internals/transports/kafka.md lists'],
   30: ['TRANSPORT_FORBIDDEN', 'Give the user the rights on groups that docs/internals/transports/kafka.md lists'],
   31: ['TRANSPORT_FORBIDDEN', 'Give the user the rights that docs/internals/transports/kafka.md lists, or make the topics beforehand'],
-  33: ['TRANSPORT_UNAUTHENTICATED', 'Choose a mechanism that the broker offers: transportOptions: { kafka: { mechanism } }'],
+  33: ['TRANSPORT_UNAUTHENTICATED', 'Choose a mechanism that the broker offers: ?mechanism=SCRAM-SHA-512, or kafka: { mechanism }'],
+  34: ['TRANSPORT_UNAUTHENTICATED', 'The listener of this port takes no user: leave the user out of the URL, or name the port of a listener with SASL'],
   35: ['SERVER_TOO_OLD', 'Use Kafka 2.5 or newer'],
   53: ['TRANSPORT_FORBIDDEN', 'Give the user the rights on transactional ids that docs/internals/transports/kafka.md lists'],
-  58: ['TRANSPORT_UNAUTHENTICATED', 'Correct user name and password: in the URL, or by transportOptions: { kafka: { passwordFile } }'],
+  58: ['TRANSPORT_UNAUTHENTICATED', 'Correct user, password and mechanism; the password may stand in a file: ?passwordFile=…, or kafka: { passwordFile }'],
 }
 
 /** Whatever went wrong on the way to the brokers, as an error of Sluice. */
@@ -156,22 +159,33 @@ export function toSluice(cause: unknown, where: string): SluiceError {
 const connectFixes: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Start the broker, or correct host and port',
   ENOTFOUND: 'Correct the host name',
-  SELF_SIGNED_CERT_IN_CHAIN: 'Give the file of the certificate authority: transportOptions: { kafka: { ca } }',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'Give the file of the certificate authority: transportOptions: { kafka: { ca } }',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'Give the file of the certificate authority: transportOptions: { kafka: { ca } }',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'Connect by a name that the certificate holds, or give transportOptions: { kafka: { tls: { servername } } }',
+  EAI_AGAIN: 'Correct the host name',
 }
+const otherListener = 'Is the broker there, does it speak Kafka, and is the listener of this port plain (kafka:) or TLS (kafka+ssl:)?'
 
 /** The error of brokers that cannot be reached. */
 export function connectError(cause: unknown, shown: string): SluiceError {
   if (isSluiceError(cause) || cause instanceof KafkaError) return toSluice(cause, '')
   let code = ''
   for (let at = cause; at instanceof Error && code === ''; at = at.cause) if ('code' in at) code = String(at.code)
-  const fix = connectFixes[code] ?? 'Is the broker there, does it speak Kafka, and is the listener of this port plain (kafka:) or TLS (kafka+ssl:)?'
-  const isUntrusted = fix.includes('certificate')
-  return new SluiceError(isUntrusted ? 'TRANSPORT_UNTRUSTED' : 'TRANSPORT_FAILED', `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`, {
-    cause,
-    fix,
+  const where = `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    const fix = 'Connect by a name that the certificate holds, or give kafka: { tls: { servername } }'
+    return new SluiceError('TRANSPORT_UNTRUSTED', where, { cause, fix })
+  }
+  if (/^CERT_|SELF_SIGNED|UNABLE_TO_/.test(code)) {
+    const fix = code.startsWith('CERT_')
+      ? "Renew the broker's certificate"
+      : 'Name the file of the authority that signed it: ?ca=/path/to/ca.pem, or kafka: { ca }'
+    return new SluiceError('TRANSPORT_UNTRUSTED', where, { cause, fix })
+  }
+  return new SluiceError('TRANSPORT_FAILED', where, { cause, fix: connectFixes[code] ?? otherListener })
+}
+
+/** The error of a listener that hears only users, where none was given. */
+export function userWanted(shown: string): SluiceError {
+  return new SluiceError('TRANSPORT_UNAUTHENTICATED', `${shown} asks for a user (SASL), and none was given`, {
+    fix: 'Put the user into the URL, and the password into it or into a file: kafka://user@host:9092?passwordFile=…&mechanism=SCRAM-SHA-512',
   })
 }
 

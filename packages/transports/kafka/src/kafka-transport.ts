@@ -14,7 +14,7 @@ import {
   type TransportFacts,
 } from '@sluice/core/transport'
 import { KafkaAdmin } from './administration/admin.ts'
-import { closed, connectError, KafkaError, toSluice } from './errors.ts'
+import { ConnectionEnded, closed, connectError, KafkaError, toSluice, userWanted } from './errors.ts'
 import { type BrokerSettings, kafkaFacts } from './facts.ts'
 import { KafkaConsumer } from './group/consumer.ts'
 import { ReplyConsumer } from './group/reply-consumer.ts'
@@ -72,8 +72,9 @@ export class KafkaTransport implements Transport {
       await registry.open()
       return new KafkaTransport({ ...parts, topology: new TopologyKeeper(parts) }, kafkaFacts(settings, options))
     } catch (error) {
+      const wantsUser = credentials === undefined && error instanceof ConnectionEnded && (await cluster.asksForUser().catch(() => false))
       cluster.close()
-      throw connectError(error, shown)
+      throw wantsUser ? userWanted(shown) : connectError(error, shown)
     }
   }
 

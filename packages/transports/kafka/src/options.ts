@@ -150,8 +150,16 @@ function userOf(text: string): [username: string, password: string | undefined] 
 
 function pemFiles(options: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
   const files: Record<string, string> = {}
-  for (const name of ['ca', 'cert', 'key']) if (options[name] !== undefined) files[name] = fileText(name, options[name])
+  for (const name of ['ca', 'cert', 'key']) if (options[name] !== undefined) files[name] = pemText(name, options[name])
   return files
+}
+
+// OpenSSL takes a file without a certificate for one that trusts nobody.
+function pemText(name: string, path: unknown): string {
+  const text = fileText(name, path)
+  if (!text.includes('-----BEGIN '))
+    throw new SluiceError('INVALID_OPTION', `the file that kafka.${name} names holds nothing in PEM form`, { fix: 'Name a file that has -----BEGIN … in it' })
+  return text
 }
 
 function fileText(name: string, path: unknown): string {
@@ -159,7 +167,7 @@ function fileText(name: string, path: unknown): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new SluiceError('INVALID_OPTION', `the file that kafka.${name} names cannot be read`, { cause })
+    throw new SluiceError('INVALID_OPTION', `the file that kafka.${name} names cannot be read`, { cause, fix: 'Correct its path, or the rights of the file' })
   }
 }
 

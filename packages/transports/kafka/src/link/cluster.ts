@@ -5,7 +5,7 @@
 import type { Clock, TransportReport } from '@sluice/core/transport'
 import { ConnectionEnded, check, codes, KafkaError, mayRetry, moved } from '../errors.ts'
 import type { Api, BrokerAddress } from '../protocol/requests/api.ts'
-import { findCoordinator, metadata } from '../protocol/requests/cluster.ts'
+import { findCoordinator, metadata, saslHandshake } from '../protocol/requests/cluster.ts'
 import { type Access, Connection } from './connection.ts'
 
 /** Pauses between tries grow from the one to the other, ms. */
@@ -60,6 +60,16 @@ export class Cluster {
   /** Reads who the brokers are; rejects with what the last of them said. */
   async open(): Promise<void> {
     await this.#metadata([])
+  }
+
+  /** Whether the first of the listeners hears only those who have said who they are (it hangs up on others without a word). */
+  async asksForUser(): Promise<boolean> {
+    const connection = await this.#open(this.#bootstrap[0] as Place)
+    try {
+      return (await connection.call(saslHandshake, { mechanism: 'PLAIN' })).error !== codes.illegalSaslState
+    } finally {
+      connection.end('it was for asking only')
+    }
   }
 
   // ------------------------------------------------------------ asking
