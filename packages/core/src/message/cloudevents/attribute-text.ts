@@ -50,9 +50,10 @@ export function keepExtension(headers: Record<string, string>, name: string, val
 /** Completes a draft with what foreign events may leave out, and checks what they may not. @throws SluiceError UNDECODABLE, INVALID_HEADER */
 export function finishDraft(draft: Draft, headers: Record<string, string>, body: string | Uint8Array, receivedAtMs: number): Envelope {
   const { id, type, source, time, ...rest } = draft
-  if (id === undefined || type === undefined || source === undefined) {
-    const attribute = id === undefined ? 'id' : type === undefined ? 'type' : 'source'
-    throw new SluiceError('UNDECODABLE', `the attribute ${attribute} is missing`, { details: { attribute } })
+  // CloudEvents 1.0: each a non-empty string.
+  if (!id || !type || !source) {
+    const attribute = !id ? 'id' : !type ? 'type' : 'source'
+    throw new SluiceError('UNDECODABLE', `the attribute ${attribute} is missing or empty`, { details: { attribute } })
   }
   const envelope: Envelope = { id, type, source, time: time ?? new Date(receivedAtMs).toISOString(), ...rest, body }
   if (Object.keys(headers).length === 0) return envelope

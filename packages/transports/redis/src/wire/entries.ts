@@ -10,6 +10,9 @@ const known: ReadonlyMap<string, Attribute> = new Map(
 )
 const numbers: ReadonlySet<string> = new Set(numberAttributes)
 
+/** No message is larger; `size` that says more, or is no number, is a stranger's. */
+const sizeBytesMax = 64 * 1024 * 1024
+
 /** A message as it was read from a stream or a packed copy. */
 export interface StoredMessage {
   readonly envelope: Envelope
@@ -84,16 +87,14 @@ function readPlain(source: Source, text: string, position: Position): LogEntry |
     else if (field === 'data') draft.body = value
     else setAttribute(draft, field, value)
   }
-  if (
-    sizeBytes === 0 ||
-    draft.body === undefined ||
-    draft.id === undefined ||
-    draft.type === undefined ||
-    draft.source === undefined ||
-    draft.time === undefined
-  )
-    return undefined
-  return { position, envelope: draft as Envelope, sizeBytes }
+  return isOurs(draft, sizeBytes) ? { position, envelope: draft, sizeBytes } : undefined
+}
+
+/** Whether it is as we write it, and need not be read as strictly as a stranger's. */
+function isOurs(draft: Draft, sizeBytes: number): draft is Draft & Envelope {
+  const { body, id, type, source, time, schemaversion = 0, attempt = 0, producerepoch = 0, producerseq = 0 } = draft
+  if (body === undefined || !id || !type || !source || !time) return false
+  return sizeBytes > 0 && sizeBytes <= sizeBytesMax && Number.isInteger(schemaversion + attempt + producerepoch + producerseq)
 }
 
 function setAttribute(draft: Draft, field: Attribute, value: string): void {
@@ -162,11 +163,13 @@ function readAny(source: Source, position: Position): LogEntry {
       foreign[name] = readText(source)
     }
   }
-  if (sizeBytes > 0 && draft.id !== undefined && body !== undefined) {
-    const envelope = { ...draft, ...(headers === undefined ? {} : { headers }), body } as unknown as Envelope
-    return { position, envelope, sizeBytes }
-  }
+  const envelope = { ...draft, ...(headers === undefined ? {} : { headers }), ...(body === undefined ? {} : { body }) } as Draft
+  if (isOurs(envelope, sizeBytes)) return { position, envelope, sizeBytes }
   return { position, ...readForeign(draft, headers, body, foreign ?? {}, position) }
+}
+
+function textOr(value: unknown, instead: string): string {
+  return typeof value === 'string' && value !== '' ? value : instead
 }
 
 /** What another client wrote: completed and checked; what cannot be read is passed on as it is, for the core to dead-letter. */
@@ -178,7 +181,7 @@ function readForeign(
   position: Position,
 ): StoredMessage {
   const receivedAtMs = msOf(position)
-  const options = { receivedAtMs, bytesMax: 64 * 1024 * 1024 }
+  const options = { receivedAtMs, bytesMax: sizeBytesMax }
   try {
     let envelope: Envelope
     if (body === undefined && rest.event !== undefined) envelope = fromStructured(rest.event, options)
@@ -191,9 +194,9 @@ function readForeign(
   } catch (error) {
     const why = isSluiceError(error) ? error.message : 'it cannot be read'
     const envelope: Envelope = {
-      id: typeof draft.id === 'string' ? draft.id : position,
-      type: typeof draft.type === 'string' ? draft.type : 'undecodable',
-      source: typeof draft.source === 'string' ? draft.source : 'unknown',
+      id: textOr(draft.id, position),
+      type: textOr(draft.type, 'undecodable'),
+      source: textOr(draft.source, 'unknown'),
       time: new Date(receivedAtMs).toISOString(),
       datacontenttype: 'application/octet-stream',
       headers: { 'undecodable-because': why.replace(/[\r\n\0]/g, ' ') },
