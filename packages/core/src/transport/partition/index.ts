@@ -1,3 +1,4 @@
-export { assignPartitions, mayOwnByTypes, ownersByHash, type PartitionMember, partitionName } from './assignment.ts'
+export { assignPartitions, mayOwnByTypes, type PartitionMember, partitionName } from './assignment.ts'
 export { keyHash, partitionIndex } from './hash.ts'
+export { type LeasedPartition, PartitionsInHand } from './in-hand.ts'
 export { type GroupOrder, placementKey } from './lane.ts'

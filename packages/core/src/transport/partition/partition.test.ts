@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assignPartitions, keyHash, mayOwnByTypes, ownersByHash, partitionIndex, partitionName } from './index.ts'
+import { ownersByHash } from './assignment.ts'
+import { assignPartitions, keyHash, mayOwnByTypes, partitionIndex, partitionName } from './index.ts'
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => partitionName(index, count))
 const members = (...ids: string[]): { id: string }[] => ids.map((id) => ({ id }))
