@@ -73,7 +73,7 @@ export class RabbitTransport implements Transport {
       (id) => this.#names.instance(id),
       (question) => this.#answer(question),
     )
-    this.#topology = new TopologyKeeper(consuming, publisher, this.#registry, this.#names, options, clock)
+    this.#topology = new TopologyKeeper(publishing, consuming, publisher, this.#registry, this.#names, options, clock)
     const deadLetters = new DeadLetters(consuming, publisher, clock, this.#names, this.#topology)
     this.#delayed = new DelayedMessages({
       link: consuming,

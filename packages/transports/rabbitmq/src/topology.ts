@@ -14,6 +14,7 @@ import { copy, drain } from './consume/drain.ts'
 import { partitionPrefetch } from './consume/prefetch.ts'
 import { operationError } from './link/errors.ts'
 import { type Link, messageCount } from './link/link.ts'
+import { makeLive } from './live-queues.ts'
 import { bindingKeys, type Names, placementOf, powerOfTwo } from './names.ts'
 import type { RabbitOptions } from './options.ts'
 import type { Registry } from './registry/registry.ts'
@@ -23,6 +24,9 @@ import { fromWire } from './wire.ts'
 
 /** Events that no group asked for are kept up to this; then the oldest go. */
 const unroutedMax = { 'x-max-length': 100_000, 'x-max-length-bytes': 256 * 1024 * 1024 }
+
+/** The queue of an instance's own group goes when nobody has consumed it for so long, ms. */
+const ephemeralMs = 30_000
 
 /** From the routing of a message to its arrival in the queue, at most, ms. */
 const settleMs = 1_000
@@ -35,6 +39,7 @@ const delayedMax = { 'x-max-length': 10_000, 'x-overflow': 'reject-publish' }
 
 /** See the header of this file. */
 export class TopologyKeeper {
+  readonly #publishing: Link
   readonly #link: Link
   readonly #publisher: Publisher
   readonly #registry: Registry
@@ -42,8 +47,9 @@ export class TopologyKeeper {
   readonly #options: RabbitOptions
   readonly #clock: Clock
 
-  constructor(link: Link, publisher: Publisher, registry: Registry, names: Names, options: RabbitOptions, clock: Clock) {
+  constructor(publishing: Link, link: Link, publisher: Publisher, registry: Registry, names: Names, options: RabbitOptions, clock: Clock) {
     this.#clock = clock
+    this.#publishing = publishing
     this.#link = link
     this.#publisher = publisher
     this.#registry = registry
@@ -65,18 +71,27 @@ export class TopologyKeeper {
     // Whoever names no number wants what is there.
     const wanted = powerOfTwo(partitions ?? known?.partitions ?? this.#options.partitions)
     if (known !== undefined && known.kind === kind && known.partitions >= wanted) return
-    if (known === undefined)
-      await this.#ask(`declare channel "${name}"`, async (channel) => {
-        const unrouted = this.#names.unrouted(name)
-        const { arguments: single, ...durable } = this.#exclusiveQueue()
-        await channel.assertExchange(unrouted, 'fanout', { durable: true })
-        await channel.assertExchange(this.#names.exchange(name), 'topic', { durable: true, alternateExchange: unrouted })
-        await channel.assertQueue(unrouted, { ...durable, arguments: { ...single, ...unroutedMax, 'x-overflow': 'drop-head' } })
-        await channel.bindQueue(unrouted, unrouted, '')
-        await channel.assertQueue(this.#names.delayed(name), { ...durable, arguments: { ...single, ...delayedMax } })
-      })
+    if (known === undefined) await this.#makeChannel(name)
     if ((await this.#registry.append({ op: 'channel', name, kind, partitions: wanted })) === 'refused')
       throw kindConflict(name, this.#registry.state.channels.get(name)?.kind, kind)
+  }
+
+  async #makeChannel(name: string): Promise<void> {
+    const what = `declare channel "${name}"`
+    const [unrouted, delayed] = [this.#names.unrouted(name), this.#names.delayed(name)]
+    await this.#make(
+      what,
+      new Map([
+        [unrouted, this.#exclusiveQueue({ ...unroutedMax, 'x-overflow': 'drop-head' })],
+        [delayed, this.#exclusiveQueue(delayedMax)],
+      ]),
+      () => this.#registry.state.channels.has(name),
+    )
+    await this.#ask(what, async (channel) => {
+      await channel.assertExchange(unrouted, 'fanout', { durable: true })
+      await channel.assertExchange(this.#names.exchange(name), 'topic', { durable: true, alternateExchange: unrouted })
+      await channel.bindQueue(unrouted, unrouted, '')
+    })
   }
 
   /** A group's queues, bound; what waits unrouted goes to the first group of a channel that wants it. */
@@ -93,7 +108,7 @@ export class TopologyKeeper {
     let hasBefore = false
     if (known === undefined) {
       const isFirst = this.#registry.state.groups(channel).length === 0
-      await this.#makeQueues(declaration, order, partitions)
+      await this.#makeQueues(declaration, order, partitions, () => this.#registry.state.group(channel, group) !== undefined)
       // Queues that are bound take what is new: only what came before goes elsewhere.
       hasBefore = isFirst && from !== 'end' && (await this.#unroutedCount(channel)) > 0
       if (hasBefore) await this.#adoptUnrouted(declaration, order, partitions)
@@ -121,17 +136,17 @@ export class TopologyKeeper {
 
   /** Makes queues of a group again that somebody deleted. */
   async remake(entry: GroupEntry): Promise<void> {
-    await this.#makeQueues(entry, entry.order, entry.partitions)
+    await this.#makeQueues(entry, entry.order, entry.partitions, () => true)
   }
 
   /** Binds the queues of a group's new partitions, and takes the old ones off the exchange: what comes from now on is new. */
   async bindGrowth(entry: GroupEntry): Promise<void> {
     const { channel, group, order, growth, partitions } = entry
     if (growth === undefined) return
-    await this.#makeQueues(entry, order, growth.partitions)
+    const isBound = (): boolean => this.#registry.state.group(channel, group)?.growth?.bound !== false
+    await this.#makeQueues(entry, order, growth.partitions, isBound)
+    await this.#makeBefores(entry, growth.partitions, isBound)
     await this.#ask('change the partitions of a group', async (on) => {
-      for (let index = 0; index < growth.partitions; index++)
-        await on.assertQueue(this.#names.before(channel, group, partitionName(index, growth.partitions)), this.#exclusiveQueue())
       const exchange = this.#names.exchange(channel)
       for (let index = 0; index < partitions; index++)
         for (const key of bindingKeys(order, index, partitions))
@@ -154,15 +169,17 @@ export class TopologyKeeper {
 
   /** A partition's parking lot, made when it is first needed. */
   async lot(channel: string, group: string, partition: string): Promise<void> {
-    if (this.#registry.state.group(channel, group)?.lots.includes(partition) === true) return
-    await this.#ask('declare a parking lot', (on) => on.assertQueue(this.#names.lot(channel, group, partition), this.#exclusiveQueue()))
+    const isThere = (): boolean => this.#registry.state.group(channel, group)?.lots.includes(partition) === true
+    if (isThere()) return
+    await this.#make('declare a parking lot', new Map([[this.#names.lot(channel, group, partition), this.#exclusiveQueue()]]), isThere)
     await this.#registry.append({ op: 'lot', channel, group, partition })
   }
 
   /** A group's dead letters, made when there is one. */
   async dead(channel: string, group: string): Promise<void> {
-    if (this.#registry.state.group(channel, group)?.hasDead === true) return
-    await this.#ask('declare a queue of dead letters', (on) => on.assertQueue(this.#names.dead(channel, group), this.#exclusiveQueue()))
+    const isThere = (): boolean => this.#registry.state.group(channel, group)?.hasDead === true
+    if (isThere()) return
+    await this.#make('declare a queue of dead letters', new Map([[this.#names.dead(channel, group), this.#exclusiveQueue()]]), isThere)
     await this.#registry.append({ op: 'dead-letters', channel, group })
   }
 
@@ -177,31 +194,54 @@ export class TopologyKeeper {
     })
   }
 
+  /** A group's queues are bound only when they live: what is published from then on is in them. */
   async #makeQueues(
     { channel, group, ephemeral }: Pick<GroupDeclaration, 'channel' | 'group' | 'ephemeral'>,
     order: GroupOrder,
     partitions: number,
+    isUsed: () => boolean,
   ): Promise<void> {
-    const { queues } = this.#options
-    const quickly = ephemeral ? { exclusive: false, durable: true, expires: 30_000 } : {}
-    await Promise.all(
-      Array.from({ length: partitions }, (_, index) => partitionName(index, partitions)).map((partition, index) =>
-        this.#ask(`declare group "${group}"`, async (on) => {
-          const queue = this.#names.partition(channel, group, partition)
-          await on.assertQueue(queue, { ...this.#exclusiveQueue(ephemeral ? 'classic' : queues), ...quickly })
-          await Promise.all(bindingKeys(order, index, partitions).map((key) => on.bindQueue(queue, this.#names.exchange(channel), key)))
-        }),
-      ),
+    const what = `declare group "${group}"`
+    const queues = Array.from({ length: partitions }, (_, index) => this.#names.partition(channel, group, partitionName(index, partitions)))
+    const settings = ephemeral ? { ...this.#exclusiveQueue({}, 'classic'), expires: ephemeralMs } : this.#exclusiveQueue()
+    await this.#make(what, new Map(queues.map((queue) => [queue, settings])), isUsed)
+    const exchange = this.#names.exchange(channel)
+    await this.#ask(what, (on) =>
+      Promise.all(queues.flatMap((queue, index) => bindingKeys(order, index, partitions).map((key) => on.bindQueue(queue, exchange, key)))),
     )
+  }
+
+  /** Queues of what came before a group's present partitions; nothing is bound to them. */
+  async #makeBefores({ channel, group }: Pick<GroupDeclaration, 'channel' | 'group'>, partitions: number, isUsed: () => boolean): Promise<void> {
+    const queues = Array.from({ length: partitions }, (_, index) => this.#names.before(channel, group, partitionName(index, partitions)))
+    await this.#make(`declare group "${group}"`, new Map(queues.map((queue) => [queue, this.#exclusiveQueue()])), isUsed)
+  }
+
+  /** Declares queues, each on a channel of its own, that live. `isUsed`: whether the registry names them already. */
+  async #make(what: string, queues: ReadonlyMap<string, Options.AssertQueue>, isUsed: () => boolean): Promise<void> {
+    const isQuorum = [...queues.values()].some((settings) => settings.arguments?.['x-queue-type'] === 'quorum')
+    const declare = (): Promise<unknown> => Promise.all([...queues].map(([queue, settings]) => this.#ask(what, (on) => on.assertQueue(queue, settings))))
+    if (!isQuorum) {
+      await declare()
+      return
+    }
+    await makeLive({
+      link: this.#publishing,
+      clock: this.#clock,
+      queues: [...queues.keys()],
+      declare,
+      isUsed: async () => {
+        await this.#registry.sync()
+        return isUsed()
+      },
+      remove: (queue) => this.#ask(what, (on) => on.deleteQueue(queue)),
+    })
   }
 
   /** What waited for a first group is moved to queues that its owners read first. */
   async #adoptUnrouted({ channel, group }: GroupDeclaration, order: GroupOrder, partitions: number): Promise<void> {
     const home = { link: this.#link, publisher: this.#publisher, clock: this.#clock }
-    await this.#ask('declare a group', async (on) => {
-      for (let index = 0; index < partitions; index++)
-        await on.assertQueue(this.#names.before(channel, group, partitionName(index, partitions)), this.#exclusiveQueue())
-    })
+    await this.#makeBefores({ channel, group }, partitions, () => this.#registry.state.group(channel, group) !== undefined)
     await drain(home, this.#names.unrouted(channel), partitionPrefetch, async (message) => {
       const { envelope } = fromWire(message, this.#clock.nowMs())
       const index = partitions === 1 ? 0 : partitionIndex(placementOf(envelope, order), partitions)
@@ -215,8 +255,8 @@ export class TopologyKeeper {
   }
 
   /** A queue with one active consumer: what the broker's own lock is here. */
-  #exclusiveQueue(type: 'quorum' | 'classic' = this.#options.queues): Options.AssertQueue {
-    return { durable: true, arguments: { 'x-queue-type': type, 'x-single-active-consumer': true } }
+  #exclusiveQueue(more: Readonly<Record<string, unknown>> = {}, type: 'quorum' | 'classic' = this.#options.queues): Options.AssertQueue {
+    return { durable: true, arguments: { 'x-queue-type': type, 'x-single-active-consumer': true, ...more } }
   }
 
   async #ask<T>(what: string, request: (channel: Channel) => Promise<T>): Promise<T> {

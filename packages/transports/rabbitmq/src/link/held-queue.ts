@@ -7,7 +7,8 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Publisher } from '../send/publisher.ts'
 import { brokenError } from './errors.ts'
 
-const markerType = 'sluice.marker'
+/** Type of the messages that only say something about their queue: whoever reads one settles it. */
+export const markerType = 'sluice.marker'
 /** Another consumer may have taken our marker while it was the active one: a new one after this, ms. */
 const markerEveryMs = 500
 

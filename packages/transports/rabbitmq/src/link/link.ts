@@ -8,10 +8,11 @@ import { keyHash, type Timer, type TransportContext } from '@sluice/core/transpo
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import type { Address, RabbitOptions } from '../options.ts'
 import { brokenError, closedError, connectError, isNotFound, tooOld } from './errors.ts'
+import { readWhole } from './message-reader.ts'
 
 /** Users of a link, called in the order in which they came. */
 export interface LinkUser {
-  /** A new connection is there. */
+  /** A new connection is there. When it rejects it is called again, until the connection goes. */
   up?(): void | Promise<void>
   /** The connection is gone, and with it all that was on it. */
   down?(): void
@@ -21,6 +22,8 @@ export interface LinkUser {
 
 const backOffMs = { min: 50, max: 1_000 }
 const connectTimeoutMs = 10_000
+/** A user that could not set itself up tries again after this, ms. */
+const raiseAgainMs = 500
 /** Each refused request of others takes ours along once. */
 const askTriesMax = 100
 
@@ -184,6 +187,7 @@ export class Link {
       await model.close().catch(() => undefined)
       throw refusal
     }
+    readWhole(model.connection)
     this.#model = model
     this.#tries = 0
     let cause: Error | undefined
@@ -226,7 +230,21 @@ export class Link {
 
   #up(): void {
     this.#context.report({ level: 'info', message: `the ${this.#role} connection to RabbitMQ is there again` })
-    for (const user of this.#users) Promise.resolve(user.up?.()).catch((error: unknown) => this.#context.report({ level: 'warn', message: String(error) }))
+    for (const user of this.#users) void this.#raise(user, this.#model)
+  }
+
+  /** A server that has just begun refuses what it grants a moment later: who could not set itself up tries until it can. */
+  async #raise(user: LinkUser, model: ChannelModel | undefined): Promise<void> {
+    try {
+      await user.up?.()
+    } catch (error) {
+      const isOurs = (): boolean => this.#model === model && this.#users.has(user)
+      if (!isOurs()) return
+      this.#context.report({ level: 'warn', message: `the ${this.#role} connection to RabbitMQ cannot be used yet: ${String(error)}` })
+      this.#context.clock.setTimer(raiseAgainMs, () => {
+        if (isOurs()) void this.#raise(user, model)
+      })
+    }
   }
 }
 

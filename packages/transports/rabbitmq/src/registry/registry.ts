@@ -14,6 +14,8 @@ import { type RegistryRecord, RegistryState } from './state.ts'
 const snapshotEvery = 1_000
 /** A record that did not come back was lost with a connection, or is late; ms. */
 const patienceMs = 15_000
+/** A stream that could not be read is tried again after this, ms. */
+const readAgainMs = 200
 
 interface Waiting {
   readonly resolve: (outcome: RegistryOutcome) => void
@@ -110,20 +112,47 @@ export class Registry implements LinkUser {
   }
 
   async #read(): Promise<void> {
+    let isReading = false
     const channel = await this.#link.channel(() => {
-      if (this.#channel === channel && this.#link.isUp && !this.#closed) void this.#read().catch(() => undefined)
+      if (isReading && this.#channel === channel) this.#readAgain()
     })
+    const before = this.#channel
     this.#channel = channel
-    await channel.prefetch(1_000)
-    await channel.consume(
-      this.#queue,
-      (message) => {
-        if (message === null || this.#channel !== channel) return
-        channel.ack(message)
-        this.#take(message)
-      },
-      { arguments: { 'x-stream-offset': this.#offset < 0 ? 'first' : this.#offset + 1 } },
-    )
+    void before?.close().catch(() => undefined)
+    try {
+      await channel.prefetch(1_000)
+      await channel.consume(
+        this.#queue,
+        (message) => {
+          if (this.#channel !== channel) return
+          if (message === null) {
+            // The stream's node went away: it is to be found elsewhere, or later.
+            this.#readAgain()
+            void channel.close().catch(() => undefined)
+            return
+          }
+          channel.ack(message)
+          this.#take(message)
+        },
+        { arguments: { 'x-stream-offset': this.#offset < 0 ? 'first' : this.#offset + 1 } },
+      )
+    } catch (error) {
+      if (this.#channel === channel) this.#channel = undefined
+      throw error
+    }
+    isReading = true
+  }
+
+  /** Who does not read hears nothing, and none of its own records comes back: it tries until it can. */
+  #readAgain(): void {
+    this.#channel = undefined
+    if (this.#closed || !this.#link.isUp) return
+    this.#read().catch(() => {
+      this.#clock.setTimer(readAgainMs, () => {
+        // A new connection may have been quicker.
+        if (this.#channel === undefined) this.#readAgain()
+      })
+    })
   }
 
   #take({ content, properties }: ConsumeMessage): void {
