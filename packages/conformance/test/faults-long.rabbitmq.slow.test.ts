@@ -1,4 +1,4 @@
 import { conformance } from '@sluice/conformance'
-import { rabbitmqOptions } from './rabbitmq-options.ts'
+import { rabbitmqFaultOptions } from './rabbitmq-options.ts'
 
-conformance({ ...rabbitmqOptions, parts: ['faults'], faultMessages: 20_000 })
+conformance({ ...rabbitmqFaultOptions(), parts: ['faults'], faultMessages: 20_000 })

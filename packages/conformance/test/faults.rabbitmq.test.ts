@@ -1,4 +1,5 @@
 import { conformance } from '@sluice/conformance'
-import { rabbitmqOptions } from './rabbitmq-options.ts'
+import { rabbitmqFaultOptions } from './rabbitmq-options.ts'
 
-conformance({ ...rabbitmqOptions, parts: ['faults'] })
+// Few messages each here, and many in the long run.
+conformance({ ...rabbitmqFaultOptions(), parts: ['faults'], faultMessages: 400 })

@@ -6,6 +6,8 @@ export interface Fault {
   readonly name: string
   /** Does its worst once and lets it pass; called every few hundred ms. */
   strike(place: { readonly proxy: FaultProxy; readonly server: OwnServer; readonly random: () => number }): Promise<void>
+  /** It kills the server. */
+  readonly kills?: true
   /** How many times at most for {@link messagesDefault}, while there is something to send; more for more. Default 12. */
   readonly strikes?: number
   /** Part of the messages that this one is given, where bytes pass slowly. Default 1. */

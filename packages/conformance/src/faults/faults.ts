@@ -26,6 +26,7 @@ const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(
 export const faults: readonly Fault[] = [
   {
     name: 'the server is killed and starts again',
+    kills: true,
     strikes: 3,
     async strike({ server, random }) {
       await wait(400 + random() * 600)
@@ -127,6 +128,11 @@ export async function runFault(options: ConformanceOptions, fault: Fault, count:
   try {
     const consumer = { workMs: 1, failEvery: 11, concurrency: 16 }
     await Promise.all([...'ab'].flatMap((n) => [crew.start(`g${n}`, 'bus-consume', consumer), crew.start(`h${n}`, 'bus-consume', { ...consumer, group: 'h' })]))
+    if (fault.kills === true && options.settledMs !== undefined) {
+      // Enough that whatever is made when it is first needed is made now.
+      await (await crew.start('w', 'bus-produce', { count: 600, keys: 40, batch: 60 })).done(60_000)
+      await wait(options.settledMs)
+    }
     const each = Math.ceil((count * (fault.share ?? 1)) / 2)
     const producers = await Promise.all([...'pq'].map((n) => crew.start(n, 'bus-produce', { count: each, keys: 40, batch: 20, pauseMs: 80 })))
     let sending = true

@@ -34,6 +34,8 @@ export interface ConformanceOptions {
   readonly server?: () => Promise<OwnServer>
   /** Faults of that part. Default: those of one server and of the network to it. */
   readonly faults?: readonly Fault[]
+  /** How old what the server itself makes must be to survive its `kill -9`, where it promises less than it says, ms. Default 0. */
+  readonly settledMs?: number
   /** Messages of each case of the part `faults`. Default 1,500. */
   readonly faultMessages?: number
   /** Parts of the suite to register here, e.g. to run them in several test files at once. Default: all. */
