@@ -58,11 +58,12 @@ export class TransactionProducer {
     this.#producer ??= await this.#init()
     const producer = this.#producer
     const of = { transactionalId: this.#id, producer }
-    if (records.size > 0) {
+    // What is committed is still being marked in its partitions for a moment (CONCURRENT_TRANSACTIONS): then again, nothing is lost by it.
+    await cluster.persist(transactionMs, async () => {
       const partitions = new Map([[lotTopic, [...records.keys()]]])
-      await cluster.coordinated('transaction', this.#id, addPartitions, { ...of, partitions }, firstError)
-    }
-    await cluster.coordinated('transaction', this.#id, addOffsets, { ...of, group: member.group }, ({ error }) => error)
+      if (records.size > 0) await cluster.coordinated('transaction', this.#id, addPartitions, { ...of, partitions }, firstError)
+      await cluster.coordinated('transaction', this.#id, addOffsets, { ...of, group: member.group }, ({ error }) => error)
+    })
     await Promise.all([
       this.#write(lotTopic, records, producer),
       cluster.coordinated('group', member.group, commitInTransaction, { ...of, ...member, offsets: new Map([[topic, offsets]]) }, firstError),
