@@ -23,7 +23,7 @@ import type { Publisher } from '../send/publisher.ts'
 import { fromWire, numberOf, toWire } from '../wire.ts'
 import { AckWindow } from './ack-window.ts'
 import type { DeliveryOwner, RabbitDelivery } from './delivery.ts'
-import { partitionPrefetch } from './prefetch.ts'
+import { partitionPrefetch, prefetchMax } from './prefetch.ts'
 
 /** Well below `consumer_timeout`, so that a handler that runs has time to end, ms. */
 const renewMs = 20 * 60_000
@@ -363,7 +363,7 @@ export class OwnedPartition implements DeliveryOwner {
     const channel = await this.#openChannel()
     this.#lotChannel = channel
     this.#lotAcks = new AckWindow(channel)
-    await channel.prefetch(0)
+    await channel.prefetch(prefetchMax)
     const { read } = await hold({
       channel,
       queue: lotQueue(this.name),

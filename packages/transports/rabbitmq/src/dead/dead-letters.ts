@@ -7,6 +7,7 @@ import { type Clock, type DeadLetter, type DeadLetterReason, type DeadLetterReco
 import type { ConsumeMessage } from 'amqplib'
 import { AckWindow } from '../consume/ack-window.ts'
 import type { RabbitDelivery } from '../consume/delivery.ts'
+import { prefetchMax } from '../consume/prefetch.ts'
 import { hold } from '../link/held-queue.ts'
 import type { Link } from '../link/link.ts'
 import type { Names } from '../names.ts'
@@ -75,7 +76,7 @@ export class DeadLetters {
     const acks = new AckWindow(on)
     const letters: HeldLetter[] = []
     try {
-      await on.prefetch(0)
+      await on.prefetch(prefetchMax)
       const { read } = await hold({
         channel: on,
         queue: this.#names.dead(channel, group),

@@ -74,9 +74,10 @@ export interface LotMessage {
 
 /**
  * What a partition's lot holds at most, in entries and bytes: all of it is in its owner's memory. Beyond, nothing more is
- * moved into it: the lanes that would are held, and the group stands still when its window is full of them.
+ * moved into it: the lanes that would are held, and the group stands still when its window is full of them. With the notes about
+ * them they must be fewer than a consumer can have unsettled (65,535).
  */
-export const lotMax: { readonly count: number; readonly bytes: number } = { count: 100_000, bytes: 256 * 1024 * 1024 }
+export const lotMax: { readonly count: number; readonly bytes: number } = { count: 50_000, bytes: 256 * 1024 * 1024 }
 
 /** See the header of this file. */
 export class LotState {
