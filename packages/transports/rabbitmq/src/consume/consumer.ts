@@ -473,6 +473,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
       hasLot: (partition) => this.#entry()?.lots.includes(partition) === true,
       makeLot: (partition) => topology.lot(channel, name, partition),
       isOrphan: (partition) => this.#entry()?.orphans.includes(partition) === true,
+      deathWatch: () => this.#deathWatch(),
       beforeQueue: (partition) => (this.#entry()?.befores.includes(partition) === true ? names.before(channel, name, partition) : undefined),
       beforeDone: (partition) =>
         void this.#home.registry
@@ -484,6 +485,17 @@ export class RabbitConsumer implements Consumer, LinkUser {
       gone: (partition) => this.#lost(partition),
       renew: (partition) => void this.#revoke(partition),
       report: (event) => this.#home.report(event),
+    }
+  }
+
+  #deathWatch(): () => Promise<boolean> {
+    const deaths = this.#entry()?.deaths
+    return async () => {
+      const { instance } = this.#home
+      const others = new Set(this.#entry()?.members.map((member) => member.instance))
+      others.delete(instance.id)
+      await instance.findDead([...others]).catch(() => [])
+      return this.#entry()?.deaths !== deaths
     }
   }
 

@@ -39,6 +39,8 @@ export interface PartitionHome {
   readonly hasLot: (partition: string) => boolean
   readonly makeLot: (partition: string) => Promise<void>
   readonly isOrphan: (partition: string) => boolean
+  /** Looks whether somebody has died since the call before; for whoever holds what was given back. */
+  readonly deathWatch: () => () => Promise<boolean>
   /** Queue of what comes first, after a change of the partitions; undefined: there is none. */
   readonly beforeQueue: (partition: string) => string | undefined
   /** It is empty for good. */
@@ -94,6 +96,7 @@ export class OwnedPartition implements DeliveryOwner {
         hasLot: () => true,
         makeLot: async () => {},
         isOrphan: () => false,
+        deathWatch: () => async () => false,
         beforeQueue: () => undefined,
         beforeDone: () => {},
         arrived: () => {},
@@ -114,6 +117,7 @@ export class OwnedPartition implements DeliveryOwner {
     this.#channel = channel
     this.#acks = new AckWindow(channel)
     this.#isOrphan = this.#home.isOrphan(this.name)
+    const hasSomebodyDied = this.#home.deathWatch()
     await channel.prefetch(partitionPrefetch)
     const early = this.#early
     let isOpen = false
@@ -131,6 +135,8 @@ export class OwnedPartition implements DeliveryOwner {
       aborted: () => this.state === 'gone',
     })
     await this.#orGone(active)
+    // Given back by one who let go, or by one who died before anybody knew, and before we were to have it?
+    if (!this.#isOrphan && early.some(({ fields }) => fields.redelivered)) this.#isOrphan = await hasSomebodyDied()
     if (this.#home.hasLot(this.name)) await this.#openLot()
     if (this.isGone) throw leaseLost()
     this.#open = () => {

@@ -39,6 +39,8 @@ export interface GroupEntry extends RegisteredGroup {
   readonly members: MemberEntry[]
   /** Partitions whose last owner died. */
   readonly orphans: string[]
+  /** How many of its members were found dead so far. */
+  deaths: number
   /** Partitions with a parking lot. */
   readonly lots: string[]
   hasDead: boolean
@@ -208,7 +210,7 @@ export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
     const known = this.group(record.channel, record.group)
     if (known === undefined) {
       const { channel, group, order, provisional, ephemeral, partitions } = record
-      const fresh = { types: {}, members: [], wants: {}, orphans: [], lots: [], paused: false, hasDead: false, befores: [], retired: [] }
+      const fresh = { types: {}, members: [], wants: {}, orphans: [], deaths: 0, lots: [], paused: false, hasDead: false, befores: [], retired: [] }
       const entry: GroupEntry = { channel, group, order, provisional, ephemeral, partitions, ...fresh }
       if (record.hasBefore) entry.befores = partitionsOf(entry)
       this.putGroup(entry)
@@ -313,6 +315,7 @@ function moved(group: GroupEntry, partition: string, nowMs: number): boolean {
 function orphan(state: RegistryState, group: GroupEntry, isDead: (member: MemberEntry) => boolean): void {
   if (!group.members.some(isDead)) return
   for (const [partition, owner] of state.plan(group)) if (isDead(owner) && !group.orphans.includes(partition)) group.orphans.push(partition)
+  group.deaths++
   remove(group.members, isDead)
 }
 
