@@ -50,7 +50,7 @@ export const redisClusterFaults: readonly Fault[] = [
   },
   {
     name: 'a replica takes over as planned',
-    strikes: 2,
+    strikes: 1,
     async strike({ server, random }) {
       await wait(300 + random() * 500)
       const { id } = await masterOf(server)

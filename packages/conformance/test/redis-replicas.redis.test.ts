@@ -67,4 +67,39 @@ describe('redis: replicas', { concurrency: 1 }, () => {
     const rig = new Rig({ factory: transport, url: replica.url })
     await assert.rejects(rig.open(), { code: 'UNSUPPORTED', message: /replica.*primary/ })
   })
+
+  test('of several hosts the primary is used, and followed when another one becomes it; nothing confirmed is lost', async () => {
+    const port = ({ url }: Started): string => new URL(url).port
+    const url = `redis://127.0.0.1:${port(replica)},127.0.0.1:${port(primary)}?prefix=several:`
+    const rig = new Rig({ factory: transport, url, options: { redis: { replicas: 1, leaseMs: 1_000, replyTimeoutMs: 900 } } })
+    const former = createClient({ url: primary.url })
+    await former.connect()
+    try {
+      const sender = await rig.channel({ groups: ['g'] })
+      const probe = await rig.join(await rig.open())
+      await sender.send(numbered(10, ['a', 'b']))
+      assert.equal((await probe.drain(10)).length, 10)
+      await control.sendCommand(['REPLICAOF', 'NO', 'ONE'])
+      await former.sendCommand(['REPLICAOF', '127.0.0.1', port(replica)])
+      const later = numbered(10, ['a'], 10)
+      const until = performance.now() + 30_000
+      for (let left = later; left.length > 0; ) {
+        const { failures } = await sender.send(left, { resend: left !== later })
+        for (const { retryable, error } of failures) assert.ok(retryable && performance.now() < until, error.message)
+        left = failures.map(({ index }) => left[index] as (typeof left)[0])
+        // Its caller has been told before it sends again.
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      const got = await probe.drain(10)
+      assert.deepEqual(
+        got.map(({ envelope }) => envelope.body),
+        later.map(({ envelope }) => envelope.body),
+      )
+      assert.equal(await control.xLen('several:{c}'), 20)
+      assert.ok(rig.reports.some(({ message: text }) => text.includes('may know less than it had answered')))
+    } finally {
+      former.destroy()
+      await rig.close()
+    }
+  })
 })
