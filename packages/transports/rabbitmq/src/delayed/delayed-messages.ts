@@ -12,7 +12,7 @@ import type { Instance } from '../member/instance.ts'
 import { type Names, routingKey } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { Publisher } from '../send/publisher.ts'
-import { fromWire, numberOf } from '../wire.ts'
+import { fromWire, numberOf, storedAgain } from '../wire.ts'
 
 /** The server closes a channel that holds a message for longer than `consumer_timeout` (30 min): read anew before, ms. */
 const renewMs = 10 * 60_000
@@ -220,7 +220,7 @@ class Keeper {
         due.map(async ({ message }) => {
           const { content, properties, fields } = message
           const { 'sluice-due': _, 'x-delivery-count': __, ...headers } = properties.headers ?? {}
-          const options: Options.Publish = { headers: { ...headers, 'sluice-stored': nowMs }, persistent: true, messageId: String(properties.messageId) }
+          const options: Options.Publish = { headers: storedAgain(headers, nowMs), persistent: true, messageId: String(properties.messageId) }
           if (typeof properties.contentType === 'string') options.contentType = properties.contentType
           await publisher.put(names.exchange(this.#name), routingKey(fromWire(message, nowMs).envelope), content, options)
           this.#acks?.ack(fields.deliveryTag)

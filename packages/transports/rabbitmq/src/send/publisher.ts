@@ -7,6 +7,7 @@ import { type Clock, SluiceError, type Timer } from '@sluice/core/transport'
 import type { Channel, ConfirmChannel, Message, Options } from 'amqplib'
 import { brokenError } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
+import { PublishWriter } from './publish-writer.ts'
 
 /** How one message ended: stored, or not. */
 export type Outcome = undefined | { readonly state: 'failed' | 'unknown'; readonly error: SluiceError; readonly retryable: boolean; readonly refused?: true }
@@ -39,6 +40,8 @@ export class Publisher implements LinkUser {
   readonly #clock: Clock
   readonly #confirmTimeoutMs: number
   #channel: ConfirmChannel | undefined
+  /** Of the channel. */
+  #writer: PublishWriter | undefined
   #opening: Promise<ConfirmChannel> | undefined
   /** Without confirms. */
   #plain: Promise<Channel> | undefined
@@ -67,16 +70,17 @@ export class Publisher implements LinkUser {
   }
 
   /** Writes one message; call it right after {@link room} said yes. */
-  publish(exchange: string, key: string, content: Buffer, properties: Options.Publish, receiver: Receiver, index: number): void {
+  publish(exchange: string, key: string, content: Buffer | string, properties: Options.Publish, receiver: Receiver, index: number): void {
     const channel = this.#channel
-    if (channel === undefined) {
+    const writer = this.#writer
+    if (channel === undefined || writer === undefined) {
       receiver.settled(index, { state: 'failed', error: brokenError(), retryable: true })
       return
     }
     const { messageId = '' } = properties
     this.#unconfirmed.set(this.#nextTag++, { receiver, index, sentMs: this.#clock.monotonicMs(), returned: false, messageId })
     try {
-      channel.publish(exchange, key, content, { ...properties, mandatory: true })
+      writer.write(exchange, key, content, properties)
     } catch (error) {
       this.#renew(channel, brokenError(error))
       return
@@ -84,8 +88,13 @@ export class Publisher implements LinkUser {
     this.#timer ??= this.#watchTime()
   }
 
+  /** Gives the socket now what was published; else it gets it when the event loop's turn is over. */
+  flush(): void {
+    this.#writer?.flush()
+  }
+
   /** One message, to its end; rejects if it is not stored. Written in the order of the calls. */
-  put(exchange: string, key: string, content: Buffer, properties: Options.Publish): Promise<void> {
+  put(exchange: string, key: string, content: Buffer | string, properties: Options.Publish): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       let triesLeft = exchange === '' ? refusalsMax : 0
       const settled = (_: number, outcome: Outcome): void => {
@@ -194,6 +203,7 @@ export class Publisher implements LinkUser {
     })
     this.#nextTag = 1
     this.#unconfirmed = new Map()
+    this.#writer = new PublishWriter(channel)
     // amqplib keeps a callback a message for these; without callbacks the events tell the same, a range at a time.
     channel.on('ack', ({ deliveryTag, multiple }) => this.#confirmed(deliveryTag, multiple))
     channel.on('nack', ({ deliveryTag, multiple }) => {
@@ -234,6 +244,8 @@ export class Publisher implements LinkUser {
   #renew(channel: ConfirmChannel, error: SluiceError, isRefused?: (tag: number) => boolean): void {
     if (this.#channel !== channel) return
     this.#channel = undefined
+    // What it has not given to the socket yet must not come behind the channel's end.
+    this.#writer = undefined
     const unknown = [...this.#unconfirmed]
     this.#unconfirmed = new Map()
     channel.close().catch(() => undefined)

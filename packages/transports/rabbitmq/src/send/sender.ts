@@ -98,6 +98,7 @@ export class Sender {
         this.#publisher.publish(this.#names.exchange(message.channel), routingKey(message.envelope), content, properties, batch, index)
       else this.#publisher.publish('', this.#names.reply(message.channel), content, properties, batch, index)
     }
+    this.#publisher.flush()
   }
 
   async #writeDelayed(message: OutgoingMessage, dueMs: number, nowMs: number, batch: Batch, index: number): Promise<void> {
