@@ -13,6 +13,8 @@ export interface KafkaBus {
   readonly names: Names
   readonly topology: {
     declare(topology: Topology): Promise<void>
+    /** Makes a channel's topics anew that somebody deleted. */
+    restore(channel: string): Promise<void>
     /** Makes the topic of a group's lot. */
     makeLot(channel: string, group: string): Promise<void>
     /** Forgets a group with its progress, its lot and its dead letters. */

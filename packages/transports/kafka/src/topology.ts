@@ -16,6 +16,7 @@ const replyKeptMs = 3_600_000
 /** See the header of this file. */
 export class TopologyKeeper {
   readonly #bus: Omit<KafkaBus, 'topology'>
+  readonly #restoring: Map<string, Promise<void>> = new Map()
 
   constructor(bus: Omit<KafkaBus, 'topology'>) {
     this.#bus = bus
@@ -37,6 +38,37 @@ export class TopologyKeeper {
     const [gone] = await cluster.persist(patienceMs, () => cluster.coordinated('group', id, deleteGroups, { groups: [id] }, () => 0))
     if (gone !== undefined && gone.error !== codes.groupUnknown) check(gone.error, `removing group ${id}`)
     if (hasLot) await this.#deleteTopic(names.lot(channel, group))
+  }
+
+  /** Makes a channel's topic anew that somebody deleted, as large as it was, and says so. What was in it is lost. */
+  restore(channel: string): Promise<void> {
+    let restoring = this.#restoring.get(channel)
+    if (restoring === undefined) {
+      restoring = this.#restore(channel).finally(() => this.#restoring.delete(channel))
+      this.#restoring.set(channel, restoring)
+    }
+    return restoring
+  }
+
+  async #restore(channel: string): Promise<void> {
+    const { registry, names, cluster } = this.#bus
+    const entry = registry.state.channels.get(channel)
+    if (entry === undefined) throw new KafkaError(codes.unknownTopic, 'Metadata')
+    const topic = this.#topicOf(entry)
+    cluster.forgetLeaders(topic.name)
+    const deleted = (name: string): void => report(this.#bus, 'error', `somebody deleted the topic ${name}: it was made anew, and what was only there is lost`)
+    if (!(await this.#isThere(topic.name))) {
+      await this.#make([topic])
+      deleted(topic.name)
+    }
+    for (const { group, hasLot } of registry.state.groups(channel)) {
+      const lot = names.lot(channel, group)
+      cluster.forgetLeaders(lot)
+      if (hasLot && !(await this.#isThere(lot))) {
+        await this.makeLot(channel, group)
+        deleted(lot)
+      }
+    }
   }
 
   /** Makes the topic of a group's lot, when something is to be put into it for the first time. */
@@ -62,33 +94,36 @@ export class TopologyKeeper {
 
   /** Makes the topics of channels that nobody declared yet. */
   async #topics(channels: readonly ChannelDeclaration[]): Promise<void> {
-    const { registry, names, options } = this.#bus
-    const fresh = channels.filter(({ name }) => !registry.state.channels.has(name))
-    const topics = fresh
-      .filter(({ kind }) => kind !== 'reply')
-      .map(({ name, partitions = options.partitions, retention }): NewTopic => {
-        // What a group still waits for is not the broker's to delete: Sluice deletes what all have accepted.
-        const keep = retention?.keepForGroups !== false
-        const bytes = retention?.maxBytes === undefined ? -1 : Math.ceil(retention.maxBytes / partitions)
-        const configs = {
-          'cleanup.policy': 'delete',
-          'retention.ms': String(keep ? -1 : (retention?.maxAgeMs ?? -1)),
-          'retention.bytes': String(keep ? -1 : bytes),
-        }
-        return { name: names.channel(name), partitions, replication: options.replication, configs }
-      })
-    if (fresh.some(({ kind }) => kind === 'reply')) {
+    const { registry } = this.#bus
+    const known = channels.filter(({ name }) => registry.state.channels.has(name))
+    for (const channel of known) if (!(await this.#isThere(this.#topicOf(channel).name))) await this.restore(channel.name)
+    const topics = new Map(channels.filter((channel) => !known.includes(channel)).map((channel) => [this.#topicOf(channel).name, this.#topicOf(channel)]))
+    await this.#make([...topics.values()])
+  }
+
+  /** The topic that carries a channel; those for replies share one. */
+  #topicOf({ name, kind, retention, partitions = this.#bus.options.partitions }: ChannelDeclaration): NewTopic {
+    const { names, options } = this.#bus
+    if (kind === 'reply') {
       const configs = { 'cleanup.policy': 'delete', 'retention.ms': String(replyKeptMs) }
-      topics.push({ name: names.replies, partitions: replyPartitions, replication: options.replication, configs })
+      return { name: names.replies, partitions: replyPartitions, replication: options.replication, configs }
     }
-    await this.#make(topics)
+    // What a group still waits for is not the broker's to delete: Sluice deletes what all have accepted.
+    const keep = retention?.keepForGroups !== false
+    const bytes = retention?.maxBytes === undefined ? -1 : Math.ceil(retention.maxBytes / partitions)
+    const configs = {
+      'cleanup.policy': 'delete',
+      'retention.ms': String(keep ? -1 : (retention?.maxAgeMs ?? -1)),
+      'retention.bytes': String(keep ? -1 : bytes),
+    }
+    return { name: names.channel(name), partitions, replication: options.replication, configs }
   }
 
   async #make(topics: readonly NewTopic[]): Promise<void> {
     const { cluster } = this.#bus
     // One that is there already needs no right to make topics.
     const missing: NewTopic[] = []
-    for (const topic of topics) if (!missing.some(({ name }) => name === topic.name) && !(await this.#isThere(topic.name))) missing.push(topic)
+    for (const topic of topics) if (!(await this.#isThere(topic.name))) missing.push(topic)
     if (missing.length === 0) return
     await cluster.persist(patienceMs, async () => {
       for (const { name, error } of await cluster.controller(createTopics, { topics: missing, timeoutMs }))

@@ -88,7 +88,7 @@ export class KafkaConsumer implements Consumer {
     this.group = group
     this.#topic = names.channel(channel)
     this.#lotTopic = names.lot(channel, group)
-    this.#fetcher = new Fetcher(bus)
+    this.#fetcher = new Fetcher(bus, (topic) => void this.#deleted(topic))
     this.#membership = new Membership({
       bus,
       groupId: names.group(channel, group),
@@ -574,7 +574,7 @@ export class KafkaConsumer implements Consumer {
         if (partition.dirty) this.#settlement.later()
         this.#serve()
       },
-      missed: (logStart) => this.#skip(partition, logStart),
+      missed: (logStart) => (logStart > partition.offset ? this.#skip(partition, logStart) : this.#anew(partition, logStart)),
     }
   }
 
@@ -645,6 +645,38 @@ export class KafkaConsumer implements Consumer {
   }
 
   // Retention took what the group had not done.
+  /** The log is shorter than what was done of it (somebody deleted it, or its brokers lost a part): it is another one. */
+  #anew(partition: OwnedPartition, logStart: number): void {
+    if (partition.state !== 'owned') return
+    report(this.#bus, 'error', `partition ${partition.index} of ${this.#topic} ends before what group ${this.group} had of it: read from its beginning`)
+    const { change } = partition.progress
+    partition.progress = new Progress(logStart)
+    partition.progress.change = change
+    partition.suspectBefore = 0
+    partition.claimed = 0
+    partition.dirty = true
+    partition.restart()
+    this.#recount()
+    this.#observer.lost(partition.name)
+    this.#observer.assigned(partition.name, partition.lanes())
+    this.#fetcher.wake()
+  }
+
+  /** A topic of ours is not there any more. */
+  async #deleted(topic: string): Promise<void> {
+    try {
+      await this.#bus.topology.restore(this.channel)
+      if (topic !== this.#lotTopic) return
+      // What it held is known here, and written anew.
+      for (const partition of this.#partitions.values()) {
+        partition.lotOffset = 0
+        void this.#tidy(partition)
+      }
+    } catch (error) {
+      if (!this.#closed) report(this.#bus, 'error', `the topic ${topic} is gone and cannot be made anew`, toSluice(error, 'making a topic anew'))
+    }
+  }
+
   #skip(partition: OwnedPartition, logStart: number): void {
     const lost = logStart - partition.progress.watermark
     if (lost > 0)

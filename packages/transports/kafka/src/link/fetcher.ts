@@ -6,12 +6,15 @@ import { ConnectionEnded, codes, KafkaError, moved, toSluice } from '../errors.t
 import { type KafkaBus, report } from '../kafka-bus.ts'
 import { type KafkaRecord, readBatches } from '../protocol/records.ts'
 import { type Fetched, fetch } from '../protocol/requests/records.ts'
+import { earliest, listOffsets } from '../protocol/requests/topics.ts'
 import type { Connection } from './connection.ts'
 
 /** How long a broker waits for something new before it answers, ms. */
 const pollMs = 1_000
 const answerBytesMax = 8 * 1024 * 1024
 const partitionBytesMax = 1024 * 1024
+/** How long a topic may be unknown to the brokers (they tell each other) before that is believed, ms. */
+const missingMs = 5_000
 const pausesMs = [20, 50, 100, 250, 500]
 
 /** A partition that somebody reads. */
@@ -36,6 +39,8 @@ interface Slot {
 /** See the header of this file. */
 export class Fetcher {
   readonly #bus: KafkaBus
+  readonly #gone: (topic: string) => void
+  readonly #missingSinceMs: Map<string, number> = new Map()
   readonly #sources: Set<Source> = new Set()
   readonly #slots: Map<number, readonly [Slot, Slot]> = new Map()
   readonly #running: Set<Promise<void>> = new Set()
@@ -43,8 +48,10 @@ export class Fetcher {
   #failures = 0
   #closed = false
 
-  constructor(bus: KafkaBus) {
+  /** `gone`: a topic that is read is not there any more, for long enough to be believed. */
+  constructor(bus: KafkaBus, gone: (topic: string) => void = () => {}) {
     this.#bus = bus
+    this.#gone = gone
   }
 
   add(source: Source): void {
@@ -86,10 +93,36 @@ export class Fetcher {
         list.push(source)
       }
       if (wanted.size === 0) return
+      const missing = await this.#withoutMissing(wanted)
       for (const [leader, topics] of await this.#bus.cluster.byLeader(wanted)) this.#ask(leader, [...topics.values()].flat())
+      if (missing !== undefined) throw missing
     } finally {
       this.#looking = false
     }
+  }
+
+  /** Takes out topics that the brokers do not know; of one that stays unknown its owner hears. */
+  async #withoutMissing(wanted: Map<string, Source[]>): Promise<KafkaError | undefined> {
+    const { cluster } = this.#bus
+    let missing: KafkaError | undefined
+    for (const topic of [...wanted.keys()]) {
+      try {
+        await cluster.leaders(topic)
+        this.#missingSinceMs.delete(topic)
+      } catch (error) {
+        if (!(error instanceof KafkaError && error.code === codes.unknownTopic)) throw error
+        missing = error
+        wanted.delete(topic)
+        const nowMs = cluster.clock.monotonicMs()
+        const sinceMs = this.#missingSinceMs.get(topic) ?? nowMs
+        this.#missingSinceMs.set(topic, sinceMs)
+        if (nowMs - sinceMs >= missingMs) {
+          this.#missingSinceMs.delete(topic)
+          this.#gone(topic)
+        }
+      }
+    }
+    return missing
   }
 
   #ask(leader: number, sources: readonly Source[]): void {
@@ -134,23 +167,31 @@ export class Fetcher {
     }
     const answer = await slot.connection.call(fetch, { waitMs: pollMs, bytesMax: answerBytesMax, partitions }, pollMs)
     let failure: KafkaError | undefined
+    const beyond: Source[] = []
     for (const [topic, list] of answer.topics) {
       const bySource = new Map(partitions.get(topic)?.map((one) => [one.partition, one]))
       for (const fetched of list) {
         const one = bySource.get(fetched.partition)
         // Moved on, or given up, while the answer was on its way.
         if (one === undefined || !this.#sources.has(one.source) || one.source.offset !== one.offset) continue
-        failure = this.#took(one.source, one.offset, fetched) ?? failure
+        if (fetched.error === codes.offsetOutOfRange) beyond.push(one.source)
+        else failure = this.#took(one.source, one.offset, fetched) ?? failure
       }
     }
+    for (const source of beyond) await this.#missed(source)
     if (failure !== undefined) throw failure
   }
 
+  // The broker does not say with its refusal where the log begins.
+  async #missed(source: Source): Promise<void> {
+    const { cluster } = this.#bus
+    const asked = new Map([[source.topic, [{ partition: source.partition, timestampMs: earliest }]]])
+    const { offset } = source
+    const [found] = (await cluster.atLeaders(asked, listOffsets, (part) => part)).get(source.topic) ?? []
+    if (found !== undefined && this.#sources.has(source) && source.offset === offset) source.missed(found.offset)
+  }
+
   #took(source: Source, offset: number, fetched: Fetched): KafkaError | undefined {
-    if (fetched.error === codes.offsetOutOfRange) {
-      source.missed(fetched.logStart)
-      return undefined
-    }
     if (fetched.error !== 0) {
       if (moved(fetched.error)) this.#bus.cluster.forgetLeaders(source.topic)
       return new KafkaError(fetched.error, `reading ${source.topic}`)

@@ -269,6 +269,8 @@ class ChannelLine {
     const startMs = cluster.clock.monotonicMs()
     // Whether some try ended without an answer, or with one that leaves open what was stored.
     let unclear = false
+    // Whether the topic is not there, and cannot be made anew.
+    let isGone: boolean | undefined
     for (let pauseMs = 10; portions.length > 0; pauseMs = Math.min(pauseMs * 2, 500)) {
       const again: Portion[] = []
       let why: unknown
@@ -278,7 +280,7 @@ class ChannelLine {
             unclear = true
             why = outcome
             again.push(portion)
-          } else if (!this.#decided(portion, outcome, cluster.clock.monotonicMs() - startMs, unclear)) {
+          } else if (!this.#decided(portion, outcome, isGone === true, unclear)) {
             if (outcome.error === 7 || outcome.error === 20) unclear = true
             why = new KafkaError(outcome.error, 'sending')
             again.push(portion)
@@ -292,6 +294,12 @@ class ChannelLine {
         return
       }
       cluster.forgetLeaders(topic)
+      const isUnknown = why instanceof KafkaError && why.code === codes.unknownTopic && cluster.clock.monotonicMs() - startMs >= unknownTopicMs
+      if (isUnknown && isGone === undefined)
+        isGone = await this.#bus.topology.restore(this.#channel).then(
+          () => false,
+          () => true,
+        )
       await cluster.pause(pauseMs)
     }
   }
@@ -326,7 +334,7 @@ class ChannelLine {
   }
 
   /** Whether the fate of a portion is decided by this answer. */
-  #decided({ items }: Portion, { error }: Produced, afterMs: number, unclear: boolean): boolean {
+  #decided({ items }: Portion, { error }: Produced, isGone: boolean, unclear: boolean): boolean {
     if (error === 0 || error === codes.duplicateSequence) {
       const counts = new Map<SendCall, number>()
       for (const { call, message } of items) {
@@ -336,7 +344,7 @@ class ChannelLine {
       for (const [call, count] of counts) call.confirmed(count)
       return true
     }
-    if (passes(error) && !(error === codes.unknownTopic && afterMs >= unknownTopicMs)) return false
+    if (passes(error) && !(error === codes.unknownTopic && isGone)) return false
     const cause = new KafkaError(error, 'sending')
     const lost: readonly number[] = [codes.outOfOrderSequence, codes.unknownProducer, codes.invalidProducerEpoch]
     this.#anew()

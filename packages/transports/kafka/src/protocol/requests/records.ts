@@ -43,7 +43,6 @@ export interface FetchAsk {
 /** What was read of one partition. */
 export interface Fetched extends PartitionError {
   readonly highWatermark: number
-  readonly logStart: number
   readonly aborted: readonly AbortedTransaction[]
   readonly batches: Buffer
 }
@@ -67,10 +66,10 @@ export const fetch: Api<FetchAsk, { readonly error: number; readonly topics: Rea
       topics: readTopics(from, () => {
         const [partition, failed, highWatermark] = [from.int32(), from.int16(), from.int64()]
         from.int64()
-        const logStart = from.int64()
+        from.int64()
         const aborted = from.array(() => ({ producerId: from.big(), firstOffset: from.int64() }))
         from.int32()
-        return { partition, error: failed, highWatermark, logStart, aborted, batches: from.bytes() }
+        return { partition, error: failed, highWatermark, aborted, batches: from.bytes() }
       }),
     }
   },
