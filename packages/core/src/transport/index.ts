@@ -19,6 +19,7 @@ export {
   toStructured,
 } from '../message/index.ts'
 export type { TransportFacts } from './facts.ts'
+export { GivenOptions, type OptionNames } from './given-options.ts'
 export { type HeldDelivery, mustHold, settleHeld } from './held-deliveries.ts'
 export {
   type Attempts,

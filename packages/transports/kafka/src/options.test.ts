@@ -33,11 +33,13 @@ test('a URL says hosts, user, whether to use TLS, and what stands in its query',
 
 test('passwords and certificates come from files, too', () => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-kafka-'))
-  const file = join(folder, 'secret')
+  const [file, ca] = [join(folder, 'secret'), join(folder, 'ca.pem')]
   writeFileSync(file, 'from a file\n')
+  writeFileSync(ca, '-----BEGIN CERTIFICATE-----\n')
   try {
     assert.equal(target('kafka://u@h', { passwordFile: file }).credentials?.password, 'from a file')
-    assert.deepEqual(target(`kafka+ssl://h?ca=${encodeURIComponent(file)}`).tls, { ca: 'from a file\n' })
+    assert.deepEqual(target(`kafka+ssl://h?ca=${encodeURIComponent(ca)}`).tls, { ca: '-----BEGIN CERTIFICATE-----\n' })
+    assert.throws(() => target('kafka+ssl://h', { ca: file }), { code: 'INVALID_OPTION', message: /nothing in PEM form/ })
   } finally {
     rmSync(folder, { recursive: true })
   }

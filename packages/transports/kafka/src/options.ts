@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { SluiceError, type TransportContext } from '@sluice/core/transport'
+import { GivenOptions, SluiceError, type TransportContext } from '@sluice/core/transport'
 import type { Compression } from './protocol/compression.ts'
 
 /** How to prove who we are. */
@@ -53,47 +52,27 @@ const names = [
   ...['prefix', 'partitions', 'replication', 'sessionMs', 'compression', 'sendBytesMax', 'sendTimeoutMs', 'connectTimeoutMs', 'replyTimeoutMs'],
   ...['mechanism', 'password', 'passwordFile', 'ca', 'cert', 'key', 'tls', 'tunnel'],
 ]
-const namesInUrl = ['prefix', 'mechanism', 'passwordFile', 'ca', 'cert', 'key']
-const mechanisms: readonly Mechanism[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']
+const mechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
+const inUrl = { prefix: 'prefix', mechanism: 'mechanism', passwordFile: 'passwordFile', ca: 'ca', cert: 'cert', key: 'key' }
 
-/** Options and what stands in the URL's query; an option outranks the URL. */
-function given(url: string, context: TransportContext): Readonly<Record<string, unknown>> {
-  const { kafka = {} } = context.options
-  if (typeof kafka !== 'object' || kafka === null) throw new SluiceError('INVALID_OPTION', 'kafka must be an object of options')
-  for (const name of Object.keys(kafka))
-    if (!names.includes(name))
-      throw new SluiceError('INVALID_OPTION', `the Kafka transport has no option kafka.${name}`, { fix: `There are: ${names.join(', ')}` })
-  const inUrl = Object.fromEntries(partsOf(url).parameters)
-  for (const name of Object.keys(inUrl)) if (!namesInUrl.includes(name)) throw badUrl(`it has the parameter "${name}", and takes only ${namesInUrl.join(', ')}`)
-  return { ...inUrl, ...kafka }
-}
-
-function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
-  if (value === undefined) return fallback
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
-  throw new SluiceError('INVALID_OPTION', `kafka.${name} must be a whole number from ${min} to ${max}`)
+function given(url: string, context: TransportContext): GivenOptions {
+  return new GivenOptions({ key: 'kafka', names, inUrl }, partsOf(url).parameters, context)
 }
 
 /** Checks what `connect` was given. Throws INVALID_OPTION. */
 export function kafkaOptions(url: string, context: TransportContext): KafkaOptions {
   const options = given(url, context)
-  const { prefix = '', compression = 'none', tunnel = false } = options
-  if (typeof prefix !== 'string' || !/^[A-Za-z0-9._-]{0,60}$/.test(prefix))
-    throw new SluiceError('INVALID_OPTION', 'kafka.prefix must be up to 60 letters, digits, dots, "_" and "-"')
-  if (compression !== 'none' && compression !== 'gzip' && compression !== 'zstd')
-    throw new SluiceError('INVALID_OPTION', 'kafka.compression must be none, gzip or zstd')
-  if (typeof tunnel !== 'boolean') throw new SluiceError('INVALID_OPTION', 'kafka.tunnel must be true or false')
   return {
-    prefix,
-    tunnel,
-    partitions: integer('partitions', options.partitions, 8, 1, 1024),
-    replication: integer('replication', options.replication, -1, -1, 16),
-    sessionMs: integer('sessionMs', options.sessionMs, 10_000, 1_000, 600_000),
-    compression,
-    sendBytesMax: integer('sendBytesMax', options.sendBytesMax, 64 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
-    sendTimeoutMs: integer('sendTimeoutMs', options.sendTimeoutMs, 15_000, 100, 600_000),
-    connectTimeoutMs: integer('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1, 600_000),
-    replyTimeoutMs: integer('replyTimeoutMs', options.replyTimeoutMs, 15_000, 100, 600_000),
+    prefix: options.text('prefix', /^[A-Za-z0-9._-]{0,60}$/, 'up to 60 letters, digits, dots, "_" and "-"') ?? '',
+    tunnel: options.flag('tunnel'),
+    partitions: options.integer('partitions', 8, 1, 1024),
+    replication: options.integer('replication', -1, -1, 16),
+    sessionMs: options.integer('sessionMs', 10_000, 1_000, 600_000),
+    compression: options.choice('compression', ['none', 'gzip', 'zstd']),
+    sendBytesMax: options.integer('sendBytesMax', 64 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
+    sendTimeoutMs: options.integer('sendTimeoutMs', 15_000, 100, 600_000),
+    connectTimeoutMs: options.integer('connectTimeoutMs', 10_000, 1, 600_000),
+    replyTimeoutMs: options.integer('replyTimeoutMs', 15_000, 100, 600_000),
   }
 }
 
@@ -110,15 +89,12 @@ export function kafkaTarget(url: string, context: TransportContext): KafkaTarget
     if (found === null) throw badUrl('a host cannot be read')
     return { host: found[1] ?? found[2] ?? '', port: Number(found[3] ?? 9092) }
   })
-  const { tls = {}, mechanism = 'PLAIN' } = options
-  if (typeof tls !== 'object' || tls === null) throw new SluiceError('INVALID_OPTION', 'kafka.tls must be an object of options for node:tls')
-  const chosen = mechanisms.find((one) => one === mechanism)
-  if (chosen === undefined) throw new SluiceError('INVALID_OPTION', `kafka.mechanism must be one of ${mechanisms.join(', ')}`)
   const [username, password] = user === undefined ? [] : userOf(user)
   return {
     brokers,
-    tls: scheme === 'kafka+ssl' ? { ...(tls as Readonly<Record<string, unknown>>), ...pemFiles(options) } : undefined,
-    credentials: username === undefined ? undefined : { mechanism: chosen, username, password: password ?? passwordOf(options) ?? '' },
+    tls: scheme === 'kafka+ssl' ? options.tls() : undefined,
+    credentials:
+      username === undefined ? undefined : { mechanism: options.choice('mechanism', mechanisms), username, password: password ?? options.password() ?? '' },
     shown: `${scheme}://${hosts}`,
   }
 }
@@ -146,35 +122,6 @@ function userOf(text: string): [username: string, password: string | undefined] 
   } catch {
     throw badUrl('user name and password must be percent-encoded')
   }
-}
-
-function pemFiles(options: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
-  const files: Record<string, string> = {}
-  for (const name of ['ca', 'cert', 'key']) if (options[name] !== undefined) files[name] = pemText(name, options[name])
-  return files
-}
-
-// OpenSSL takes a file without a certificate for one that trusts nobody.
-function pemText(name: string, path: unknown): string {
-  const text = fileText(name, path)
-  if (!text.includes('-----BEGIN '))
-    throw new SluiceError('INVALID_OPTION', `the file that kafka.${name} names holds nothing in PEM form`, { fix: 'Name a file that has -----BEGIN … in it' })
-  return text
-}
-
-function fileText(name: string, path: unknown): string {
-  if (typeof path !== 'string') throw new SluiceError('INVALID_OPTION', `kafka.${name} must be the path of a file`)
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new SluiceError('INVALID_OPTION', `the file that kafka.${name} names cannot be read`, { cause, fix: 'Correct its path, or the rights of the file' })
-  }
-}
-
-function passwordOf(options: Readonly<Record<string, unknown>>): string | undefined {
-  const { password, passwordFile } = options
-  if (password !== undefined && typeof password !== 'string') throw new SluiceError('INVALID_OPTION', 'kafka.password must be text')
-  return passwordFile === undefined ? password : fileText('passwordFile', passwordFile).replace(/\r?\n$/, '')
 }
 
 function badUrl(why: string): SluiceError {

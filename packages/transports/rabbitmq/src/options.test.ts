@@ -21,6 +21,12 @@ test('a URL names hosts, user, virtual host and options', () => {
   })
   assert.deepEqual([options.prefix, options.heartbeatS, options.queues, options.partitions], ['p', 5, 'classic', 8])
   assert.deepEqual(read('amqp://localhost').address.hosts, [{ host: 'localhost', port: 5672 }])
+  assert.equal(read('amqp://h?prefix=2026').options.prefix, '2026')
+  assert.equal(read('amqp://h?heartbeat=5', { heartbeatS: 7 }).options.heartbeatS, 7, 'an option outranks the URL')
+  const as = (url: string, rabbitmq?: object): string[] => [read(url, rabbitmq).address.user, read(url, rabbitmq).address.password]
+  assert.deepEqual(as('amqp://h'), ['guest', 'guest'])
+  assert.deepEqual(as('amqp://app@h', { password: 'p' }), ['app', 'p'])
+  assert.deepEqual(as('amqp://app:q@h', { password: 'p' }), ['app', 'q'])
 })
 
 test('what cannot work is refused, and no secret is said', () => {

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { SluiceError, type TransportContext } from '@sluice/core/transport'
+import { GivenOptions, SluiceError, type TransportContext } from '@sluice/core/transport'
 import { channelKey, clusterPrefix } from './keys.ts'
 import type { ServerAddress } from './resp/connection.ts'
 
@@ -22,6 +21,7 @@ export interface RedisOptions {
   readonly replicas: number
   /** Options of node:tls for `rediss:` and `rediss+pubsub:`; of it `ca`, `cert` and `key`, the paths of PEM files, are given beside it. */
   readonly tls: Readonly<Record<string, unknown>>
+  /** Longest time for connecting and authenticating, ms. Default 10,000. */
   readonly connectTimeoutMs: number
   /** A server that leaves a command unanswered for so long is taken for gone, and the connection is opened again, ms. Default 15,000. */
   readonly replyTimeoutMs: number
@@ -64,45 +64,26 @@ const names = [
   'key',
 ]
 
-function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
-  if (value === undefined) return fallback
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
-  throw new SluiceError('INVALID_OPTION', `redis.${name} must be a whole number from ${min} to ${max}`)
-}
-
 /** Options that the URL may carry as well, so that one SLUICE_URL is enough. */
-const namesInUrl = ['prefix', 'master', 'ca', 'cert', 'key', 'passwordFile']
+const inUrl = { prefix: 'prefix', master: 'master', ca: 'ca', cert: 'cert', key: 'key', passwordFile: 'passwordFile' }
 
-/** What the URL's query says, and over it what `connect` was given. */
-function given(url: string, context: TransportContext): Readonly<Record<string, unknown>> {
-  const inUrl = Object.fromEntries(parseHosts(url)[0].searchParams)
-  for (const name of Object.keys(inUrl)) if (!namesInUrl.includes(name)) throw badUrl(`it has the parameter "${name}", and there are: ${namesInUrl.join(', ')}`)
-  const { redis } = context.options
-  if (redis === undefined) return inUrl
-  if (typeof redis !== 'object' || redis === null) throw new SluiceError('INVALID_OPTION', 'redis must be an object of options')
-  for (const name of Object.keys(redis))
-    if (!names.includes(name))
-      throw new SluiceError('INVALID_OPTION', `the Redis transport has no option redis.${name}`, { fix: `There are: ${names.join(', ')}` })
-  return { ...inUrl, ...redis }
+function given(url: string, context: TransportContext): GivenOptions {
+  return new GivenOptions({ key: 'redis', names, inUrl }, parseHosts(url)[0].searchParams, context)
 }
 
 /** Checks what `connect` was given. Throws INVALID_OPTION. */
 export function redisOptions(url: string, context: TransportContext): RedisOptions {
   const options = given(url, context)
-  const { prefix = 'sluice:', tls = {}, master } = options
-  if (typeof prefix !== 'string' || /[{}\s]/.test(prefix)) throw new SluiceError('INVALID_OPTION', 'redis.prefix must be text without braces and spaces')
-  if (master !== undefined && (typeof master !== 'string' || master === '')) throw new SluiceError('INVALID_OPTION', 'redis.master must be a name')
-  if (typeof tls !== 'object' || tls === null) throw new SluiceError('INVALID_OPTION', 'redis.tls must be an object of options for node:tls')
   return {
-    leaseMs: integer('leaseMs', options.leaseMs, 10_000, 200, 600_000),
-    partitions: integer('partitions', options.partitions, 8, 1, 1024),
-    prefix,
-    master,
-    sendBytesMax: integer('sendBytesMax', options.sendBytesMax, 64 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
-    replicas: integer('replicas', options.replicas, 0, 0, 16),
-    tls: { ...(tls as Readonly<Record<string, unknown>>), ...pemFiles(options) },
-    connectTimeoutMs: integer('connectTimeoutMs', options.connectTimeoutMs, 10_000, 1, 600_000),
-    replyTimeoutMs: integer('replyTimeoutMs', options.replyTimeoutMs, 15_000, 100, 600_000),
+    leaseMs: options.integer('leaseMs', 10_000, 200, 600_000),
+    partitions: options.integer('partitions', 8, 1, 1024),
+    prefix: options.text('prefix', /^[^{}\s]*$/, 'text without braces and spaces') ?? 'sluice:',
+    master: options.text('master', /./, 'a name'),
+    sendBytesMax: options.integer('sendBytesMax', 64 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
+    replicas: options.integer('replicas', 0, 0, 16),
+    tls: options.tls(),
+    connectTimeoutMs: options.integer('connectTimeoutMs', 10_000, 1, 600_000),
+    replyTimeoutMs: options.integer('replyTimeoutMs', 15_000, 100, 600_000),
   }
 }
 
@@ -125,7 +106,7 @@ export function redisTarget(url: string, context: TransportContext, options: Red
     connectTimeoutMs: options.connectTimeoutMs,
     replyTimeoutMs: options.replyTimeoutMs,
     username,
-    password: first.password === '' ? passwordOf(given(url, context)) : decodeURIComponent(first.password),
+    password: first.password === '' ? given(url, context).password() : decodeURIComponent(first.password),
     database: path === '' ? 0 : Number(path),
     shown: `${first.protocol}//${hosts.map(({ host, port }) => `${host}:${port}`).join(',')}${path === '' ? '' : `/${path}`}`,
   }
@@ -141,27 +122,6 @@ function parseHosts(url: string): readonly [URL, ...URL[]] {
   } catch {
     throw badUrl('it is no URL')
   }
-}
-
-function pemFiles(options: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
-  const files: Record<string, string> = {}
-  for (const name of ['ca', 'cert', 'key']) if (options[name] !== undefined) files[name] = fileText(name, options[name])
-  return files
-}
-
-function fileText(name: string, path: unknown): string {
-  if (typeof path !== 'string') throw new SluiceError('INVALID_OPTION', `redis.${name} must be the path of a file`)
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new SluiceError('INVALID_OPTION', `the file that redis.${name} names cannot be read`, { cause, fix: 'Correct its path, or the rights of the file' })
-  }
-}
-
-function passwordOf(options: Readonly<Record<string, unknown>>): string | undefined {
-  const { password, passwordFile } = options
-  if (password !== undefined && typeof password !== 'string') throw new SluiceError('INVALID_OPTION', 'redis.password must be text')
-  return passwordFile === undefined ? password : fileText('passwordFile', passwordFile).replace(/\r?\n$/, '')
 }
 
 function badUrl(why: string): SluiceError {

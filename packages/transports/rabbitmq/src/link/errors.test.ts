@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { systemClock } from '@sluice/core/transport'
 import { type RabbitOptions, readUrl } from '../options.ts'
@@ -8,7 +11,12 @@ import { connectError } from './errors.ts'
 import { Link } from './link.ts'
 
 /** What opening a connection to a server says that does this with who comes. */
-async function refusal(scheme: 'amqp' | 'amqps', greet: (socket: Socket) => void, given: Partial<RabbitOptions> = {}): Promise<unknown> {
+async function refusal(
+  scheme: 'amqp' | 'amqps',
+  greet: (socket: Socket) => void,
+  given: Partial<RabbitOptions> = {},
+  before: () => void = () => undefined,
+): Promise<unknown> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
     greet(socket)
@@ -18,6 +26,7 @@ async function refusal(scheme: 'amqp' | 'amqps', greet: (socket: Socket) => void
   assert.ok(at !== null && typeof at === 'object')
   const { address, options } = readUrl(`${scheme}://app:CANARY@127.0.0.1:${at.port}`, { options: { rabbitmq: given } })
   const link = new Link(address, options, { clock: systemClock, service: 's', instanceId: 'i', report: () => undefined, options: {} }, 'publishing')
+  before()
   try {
     await link.open()
     return undefined
@@ -47,12 +56,18 @@ test('amqp: where the server speaks TLS, which hangs up on it, is told so', asyn
   }
 })
 
-test('a file that cannot be read is named', async () => {
-  const error = await refusal('amqps', () => undefined, { ca: '/there/is/no/ca.pem' })
+test('a file that cannot be read is named, also when it went after the options were read', async () => {
+  for (const query of ['ca=/there/is/no/file', 'passwordFile=/there/is/no/file'])
+    assert.throws(() => readUrl(`amqp://app@h?${query}`, { options: {} }), { code: 'INVALID_OPTION', message: /the file \/there\/is\/no\/file/ })
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-rabbitmq-'))
+  const ca = join(folder, 'ca.pem')
+  writeFileSync(ca, '-----BEGIN CERTIFICATE-----\n')
+  const error = await refusal(
+    'amqps',
+    () => undefined,
+    { ca },
+    () => rmSync(folder, { recursive: true }),
+  )
   assert.equal(codeOf(error), 'INVALID_OPTION')
-  assert.match(String(error), /the file \/there\/is\/no\/ca\.pem/)
-  assert.throws(() => readUrl('amqp://app@h?passwordFile=/there/is/no/password', { options: {} }), {
-    code: 'INVALID_OPTION',
-    message: /the file \/there\/is\/no\/password/,
-  })
+  assert.match(String(error), /the file .*ca\.pem cannot be read/)
 })

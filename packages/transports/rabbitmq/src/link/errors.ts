@@ -50,7 +50,7 @@ function isUnreadableFile(cause: unknown): cause is Error & { readonly path: str
 }
 
 /** The error of a file that an option or the URL names and that cannot be read. */
-export function unreadable(path: string, cause: unknown): SluiceError {
+function unreadable(path: string, cause: unknown): SluiceError {
   return new SluiceError('INVALID_OPTION', `RabbitMQ: the file ${path} cannot be read`, {
     cause,
     fix: 'Correct ca, cert, key or passwordFile, or the rights of that file',
