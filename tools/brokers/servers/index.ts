@@ -2,7 +2,7 @@ import type { Server } from '../server.ts'
 import { kafka } from './kafka.ts'
 import { kafkaTls } from './kafka-tls.ts'
 import { postgres } from './postgres.ts'
-import { rabbitmq, rabbitmqTls } from './rabbitmq.ts'
+import { rabbitmq, rabbitmqImpatient, rabbitmqTls } from './rabbitmq.ts'
 import { redis, redisTls } from './redis.ts'
 import { redisCluster } from './redis-cluster.ts'
 import { redisSentinel } from './redis-sentinel.ts'
@@ -21,4 +21,5 @@ export const servers: readonly Server[] = [
   rabbitmq('rabbitmq', 25_672, 1),
   rabbitmq('rabbitmq-cluster', 25_772, 3),
   rabbitmqTls('rabbitmq-tls', 25_872),
+  rabbitmqImpatient('rabbitmq-impatient', 25_892),
 ]

@@ -129,6 +129,19 @@ export function rabbitmq(name: string, port: number, nodes: 1 | 3): Server {
   }
 }
 
+/** One node that closes the channel of a consumer that has settled nothing for 4 s; the default is 30 minutes. */
+export function rabbitmqImpatient(name: string, port: number): Server {
+  const plain = rabbitmq(name, port, 1)
+  return {
+    ...plain,
+    title: 'RabbitMQ 3.10 (Debian), one node, consumer_timeout 4 s',
+    async prepare(node, all) {
+      await plain.prepare(node, all)
+      writeFileSync(join(node.folder, 'advanced.config'), '[{rabbit, [{consumer_timeout, 4000}, {channel_tick_interval, 500}]}].\n')
+    },
+  }
+}
+
 /** One node that speaks TLS only, with a private authority, passwords of its own and the management plugin. */
 export function rabbitmqTls(name: string, port: number): Server {
   const plain = rabbitmq(name, port, 1)
