@@ -16,6 +16,7 @@ import {
   type TransportReport,
 } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
+import { operationError } from '../link/errors.ts'
 import { hold } from '../link/held-queue.ts'
 import type { Link } from '../link/link.ts'
 import { type Lane, type LotEntry, type LotNote, LotState, lotMax } from '../lot/lot-state.ts'
@@ -349,10 +350,19 @@ export class OwnedPartition implements DeliveryOwner {
 
   /** A channel of ours; closed again where it comes too late, so that it never stands in a successor's way. */
   async #openChannel(): Promise<Channel> {
-    const channel = await this.#home.link.channel(() => this.lose())
+    const channel = await this.#home.link.channel((cause) => {
+      if (cause !== undefined && !this.isGone) this.#tellClosed(cause)
+      this.lose()
+    })
     if (!this.isGone) return channel
     await channel.close().catch(() => undefined)
     throw leaseLost()
+  }
+
+  /** The server closed one channel, and not the connection: for a handler that took longer than its `consumer_timeout`, mostly. */
+  #tellClosed(cause: Error): void {
+    const message = `RabbitMQ closed the channel of partition ${this.name}; what was in hand comes again`
+    this.#home.report({ level: 'warn', message, error: operationError(cause, `consume ${this.name}`) })
   }
 
   #openLot(): Promise<void> {
