@@ -6,22 +6,20 @@ import {
   type ConsumerObserver,
   type DeadLetterRecord,
   type Delivery,
-  describeLane,
   leaseLost,
   newId,
-  type ParkingLot,
+  ReceiveWindow,
   type Subscription,
 } from '@sluice/core/transport'
 import { mayRetry, toSluice } from '../errors.ts'
 import { type KafkaBus, report } from '../kafka-bus.ts'
 import { Fetcher, type Source } from '../link/fetcher.ts'
-import { readLotRecord } from '../lot/lot-record.ts'
-import { fetchOffsets } from '../protocol/requests/groups.ts'
-import { deleteRecords, earliest, latest, listOffsets, type OffsetAt } from '../protocol/requests/topics.ts'
 import type { GroupEntry } from '../registry/state.ts'
+import { LotKeeper } from './lot-keeper.ts'
 import { Membership } from './membership.ts'
 import { type KafkaDelivery, OwnedPartition } from './partition.ts'
 import type { Assignment } from './plan.ts'
+import { readPositions } from './positions.ts'
 import { Progress } from './progress.ts'
 import { type LotWrite, Settlement } from './settlement.ts'
 
@@ -33,15 +31,9 @@ const beginMs = 1_000
 /** How long leaving may take, ms. */
 const leaveMs = 15_000
 
-interface Waiter {
-  readonly countMax: number
-  readonly bytesMax: number
-  readonly resolve: (deliveries: readonly Delivery[]) => void
-}
-
 /** See the header of this file. */
 export class KafkaConsumer implements Consumer {
-  readonly lot: ParkingLot
+  readonly lot: LotKeeper
   readonly channel: string
   readonly group: string
   readonly #bus: KafkaBus
@@ -54,11 +46,9 @@ export class KafkaConsumer implements Consumer {
   readonly #partitions: Map<number, OwnedPartition> = new Map()
   readonly #sources: Map<OwnedPartition, readonly Source[]> = new Map()
   readonly #fetcher: Fetcher
+  readonly #window: ReceiveWindow
   readonly #membership: Membership
   readonly #settlement: Settlement
-  /** By partition: who waits until its lot was read to where. */
-  readonly #reading: Set<() => void> = new Set()
-  readonly #tidying: Set<OwnedPartition> = new Set()
   readonly #onChange = (): void => this.#look()
   #begin: () => void = () => {}
   readonly #begun: Promise<void> = new Promise((resolve) => {
@@ -67,13 +57,9 @@ export class KafkaConsumer implements Consumer {
   #types: Readonly<Record<string, number>> = {}
   #changing: Promise<void> = Promise.resolve()
   #known = ''
-  #waiter: Waiter | undefined
-  #windowUsed = 0
-  #windowUsedBytes = 0
   #turn = 0
   #paused = false
   #declaring = false
-  #makingLot: Promise<void> | undefined
   #closed = false
 
   constructor(bus: KafkaBus, subscription: Subscription, partitions: number, observer: ConsumerObserver, left: (consumer: KafkaConsumer) => void) {
@@ -88,6 +74,7 @@ export class KafkaConsumer implements Consumer {
     this.group = group
     this.#topic = names.channel(channel)
     this.#lotTopic = names.lot(channel, group)
+    this.#window = new ReceiveWindow(subscription, (countMax, bytesMax) => this.#handOut(countMax, bytesMax))
     this.#fetcher = new Fetcher(bus, (topic) => void this.#deleted(topic))
     this.#membership = new Membership({
       bus,
@@ -109,16 +96,19 @@ export class KafkaConsumer implements Consumer {
       lotTopic: this.#lotTopic,
       transactionalId: names.transaction(newId()),
       partitions: () => this.#partitions.values(),
-      claimed: () => this.#serve(),
+      claimed: () => this.#window.serve(),
       settlementLost: (deliveries, error) => {
         if (!this.#closed) this.#observer.settlementLost(deliveries, error)
       },
     })
-    this.lot = {
-      move: (lane, deliveries, state, first) => this.#move(lane, deliveries, state, first),
-      read: (partition, lane, countMax) => this.#read(partition, lane, countMax),
-      reschedule: (partition, lane, dueAtMs, head) => this.#reschedule(partition, lane, dueAtMs, head),
-    }
+    this.lot = new LotKeeper({
+      ...{ bus, channel, group, settlement: this.#settlement },
+      isClosed: () => this.#closed,
+      mustOwn: (name) => this.#mustOwn(name),
+      mustHold: (deliveries) => this.#mustHold(deliveries),
+      settled: () => this.#recount(),
+      lotChanged: (partition, lanes) => this.#observer.lotChanged(partition, lanes),
+    })
   }
 
   /** Joins; partitions come when the others have been heard. */
@@ -135,19 +125,11 @@ export class KafkaConsumer implements Consumer {
   // ------------------------------------------------------------ receiving
 
   receive(countMax: number, bytesMax: number): Promise<readonly Delivery[]> {
-    if (this.#closed) return Promise.resolve([])
-    return new Promise((resolve) => {
-      this.#waiter = { countMax, bytesMax, resolve }
-      this.#serve()
-    })
+    return this.#window.receive(countMax, bytesMax)
   }
 
-  #serve(): void {
-    const waiter = this.#waiter
-    const { windowCount, windowBytes } = this.#subscription
-    if (waiter === undefined || this.#paused || this.#windowUsed >= windowCount || (this.#windowUsed > 0 && this.#windowUsedBytes >= windowBytes)) return
-    const countMax = Math.min(waiter.countMax, windowCount - this.#windowUsed)
-    const bytesMax = this.#windowUsed === 0 ? waiter.bytesMax : Math.min(waiter.bytesMax, windowBytes - this.#windowUsedBytes)
+  #handOut(countMax: number, bytesMax: number): readonly Delivery[] {
+    if (this.#paused) return []
     const taken: KafkaDelivery[] = []
     let bytes = 0
     const owned = [...this.#partitions.values()]
@@ -160,15 +142,9 @@ export class KafkaConsumer implements Consumer {
         bytes += next.sizeBytes
       }
     }
-    if (taken.length === 0) {
-      if (owned.some((partition) => partition.needsClaim)) void this.#settlement.now()
-      return
-    }
-    this.#windowUsed += taken.length
-    this.#windowUsedBytes += bytes
-    this.#waiter = undefined
-    this.#fetcher.wake()
-    waiter.resolve(taken)
+    if (taken.length > 0) this.#fetcher.wake()
+    else if (owned.some((partition) => partition.needsClaim)) void this.#settlement.now()
+    return taken
   }
 
   // ------------------------------------------------------------ settling
@@ -196,7 +172,7 @@ export class KafkaConsumer implements Consumer {
     const byOwner = this.#byOwner(records)
     await Promise.all(
       [...byOwner].map(([owner, mine]) =>
-        this.#write(
+        this.lot.write(
           owner,
           mine.map((record) => {
             const { entryId, offset } = record.delivery as KafkaDelivery
@@ -212,7 +188,7 @@ export class KafkaConsumer implements Consumer {
     const byOwner = this.#byOwner(records)
     await Promise.all(
       [...byOwner].map(([owner, mine]) =>
-        this.#write(
+        this.lot.write(
           owner,
           mine.map(({ delivery, lane, reason, mode }) => {
             const { entryId, offset, storedAtMs, redrives, envelope, sizeBytes } = delivery as KafkaDelivery
@@ -233,7 +209,7 @@ export class KafkaConsumer implements Consumer {
   async flush(): Promise<void> {
     await this.#settlement.now()
     // What was written to a lot counts when it was read back.
-    await Promise.all([...this.#partitions.values()].map((partition) => this.#readBack(partition)))
+    await Promise.all([...this.#partitions.values()].map((partition) => this.lot.readBack(partition)))
   }
 
   groupTypes(): ReadonlyMap<string, number> {
@@ -257,56 +233,6 @@ export class KafkaConsumer implements Consumer {
 
   confirmHeld(): Promise<void> {
     return this.#membership.confirm()
-  }
-
-  // ------------------------------------------------------------ the lot
-
-  async #move(
-    lane: string,
-    deliveries: readonly Delivery[],
-    { state, dueAtMs }: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number },
-    first: AttemptRecord | undefined,
-  ): Promise<void> {
-    const held = this.#mustHold(deliveries)
-    const owner = held[0]?.owner
-    if (owner === undefined) return
-    const notes = held.map((delivery, i): LotWrite => {
-      const { offset, storedAtMs, redrives, envelope, sizeBytes } = delivery
-      const attempts = i === 0 && first !== undefined ? attemptsOf(first) : owner.lot.attempts.get(offset)
-      const about = { lane, state, dueAtMs, deliveries: delivery.deliveries + 1, redrives, offset, storedAtMs }
-      return { note: { kind: 'entry', id: newId(), ...about, ...(attempts === undefined ? {} : { attempts }) }, message: { envelope, sizeBytes } }
-    })
-    await this.#write(owner, notes, held)
-    this.#recount()
-  }
-
-  async #read(name: string, lane: string, countMax: number): Promise<readonly Delivery[] | undefined> {
-    const partition = this.#mustOwn(name)
-    const found = partition.read(lane, countMax)
-    if (found === undefined || found.length === 0) return found
-    const fresh = found.flatMap(({ entryId }) => (entryId !== undefined && partition.lot.entry(entryId)?.isBegun === false ? [entryId] : []))
-    if (fresh.length > 0) await this.#write(partition, [{ note: { kind: 'begun', ids: fresh } }])
-    return found.filter(({ state }) => state === 'held')
-  }
-
-  async #reschedule(name: string, lane: string, dueAtMs: number, head: AttemptRecord | undefined): Promise<void> {
-    const partition = this.#mustOwn(name)
-    const entryId = (head?.delivery as KafkaDelivery | undefined)?.entryId
-    const about = head === undefined || entryId === undefined ? {} : { head: { id: entryId, attempts: attemptsOf(head) } }
-    await this.#write(partition, [{ note: { kind: 'due', lane, dueAtMs, ...about } }])
-  }
-
-  /** Writes notes and settles; resolves when they have been read back. */
-  async #write(partition: OwnedPartition, notes: readonly LotWrite[], settles: readonly KafkaDelivery[] = []): Promise<void> {
-    if (this.#entry()?.hasLot !== true) {
-      this.#makingLot ??= this.#bus.topology.makeLot(this.channel, this.group).finally(() => {
-        this.#makingLot = undefined
-      })
-      await this.#makingLot
-    }
-    await this.#settlement.atomic(partition, notes, settles)
-    await this.#readBack(partition)
-    if (partition.isGone) throw leaseLost()
   }
 
   // ------------------------------------------------------------ for the transport
@@ -365,9 +291,8 @@ export class KafkaConsumer implements Consumer {
   #stop(): void {
     this.#closed = true
     this.#bus.registry.changes.unlisten(this.#onChange)
-    this.#waiter?.resolve([])
-    this.#waiter = undefined
-    for (const wake of this.#reading) wake()
+    this.#window.close()
+    this.lot.wake()
   }
 
   #entry(): GroupEntry | undefined {
@@ -390,7 +315,7 @@ export class KafkaConsumer implements Consumer {
     if (entry.paused !== this.#paused) {
       this.#paused = entry.paused
       this.#observer.paused(entry.paused)
-      this.#serve()
+      this.#window.serve()
     }
     const known = JSON.stringify([entry.types, entry.wants])
     if (known !== this.#known) {
@@ -452,39 +377,15 @@ export class KafkaConsumer implements Consumer {
   }
 
   async #readProgress(fresh: readonly OwnedPartition[]): Promise<void> {
-    const { cluster, names } = this.#bus
-    const groupId = names.group(this.channel, this.group)
     const live = fresh.filter(({ isGone }) => !isGone)
     if (live.length === 0) return
-    // Whether the one before had a lot made is known from here on.
-    await this.#bus.registry.sync()
-    const partitions = new Map([[this.#topic, live.map(({ index }) => index)]])
-    const at = (timestampMs: number): { partition: number; timestampMs: number }[] => live.map(({ index }) => ({ partition: index, timestampMs }))
-    const hasLot = this.#entry()?.hasLot === true
-    const lotAt = (timestampMs: number): Promise<ReadonlyMap<string, readonly OffsetAt[]>> =>
-      hasLot ? cluster.atLeaders(new Map([[this.#lotTopic, at(timestampMs)]]), listOffsets, (part) => part) : Promise.resolve(new Map())
-    const [committed, logs, lotStarts, lotEnds] = await Promise.all([
-      cluster.coordinated('group', groupId, fetchOffsets, { group: groupId, partitions, stable: true }, (answer) => {
-        const errors = [...answer.topics.values()].flat().map(({ error }) => error)
-        return answer.error !== 0 ? answer.error : (errors.find((error) => error !== 0) ?? 0)
-      }),
-      cluster.atLeaders(new Map([[this.#topic, at(earliest)]]), listOffsets, (part) => part),
-      lotAt(earliest),
-      lotAt(latest),
-    ])
-    const find = <T extends { readonly partition: number }>(map: ReadonlyMap<string, readonly T[]>, topic: string, index: number): T | undefined =>
-      map.get(topic)?.find(({ partition }) => partition === index)
-    for (const partition of live) {
-      const { index } = partition
-      const known = find(committed.topics, this.#topic, index)
-      const logStart = find(logs, this.#topic, index)?.offset ?? 0
-      const start = this.#entry()?.starts[index] ?? 0
-      partition.progress = known === undefined || known.offset < 0 ? new Progress(start) : Progress.read(known.offset, known.metadata)
+    for (const { partition, logStart, committed, lotStart, lotEnd } of await readPositions(this.#bus, this, live)) {
+      partition.progress = committed === undefined ? new Progress(this.#entry()?.starts[partition.index] ?? 0) : Progress.read(...committed)
       partition.suspectBefore = partition.progress.claimed
       if (logStart > partition.progress.watermark) this.#skip(partition, logStart)
       partition.offset = partition.progress.watermark
-      partition.lotOffset = find(lotStarts, this.#lotTopic, index)?.offset ?? 0
-      void this.#opened(partition, find(lotEnds, this.#lotTopic, index)?.offset ?? 0).catch(() => undefined)
+      partition.lotOffset = lotStart
+      void this.#opened(partition, lotEnd).catch(() => undefined)
     }
   }
 
@@ -494,7 +395,7 @@ export class KafkaConsumer implements Consumer {
     this.#sources.set(partition, [source])
     this.#fetcher.add(source)
     this.#readLot(partition)
-    while (partition.lotOffset < lotEnd && partition.state === 'taking' && !this.#closed) await this.#someLotRead()
+    while (partition.lotOffset < lotEnd && partition.state === 'taking' && !this.#closed) await this.lot.someRead()
     if (partition.state !== 'taking' || this.#closed) return
     partition.suspectEntries = new Set([...partition.lot.entries()].flatMap(({ id, isBegun }) => (isBegun ? [id] : [])))
     partition.state = 'owned'
@@ -506,8 +407,8 @@ export class KafkaConsumer implements Consumer {
   /** Reads its lot from now on, once there is one. */
   #readLot(partition: OwnedPartition): void {
     const sources = this.#sources.get(partition)
-    if (sources?.length !== 1 || this.#entry()?.hasLot !== true) return
-    const source = this.#lotSource(partition)
+    if (sources?.length !== 1 || !this.lot.isThere) return
+    const source = this.lot.source(partition)
     this.#sources.set(partition, [...sources, source])
     this.#fetcher.add(source)
   }
@@ -553,7 +454,7 @@ export class KafkaConsumer implements Consumer {
     this.#sources.delete(partition)
     if (this.#partitions.get(partition.index) === partition) this.#partitions.delete(partition.index)
     this.#recount()
-    for (const wake of this.#reading) wake()
+    this.lot.wake()
     if (late.length > 0 && !this.#closed) this.#observer.settlementLost(late, leaseLost())
   }
 
@@ -572,79 +473,12 @@ export class KafkaConsumer implements Consumer {
       take: (records, nextOffset) => {
         partition.took(records, nextOffset, this.#topic)
         if (partition.dirty) this.#settlement.later()
-        this.#serve()
+        this.#window.serve()
       },
       missed: (logStart) => (logStart > partition.offset ? this.#skip(partition, logStart) : this.#anew(partition, logStart)),
     }
   }
 
-  #lotSource(partition: OwnedPartition): Source {
-    return {
-      topic: this.#lotTopic,
-      partition: partition.index,
-      get offset() {
-        return partition.lotOffset
-      },
-      wanted: true,
-      take: (records, nextOffset) => {
-        partition.lotOffset = nextOffset
-        for (const record of records) {
-          const read = readLotRecord(record, this.#lotTopic)
-          if (read === undefined) continue
-          const { note, message } = read
-          const { lanes, voided } = partition.lot.apply(note, message)
-          for (const lane of voided) partition.void(lane)
-          // What we wrote ourselves the core knows.
-          if (lanes.length > 0 && partition.state !== 'taking' && (note.kind === 'redrive' || note.kind === 'discard'))
-            this.#observer.lotChanged(
-              partition.name,
-              lanes.map((lane) => describeLane(lane, partition.name)),
-            )
-        }
-        for (const wake of this.#reading) wake()
-        if (partition.state === 'owned' && partition.lot.isUntidy) void this.#tidy(partition)
-      },
-      missed: (logStart) => {
-        partition.lotOffset = logStart
-      },
-    }
-  }
-
-  /** Writes what is in the lot anew, and deletes what came to it: the lot's topic has no other end. */
-  async #tidy(partition: OwnedPartition): Promise<void> {
-    if (this.#tidying.has(partition)) return
-    this.#tidying.add(partition)
-    try {
-      let before = 0
-      let decided = 0
-      await this.#settlement.atomic(partition, [], [], async () => {
-        // Everything that was written is read, and nothing else is written until this is.
-        await this.#readBack(partition)
-        before = partition.lotOffset
-        decided = partition.lot.decided
-        return [...partition.lot.rewritten((offset) => partition.progress.isDone(offset))].map(([note, message]) =>
-          message === undefined ? { note } : { note, message },
-        )
-      })
-      await this.#readBack(partition)
-      // What an administrator decided between our look and our writing was overwritten by it: once more.
-      const missed = partition.lot.decisionsSince(decided)
-      if (missed.length > 0)
-        await this.#write(
-          partition,
-          missed.map((note) => ({ note })),
-        )
-      const { cluster } = this.#bus
-      const old = new Map([[this.#lotTopic, [{ partition: partition.index, offset: before }]]])
-      await cluster.atLeaders(old, deleteRecords, (part) => ({ before: part, timeoutMs: patienceMs }))
-    } catch (error) {
-      if (!partition.isGone && !this.#closed) report(this.#bus, 'warn', `the lot of ${partition.name} could not be tidied`, toSluice(error, 'tidying'))
-    } finally {
-      this.#tidying.delete(partition)
-    }
-  }
-
-  // Retention took what the group had not done.
   /** The log is shorter than what was done of it (somebody deleted it, or its brokers lost a part): it is another one. */
   #anew(partition: OwnedPartition, logStart: number): void {
     if (partition.state !== 'owned') return
@@ -670,13 +504,14 @@ export class KafkaConsumer implements Consumer {
       // What it held is known here, and written anew.
       for (const partition of this.#partitions.values()) {
         partition.lotOffset = 0
-        void this.#tidy(partition)
+        void this.lot.tidy(partition)
       }
     } catch (error) {
       if (!this.#closed) report(this.#bus, 'error', `the topic ${topic} is gone and cannot be made anew`, toSluice(error, 'making a topic anew'))
     }
   }
 
+  // Retention took what the group had not done.
   #skip(partition: OwnedPartition, logStart: number): void {
     const lost = logStart - partition.progress.watermark
     if (lost > 0)
@@ -688,33 +523,6 @@ export class KafkaConsumer implements Consumer {
     partition.progress.done(partition.progress.watermark, logStart)
     partition.offset = Math.max(partition.offset, logStart)
     partition.dirty = true
-  }
-
-  #someLotRead(): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        this.#reading.delete(wake)
-        resolve()
-      }
-      this.#reading.add(wake)
-    })
-  }
-
-  /** Resolves when everything that is in the lot now was read. */
-  async #readBack(partition: OwnedPartition): Promise<void> {
-    if (partition.lotWritten) {
-      partition.lotWritten = false
-      partition.readBack = this.#readToEnd(partition)
-    }
-    await partition.readBack
-  }
-
-  async #readToEnd(partition: OwnedPartition): Promise<void> {
-    const { cluster } = this.#bus
-    const asked = new Map([[this.#lotTopic, [{ partition: partition.index, timestampMs: latest }]]])
-    const found = await cluster.persist(patienceMs, () => cluster.atLeaders(asked, listOffsets, (part) => part))
-    const end = found.get(this.#lotTopic)?.[0]?.offset ?? 0
-    while (partition.lotOffset < end && !partition.isGone && !this.#closed) await this.#someLotRead()
   }
 
   // ------------------------------------------------------------ changes by administrators
@@ -752,7 +560,7 @@ export class KafkaConsumer implements Consumer {
     partition.claimed = 0
     partition.dirty = true
     partition.offset = progress.watermark
-    if (notes.length > 0) await this.#write(partition, notes)
+    if (notes.length > 0) await this.lot.write(partition, notes)
     else await this.#settlement.now()
     if (partition.state !== 'paused') return
     partition.state = 'owned'
@@ -764,15 +572,7 @@ export class KafkaConsumer implements Consumer {
   // ------------------------------------------------------------ bookkeeping
 
   #recount(): void {
-    this.#windowUsed = 0
-    this.#windowUsedBytes = 0
-    for (const { held } of this.#partitions.values())
-      for (const { fromLot, sizeBytes } of held)
-        if (!fromLot) {
-          this.#windowUsed++
-          this.#windowUsedBytes += sizeBytes
-        }
-    if (this.#waiter !== undefined) queueMicrotask(() => this.#serve())
+    this.#window.recount([...this.#partitions.values()].flatMap(({ held }) => [...held]))
   }
 
   #settle(deliveries: readonly Delivery[], how: (delivery: KafkaDelivery) => void): void {
@@ -780,14 +580,11 @@ export class KafkaConsumer implements Consumer {
     for (const delivery of deliveries as readonly KafkaDelivery[]) {
       if (delivery.state === 'lost') late.push(delivery)
       if (delivery.state !== 'held') continue
-      if (!delivery.fromLot) {
-        this.#windowUsed--
-        this.#windowUsedBytes -= delivery.sizeBytes
-      }
+      this.#window.left(delivery)
       how(delivery)
     }
     if (late.length > 0 && !this.#closed) queueMicrotask(() => this.#observer.settlementLost(late, leaseLost()))
-    if (this.#waiter !== undefined) queueMicrotask(() => this.#serve())
+    this.#window.serveSoon()
   }
 
   #byOwner<T extends { readonly delivery: Delivery }>(records: readonly T[]): Map<OwnedPartition, T[]> {
