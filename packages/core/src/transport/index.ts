@@ -35,6 +35,7 @@ export {
 } from './lot/index.ts'
 export type { BackupReport, CheckReport, CompactReport, FileUser, Finding, TransportMaintenance } from './maintenance.ts'
 export { MemoryTransport, memoryTransport } from './memory/index.ts'
+export { noConnection } from './no-connection.ts'
 export {
   assignPartitions,
   type GroupOrder,

@@ -1,5 +1,5 @@
 /** What Kafka's numbers mean here, and the errors of this transport. */
-import { type ErrorCode, isSluiceError, SluiceError } from '@sluice/core/transport'
+import { type ErrorCode, isSluiceError, noConnection, SluiceError } from '@sluice/core/transport'
 
 /** An error code in an answer. */
 export class KafkaError extends Error {
@@ -24,11 +24,7 @@ export class ConnectionEnded extends Error {
 export const codes = {
   offsetOutOfRange: 1,
   unknownTopic: 3,
-  coordinatorNotAvailable: 15,
-  notCoordinator: 16,
   tooLarge: 10,
-  metadataTooLarge: 12,
-  coordinatorLoading: 14,
   illegalGeneration: 22,
   unknownMember: 25,
   rebalanceInProgress: 27,
@@ -38,13 +34,9 @@ export const codes = {
   duplicateSequence: 46,
   invalidProducerEpoch: 47,
   invalidTransactionState: 48,
-  concurrentTransactions: 51,
   unknownProducer: 59,
-  groupNotEmpty: 68,
   groupUnknown: 69,
-  fencedLeaderEpoch: 74,
   memberIdRequired: 79,
-  unstableOffsets: 88,
   producerFenced: 90,
 } as const
 
@@ -156,30 +148,11 @@ export function toSluice(cause: unknown, where: string): SluiceError {
   return new SluiceError('TRANSPORT_FAILED', `${where} failed`, { cause })
 }
 
-const connectFixes: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'Start the broker, or correct host and port',
-  ENOTFOUND: 'Correct the host name',
-  EAI_AGAIN: 'Correct the host name',
-}
 const otherListener = 'Is the broker there, does it speak Kafka, and is the listener of this port plain (kafka:) or TLS (kafka+ssl:)?'
 
 /** The error of brokers that cannot be reached. */
 export function connectError(cause: unknown, shown: string): SluiceError {
-  if (isSluiceError(cause) || cause instanceof KafkaError) return toSluice(cause, '')
-  let code = ''
-  for (let at = cause; at instanceof Error && code === ''; at = at.cause) if ('code' in at) code = String(at.code)
-  const where = `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    const fix = 'Connect by a name that the certificate holds, or give kafka: { tls: { servername } }'
-    return new SluiceError('TRANSPORT_UNTRUSTED', where, { cause, fix })
-  }
-  if (/^CERT_|SELF_SIGNED|UNABLE_TO_/.test(code)) {
-    const fix = code.startsWith('CERT_')
-      ? "Renew the broker's certificate"
-      : 'Name the file of the authority that signed it: ?ca=/path/to/ca.pem, or kafka: { ca }'
-    return new SluiceError('TRANSPORT_UNTRUSTED', where, { cause, fix })
-  }
-  return new SluiceError('TRANSPORT_FAILED', where, { cause, fix: connectFixes[code] ?? otherListener })
+  return cause instanceof KafkaError ? toSluice(cause, '') : noConnection(cause, shown, 'kafka', otherListener)
 }
 
 /** The error of a listener that hears only users, where none was given. */

@@ -1,26 +1,8 @@
-import { type ErrorCode, isSluiceError, SluiceError } from '@sluice/core/transport'
+import { type ErrorCode, isSluiceError, noConnection, SluiceError } from '@sluice/core/transport'
 import { ConnectionEnded } from './resp/connection.ts'
 import { RedisError } from './resp/reply.ts'
 
-const authority = 'Give the file of the certificate authority: ca=/path/to/it in the URL, or transportOptions: { redis: { ca } }'
 const credentials = 'Correct user name and password: in the URL, by passwordFile=/path/to/it there, or by transportOptions: { redis: { passwordFile } }'
-
-/** What Node says when there is no connection. */
-const connectErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
-  ECONNREFUSED: ['TRANSPORT_FAILED', 'Start the server, or correct host and port'],
-  ENOTFOUND: ['TRANSPORT_FAILED', 'Correct the host name'],
-  SELF_SIGNED_CERT_IN_CHAIN: ['TRANSPORT_UNTRUSTED', authority],
-  DEPTH_ZERO_SELF_SIGNED_CERT: ['TRANSPORT_UNTRUSTED', authority],
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['TRANSPORT_UNTRUSTED', authority],
-  UNABLE_TO_GET_ISSUER_CERT: ['TRANSPORT_UNTRUSTED', authority],
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['TRANSPORT_UNTRUSTED', authority],
-  CERT_HAS_EXPIRED: ['TRANSPORT_UNTRUSTED', 'Renew the certificate of the server, or put the clock of this machine right'],
-  CERT_NOT_YET_VALID: ['TRANSPORT_UNTRUSTED', 'Put the clock of this machine right, or that of who made the certificate'],
-  ERR_TLS_CERT_ALTNAME_INVALID: [
-    'TRANSPORT_UNTRUSTED',
-    'Connect by a name that the certificate holds, or give transportOptions: { redis: { tls: { servername } } }',
-  ],
-}
 
 /** Kinds of error by which the server says that it took nothing, but may later. */
 const passing = new Set([
@@ -85,12 +67,9 @@ export function toSluice(cause: unknown, where: string): SluiceError {
 
 /** The error of a connection that could not be opened. */
 export function connectError(cause: unknown, shown: string): SluiceError {
-  if (isSluiceError(cause)) return cause
   if (cause instanceof RedisError) return serverError(cause).error
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const [kind, fix] =
-    connectErrors[code] ?? (['TRANSPORT_FAILED', 'Is the server there, does it speak Redis, and is this port for TLS (rediss:) or not (redis:)?'] as const)
-  return new SluiceError(kind, `cannot connect to ${shown}${code === '' ? '' : ` (${code})`}`, { cause, fix })
+  const otherwise = 'Is the server there, does it speak Redis, and is this port for TLS (rediss:) or not (redis:)?'
+  return noConnection(cause, shown, 'redis', otherwise)
 }
 
 export function closed(): SluiceError {

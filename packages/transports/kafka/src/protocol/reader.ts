@@ -30,11 +30,6 @@ export class Reader {
     return this.#bytes.readInt32BE(this.at - 4)
   }
 
-  uint32(): number {
-    this.at += 4
-    return this.#bytes.readUInt32BE(this.at - 4)
-  }
-
   /** Within 53 bits. */
   int64(): number {
     this.at += 8

@@ -1,4 +1,4 @@
-import { type ErrorCode, SluiceError } from '@sluice/core/transport'
+import { type ErrorCode, noConnection, SluiceError } from '@sluice/core/transport'
 
 interface Coded {
   readonly code?: unknown
@@ -33,14 +33,9 @@ export function connectError(cause: unknown, where: string): SluiceError {
       'Create it: rabbitmqctl add_vhost <vhost>; grant it: rabbitmqctl set_permissions -p <vhost> <user> ".*" ".*" ".*"',
       'TRANSPORT_FORBIDDEN',
     )
-  if (code === 'ECONNREFUSED') return failed('nobody listens there', 'Start the server, or correct the host and port of the URL')
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return failed('the host is unknown', 'Correct the host of the URL')
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return failed("the server's certificate is that of another host", 'Connect by a name that the certificate holds', 'TRANSPORT_UNTRUSTED')
-  if (typeof code === 'string' && /CERT|SELF_SIGNED|UNABLE_TO/.test(code))
-    return failed(`the server's certificate is not trusted (${code})`, 'Name the authority that signed it: ?ca=/path/to/ca.pem', 'TRANSPORT_UNTRUSTED')
   if (/handshake|Socket closed abruptly/i.test(message)) return failed('it hung up during the opening', otherScheme)
-  return failed(message, 'See the cause')
+  if (typeof code !== 'string') return failed(message, otherScheme)
+  return noConnection(cause, `RabbitMQ at ${where}`, 'rabbitmq', otherScheme)
 }
 
 function isUnreadableFile(cause: unknown): cause is Error & { readonly path: string } {

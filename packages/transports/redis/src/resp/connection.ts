@@ -95,11 +95,6 @@ export class Connection {
     return this.#ended !== undefined
   }
 
-  /** Bytes that wait to be written. */
-  get backlogBytes(): number {
-    return this.#socket.writableLength
-  }
-
   /** Sends commands; `read` makes one value of all their answers, and must read them all. `blockMs`: how long the server may take its time. */
   call<T>(commands: Commands, read: (source: Source) => T, blockMs = 0): Promise<T> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
