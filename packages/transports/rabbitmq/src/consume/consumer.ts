@@ -66,6 +66,8 @@ export class RabbitConsumer implements Consumer, LinkUser {
   #paused = false
   #joining = false
   #growing: Promise<void> | undefined
+  /** Nothing is taken meanwhile: the connection of who consumes from a queue that is being declared is ended (541). */
+  #remaking = false
   #sweeping = false
   #sweepTimer: Timer | undefined
   readonly #moving: Set<string> = new Set()
@@ -339,6 +341,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
       return
     }
     for (const partition of this.#partitions.values()) if (plan.get(partition.name)?.id !== this.#member.id) void this.#revoke(partition)
+    if (this.#remaking) return
     for (const [name, owner] of plan) if (owner.id === this.#member.id && !this.#partitions.has(name)) void this.#take(name)
   }
 
@@ -424,20 +427,33 @@ export class RabbitConsumer implements Consumer, LinkUser {
     } catch (error) {
       if (this.#partitions.get(name) === partition) this.#partitions.delete(name)
       partition.lose()
-      if (isNotFound(error) && !this.#closed) await this.#remake()
+      if (isNotFound(error) && !this.#closed) this.#remake()
       if (!this.#closed) this.#home.clock.setTimer(againMs, () => this.#look())
     }
   }
 
   /** Somebody deleted a queue of ours: better an empty one than a member that consumes nothing for ever. */
-  async #remake(): Promise<void> {
-    const entry = this.#entry()
-    if (entry === undefined || entry.growth !== undefined) return
+  #remake(): void {
+    if (this.#remaking) return
+    this.#remaking = true
     this.#home.report({
       level: 'error',
       message: `a queue of group "${this.group}" of channel "${this.channel}" was deleted: it is made again, what was in it is lost`,
     })
-    await this.#home.topology.remake(entry).catch(() => undefined)
+    const attempt = async (): Promise<void> => {
+      const entry = this.#entry()
+      if (!this.#closed && entry !== undefined && entry.growth === undefined) await this.#home.topology.remake(entry)
+    }
+    // To its end, for what is there and not bound gets nothing.
+    const again = (): void =>
+      void attempt().then(
+        () => {
+          this.#remaking = false
+          this.#look()
+        },
+        () => void this.#home.clock.setTimer(againMs, again),
+      )
+    again()
   }
 
   async #revoke(partition: OwnedPartition): Promise<void> {
