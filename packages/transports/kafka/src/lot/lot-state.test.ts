@@ -46,6 +46,18 @@ test('parked behind its dead letter; redriven it comes first, attempts begin ane
   assert.equal(state.apply({ kind: 'redrive', ids: ['d'], writeId: 'w2' }, undefined).count, 0, 'of two who redrive it, one does')
 })
 
+test('written twice, because the fate of the first time was not known: there once, gone once', () => {
+  const state = new LotState()
+  put(state, entry('e1', 1), entry('e2', 2), entry('e1', 1), entry('e2', 2))
+  assert.equal(state.count, 2)
+  assert.deepEqual(
+    state.lanes.get('key:a')?.entries.map(({ offset }) => offset),
+    [1, 2],
+  )
+  put(state, { kind: 'out', ids: ['e1', 'e2'] })
+  assert.equal(state.lanes.size, 0)
+})
+
 test('discarded: the successors follow; an empty lane is gone', () => {
   const state = new LotState()
   put(state, letter('d', 1, true))

@@ -204,6 +204,9 @@ export class LotState {
   #entry(note: LotNote & { kind: 'entry' }, { envelope, sizeBytes }: LotMessage): Applied {
     const lane = this.lanes.get(note.lane) ?? this.#make(note.lane, note.state, note.dueAtMs)
     const { id, offset, storedAtMs, redrives, deliveries } = note
+    const known = this.#entries.get(id)
+    // Written again, for it was not known whether the first time counted.
+    if (known?.lane === lane) return nothing
     const attempts = note.attempts ?? this.attempts.get(offset)
     this.attempts.delete(offset)
     const entry: LotEntry = {
@@ -217,7 +220,7 @@ export class LotState {
       attempts,
       deliveries,
       isBegun: note.isBegun === true,
-      isHeld: this.#entries.get(id)?.isHeld ?? false,
+      isHeld: known?.isHeld ?? false,
     }
     lane.entries.push(entry)
     this.#entries.set(id, entry)
