@@ -15,13 +15,13 @@ export const rabbitmq: Broker = {
   raw: 'rabbitmq-events',
   share: 0.1,
   batch: [1000, 4],
-  note: 'quorum queues, persistent, mandatory, confirmed; the raw client writes the same headers, 4 batches of 1,000 unconfirmed, has one queue, prefetch 1,000, parses, validates and acknowledges once a read',
+  note: '8 quorum queues by key behind a topic exchange, persistent, mandatory, confirmed; the raw client writes as many headers, 4 batches of 1,000 unconfirmed, prefetch 1,000 a queue, parses, validates and acknowledges once a read',
   library: {
     name: '@nestjs/microservices',
     roles: 'nest-rabbitmq',
     share: 1,
     settings: ['1000'],
-    note: 'quorum queue, persistent, 1,000 emits outstanding, prefetch 1,000, acknowledged in the handler',
+    note: 'one quorum queue without an exchange, persistent, confirmed, 1,000 emits outstanding, prefetch 1,000, acknowledged one by one in the handler',
   },
   async place({ url, extras: { management = '' } }, run) {
     await virtualHost(management, 'PUT', run)

@@ -3,6 +3,7 @@ import { connect } from 'amqplib'
 import { atRate } from '../../pace.ts'
 import { nowNs, readyAndGo, report } from '../../processes.ts'
 import { attributesOf, inBatches } from '../order.ts'
+import { queueOf } from './queues.ts'
 
 const [url = '', exchange = '', countText = '0', mode = 'batches', batch = '500', outstanding = '8'] = process.argv.slice(2)
 const count = Number(countText)
@@ -16,7 +17,7 @@ function publish(n: number, headers: Readonly<Record<string, string | number>>, 
   const { id, type, source, time, partitionkey, body } = attributesOf(n)
   channel.publish(
     exchange,
-    type,
+    `${type.replaceAll('.', '/')}.${queueOf(partitionkey)}`,
     Buffer.from(body),
     {
       contentType: 'application/json',
