@@ -31,7 +31,7 @@ describe('redis: replicas', { concurrency: 1 }, () => {
   })
 
   test('a confirm means that a replica has it; without one its fate is unknown, consuming goes on, and a resend confirms it', async () => {
-    const rig = new Rig({ factory: transport, url: primary.url, options: { redis: { replicas: 1, leaseMs: 1_000, replyTimeoutMs: 900 } } })
+    const rig = new Rig({ factory: transport, url: primary.url, options: { redis: { replicas: 1, leaseMs: 1_000, replyTimeoutMs: 2_400 } } })
     try {
       const sender = await rig.channel({ groups: ['g'] })
       assert.match(sender.facts.notes.join(' '), /waits for 1 replicas/)
@@ -71,7 +71,7 @@ describe('redis: replicas', { concurrency: 1 }, () => {
   test('of several hosts the primary is used, and followed when another one becomes it; nothing confirmed is lost', async () => {
     const port = ({ url }: Started): string => new URL(url).port
     const url = `redis://127.0.0.1:${port(replica)},127.0.0.1:${port(primary)}?prefix=several:`
-    const rig = new Rig({ factory: transport, url, options: { redis: { replicas: 1, leaseMs: 1_000, replyTimeoutMs: 900 } } })
+    const rig = new Rig({ factory: transport, url, options: { redis: { replicas: 1, leaseMs: 1_000, replyTimeoutMs: 2_400 } } })
     const former = createClient({ url: primary.url })
     await former.connect()
     try {

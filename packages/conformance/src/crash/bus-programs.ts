@@ -15,8 +15,9 @@ const Placed: EventContract<Order> = event('crash.order.placed', typed<Order>(),
 /** Channel of the bus programs. */
 export const busChannel = 'crash.order'
 
-function openBus({ factory, order }: ProgramContext, service: string): Promise<Bus> {
-  return connect({ service, url: order.url, transports: [factory], logger: false, transportOptions: order.options, holdMaxMs: 50 })
+function openBus({ factory, order }: ProgramContext, service: string, warn?: (text: string) => void): Promise<Bus> {
+  const logger = warn === undefined ? false : { debug() {}, info() {}, warn: (text: unknown) => warn(String(text)), error() {} }
+  return connect({ service, url: order.url, transports: [factory], logger, transportOptions: order.options, holdMaxMs: 50 })
 }
 
 const hashOf = (order: Order): string => contentHash(JSON.stringify(order), order.key)
@@ -46,7 +47,11 @@ export function busConsumeProgram(context: ProgramContext): Program {
   return {
     done: new Promise(() => {}),
     async start() {
-      bus = await openBus(context, group)
+      const { reported } = args
+      const warn = (text: string): void => {
+        if (reported !== undefined && text.includes(reported)) recorder.record({ type: 'ok', f: 'fault', fault: 'hand-over', victim: proc })
+      }
+      bus = await openBus(context, group, reported === undefined ? undefined : warn)
       bus.on(
         Placed,
         (data, { message, key, attempt }) =>

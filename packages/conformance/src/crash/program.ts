@@ -35,6 +35,8 @@ export interface ProgramArguments {
   readonly deadly?: number
   /** bus-consume: every message whose number ends so is rejected for good. */
   readonly poisonEvery?: number
+  /** bus-consume: part of a report that says why what this process had in hand comes again; written down as a hand-over. */
+  readonly reported?: string
   /** produce: name of the producer, how many messages, in batches of, over how many keys, with a pause between batches. */
   readonly producer?: string
   readonly count?: number

@@ -8,6 +8,8 @@ export interface Fault {
   strike(place: { readonly proxy: FaultProxy; readonly server: OwnServer; readonly random: () => number }): Promise<void>
   /** It kills the server. */
   readonly kills?: true
+  /** Part of what a member reports when it must take anew all that it had in hand: a cause of what comes again, for that member alone. */
+  readonly reported?: string
   /** How many times at most for {@link messagesDefault}, while there is something to send; more for more. Default 12. */
   readonly strikes?: number
   /** Part of the messages that this one is given, where bytes pass slowly. Default 1. */

@@ -126,7 +126,7 @@ export async function runFault(options: ConformanceOptions, fault: Fault, count:
   let judge: Transport | undefined
   let noting: NodeJS.Timeout | undefined
   try {
-    const consumer = { workMs: 1, failEvery: 11, concurrency: 16 }
+    const consumer = { workMs: 1, failEvery: 11, concurrency: 16, ...(fault.reported === undefined ? {} : { reported: fault.reported }) }
     await Promise.all([...'ab'].flatMap((n) => [crew.start(`g${n}`, 'bus-consume', consumer), crew.start(`h${n}`, 'bus-consume', { ...consumer, group: 'h' })]))
     if (fault.kills === true && options.settledMs !== undefined) {
       // Enough that whatever is made when it is first needed is made now.
