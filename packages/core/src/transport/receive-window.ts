@@ -18,6 +18,7 @@ export class ReceiveWindow {
   #bytes = 0
   #waiter: Waiter | undefined
   #isClosed = false
+  #isSoon = false
 
   /**
    * `take` hands out what is ready, at most so many and (beyond the first) so many bytes; [] when nothing is, or the group is paused.
@@ -55,7 +56,12 @@ export class ReceiveWindow {
 
   /** The same, once the code that runs now is through. */
   serveSoon(): void {
-    if (this.#waiter !== undefined) queueMicrotask(() => this.serve())
+    if (this.#waiter === undefined || this.#isSoon) return
+    this.#isSoon = true
+    queueMicrotask(() => {
+      this.#isSoon = false
+      this.serve()
+    })
   }
 
   /** A delivery is out of the core's hands, however it ended. Call `serve` or `serveSoon` behind the last of a batch. */

@@ -496,7 +496,8 @@ export class RabbitConsumer implements Consumer, LinkUser {
           .append({ op: 'before-done', channel, group: name, partition })
           .then(() => topology.removeEmpty([names.before(channel, name, partition)]))
           .catch(() => undefined),
-      arrived: () => this.#window.serve(),
+      // What one read of the socket brings is handed out together.
+      arrived: () => this.#window.serveSoon(),
       lanesChanged: (partition, lanes) => this.#observer.lotChanged(partition, lanes),
       gone: (partition) => this.#lost(partition),
       renew: (partition) => void this.#revoke(partition),
