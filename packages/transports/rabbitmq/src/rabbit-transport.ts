@@ -1,10 +1,10 @@
 import {
   type Consumer,
   type ConsumerObserver,
+  noTransactions,
   type OutgoingMessage,
   type SendOptions,
   type SendReport,
-  SluiceError,
   type Subscription,
   type Topology,
   type Transport,
@@ -137,8 +137,7 @@ export class RabbitTransport implements Transport {
 
   async send(batch: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendReport> {
     this.#mustBeOpen()
-    if (options.transaction !== undefined)
-      throw new SluiceError('UNSUPPORTED', 'RabbitMQ: cannot join a transaction', { fix: 'Use a store with an outbox, or leave out tx' })
+    if (options.transaction !== undefined) throw noTransactions('RabbitMQ')
     return this.#sender.send(batch)
   }
 

@@ -7,9 +7,11 @@ import {
   type DeadLetterRecord,
   type Delivery,
   leaseLost,
+  mustHold,
   newId,
   ReceiveWindow,
   type Subscription,
+  settleHeld,
 } from '@sluice/core/transport'
 import { mayRetry, toSluice } from '../errors.ts'
 import { type KafkaBus, report } from '../kafka-bus.ts'
@@ -105,7 +107,6 @@ export class KafkaConsumer implements Consumer {
       ...{ bus, channel, group, settlement: this.#settlement },
       isClosed: () => this.#closed,
       mustOwn: (name) => this.#mustOwn(name),
-      mustHold: (deliveries) => this.#mustHold(deliveries),
       settled: () => this.#recount(),
       lotChanged: (partition, lanes) => this.#observer.lotChanged(partition, lanes),
     })
@@ -576,19 +577,16 @@ export class KafkaConsumer implements Consumer {
   }
 
   #settle(deliveries: readonly Delivery[], how: (delivery: KafkaDelivery) => void): void {
-    const late: Delivery[] = []
-    for (const delivery of deliveries as readonly KafkaDelivery[]) {
-      if (delivery.state === 'lost') late.push(delivery)
-      if (delivery.state !== 'held') continue
+    const settle = (delivery: KafkaDelivery): void => {
       this.#window.left(delivery)
       how(delivery)
     }
-    if (late.length > 0 && !this.#closed) queueMicrotask(() => this.#observer.settlementLost(late, leaseLost()))
+    settleHeld(deliveries, settle, (late) => this.#closed || this.#observer.settlementLost(late, leaseLost()))
     this.#window.serveSoon()
   }
 
   #byOwner<T extends { readonly delivery: Delivery }>(records: readonly T[]): Map<OwnedPartition, T[]> {
-    this.#mustHold(records.map(({ delivery }) => delivery))
+    mustHold(records.map(({ delivery }) => delivery))
     const byOwner = new Map<OwnedPartition, T[]>()
     for (const record of records) {
       const { owner } = record.delivery as KafkaDelivery
@@ -597,12 +595,6 @@ export class KafkaConsumer implements Consumer {
       list.push(record)
     }
     return byOwner
-  }
-
-  #mustHold(deliveries: readonly Delivery[]): readonly KafkaDelivery[] {
-    const held = deliveries as readonly KafkaDelivery[]
-    if (held.some(({ state }) => state !== 'held')) throw leaseLost()
-    return held
   }
 
   #find(name: string): OwnedPartition | undefined {

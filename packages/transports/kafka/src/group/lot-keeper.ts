@@ -2,7 +2,7 @@
  * A group's parking lot, as a member keeps it: what is written counts when it is read back from the lot's topic, and when most
  * of what was written has no meaning any more it is written anew.
  */
-import { type AttemptRecord, attemptsOf, type Delivery, describeLane, type LotLane, leaseLost, newId, type ParkingLot } from '@sluice/core/transport'
+import { type AttemptRecord, attemptsOf, type Delivery, describeLane, type LotLane, leaseLost, mustHold, newId, type ParkingLot } from '@sluice/core/transport'
 import { toSluice } from '../errors.ts'
 import { type KafkaBus, report } from '../kafka-bus.ts'
 import type { Source } from '../link/fetcher.ts'
@@ -22,8 +22,6 @@ export interface LotHome {
   isClosed(): boolean
   /** The partition of this name, if it is this member's to settle; throws LEASE_LOST. */
   mustOwn(partition: string): OwnedPartition
-  /** Throws LEASE_LOST unless all of them are in hand. */
-  mustHold(deliveries: readonly Delivery[]): readonly KafkaDelivery[]
   /** Deliveries were settled by what was written. */
   settled(): void
   lotChanged(partition: string, lanes: readonly LotLane[]): void
@@ -55,7 +53,7 @@ export class LotKeeper implements ParkingLot {
     { state, dueAtMs }: { readonly state: 'suspended' | 'parked'; readonly dueAtMs: number },
     first: AttemptRecord | undefined,
   ): Promise<void> {
-    const held = this.#home.mustHold(deliveries)
+    const held = mustHold<KafkaDelivery>(deliveries)
     const owner = held[0]?.owner
     if (owner === undefined) return
     const notes = held.map((delivery, i): LotWrite => {
