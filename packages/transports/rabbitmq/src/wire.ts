@@ -30,7 +30,7 @@ export interface ReadMessage {
 }
 
 type Headers = Readonly<Record<string, unknown>>
-type Draft = { -readonly [Name in keyof Envelope]?: Envelope[Name] }
+type Draft = { -readonly [Name in keyof Envelope]: Envelope[Name] }
 
 /** Attributes by their header: those that go as they are. */
 const attributes: ReadonlyMap<string, keyof Envelope> = new Map(
@@ -60,6 +60,7 @@ const attributes: ReadonlyMap<string, keyof Envelope> = new Map(
   ).map((name) => [`ce_${name}`, name]),
 )
 const always: ReadonlySet<keyof Envelope> = new Set(['id', 'type', 'source', 'time', 'partitionkey'])
+const isAlways: ReadonlySet<string> = new Set(['ce_specversion', aboutHeader, ...[...always].map((name) => `ce_${name}`)])
 const rarer: readonly (readonly [string, keyof Envelope])[] = [...attributes].filter(([, name]) => !always.has(name))
 
 /** CloudEvents in binary mode (`ce_` headers), persistent; `extra`: headers of this transport. */
@@ -110,30 +111,31 @@ export function ownMessage(headers: Headers, aboutValue: string, contentType: st
   const about = aboutText.exec(aboutValue)
   if (about === null || headers.ce_specversion !== '1.0') return undefined
   const [, storedAtMs, sizeBytes, kind, producerepoch, producerseq, producerid] = about
-  const draft: Draft = {}
-  let others: Record<string, string> | undefined
-  for (const header in headers) {
-    const value = headers[header]
-    const name = attributes.get(header)
-    if (name === undefined) {
-      if (header === 'ce_specversion' || header.startsWith(own) || brokerHeaders.has(header)) continue
-      if (typeof value !== 'string') return undefined
-      others ??= {}
-      others[header.startsWith('ce_') ? `ce-${header.slice(3)}` : header] = value
-    } else if (typeof value !== 'string') return undefined
-    else setAttribute(draft, name, value)
-  }
-  const { id, type, source, time } = draft
-  if (id === undefined || type === undefined || source === undefined || time === undefined) return undefined
+  const { ce_id: id, ce_type: type, ce_source: source, ce_time: time, ce_partitionkey: key } = headers
+  if (typeof id !== 'string' || typeof type !== 'string' || typeof source !== 'string' || typeof time !== 'string') return undefined
+  const draft: Draft = { id, type, source, time, body: kind === 't' ? content.toString() : new Uint8Array(content) }
+  if (typeof key === 'string') draft.partitionkey = key
   if (contentType !== undefined && contentType !== 'application/json') draft.datacontenttype = contentType
   if (producerid !== undefined) {
     draft.producerid = producerid
     draft.producerepoch = Number(producerepoch)
     draft.producerseq = Number(producerseq)
   }
+  let others: Record<string, string> | undefined
+  for (const header in headers) {
+    if (isAlways.has(header)) continue
+    const value = headers[header]
+    const name = attributes.get(header)
+    if (name === undefined) {
+      if (header.startsWith(own) || brokerHeaders.has(header)) continue
+      if (typeof value !== 'string') return undefined
+      others ??= {}
+      others[header.startsWith('ce_') ? `ce-${header.slice(3)}` : header] = value
+    } else if (typeof value !== 'string') return undefined
+    else setAttribute(draft, name, value)
+  }
   if (others !== undefined) draft.headers = others
-  const body = kind === 't' ? content.toString() : new Uint8Array(content)
-  return { envelope: { id, type, source, time, ...draft, body }, storedAtMs: Number(storedAtMs), sizeBytes: Number(sizeBytes) }
+  return { envelope: draft, storedAtMs: Number(storedAtMs), sizeBytes: Number(sizeBytes) }
 }
 
 function setAttribute(draft: Draft, name: keyof Envelope, value: string): void {

@@ -429,9 +429,17 @@ export class OwnedPartition implements DeliveryOwner {
       return
     }
     const progress = this.lot.progressOf(read.envelope.id)
+    const { envelope, storedAtMs, sizeBytes } = read
+    const { attempt, notBeforeMs, firstDeliveredAtMs, note } = attemptFields(progress, before > 0 ? storedAtMs : undefined)
+    // Field by field: spreading costs as much as reading the message.
     const delivery: RabbitDelivery = {
-      ...read,
-      ...attemptFields(progress, before > 0 ? read.storedAtMs : undefined),
+      envelope,
+      storedAtMs,
+      sizeBytes,
+      attempt,
+      notBeforeMs,
+      firstDeliveredAtMs,
+      note,
       owner: this,
       partition: this.name,
       deliveries: before,
