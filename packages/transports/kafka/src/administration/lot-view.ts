@@ -1,5 +1,6 @@
 /** The lots of a group as an administrator reads them: kept from look to look, so that only what is new is read. */
 import { newId } from '@sluice/core/transport'
+import { codes, KafkaError } from '../errors.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
 import { lotRecord, readLotRecord } from '../lot/lot-record.ts'
 import { type LotNote, LotState } from '../lot/lot-state.ts'
@@ -8,6 +9,9 @@ import { produce } from '../protocol/requests/records.ts'
 import { earliest, latest } from '../protocol/requests/topics.ts'
 import { nobody } from '../registry/registry.ts'
 import { offsetsAt, readStretches } from './reading.ts'
+
+/** How often a lot that is tidied while it is read is begun anew. */
+const triesMax = 10
 
 /** See the header of this file. */
 export class LotView {
@@ -67,7 +71,20 @@ export class LotView {
     return writes.reduce((sum, writeId) => sum + (this.#counts.get(writeId) ?? 0), 0)
   }
 
+  /** Its owner may tidy it between our look at its beginning and our reading; then from where it begins now. */
   async #read(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#readOnce()
+        return
+      } catch (error) {
+        if (!(error instanceof KafkaError && error.code === codes.offsetOutOfRange) || tries === triesMax) throw error
+        await this.#bus.cluster.pause(100)
+      }
+    }
+  }
+
+  async #readOnce(): Promise<void> {
     if (!this.#isMade()) return
     const [starts, ends] = await Promise.all([
       offsetsAt(this.#bus, this.#topic, this.states.length, earliest, this.#isGone),
@@ -75,8 +92,9 @@ export class LotView {
     ])
     const stretches = this.states.map((_, partition) => {
       const start = starts[partition] ?? 0
-      // What we did not read was tidied away; what stands in its place says everything.
-      if ((this.#positions[partition] ?? 0) < start) {
+      const position = this.#positions[partition] ?? 0
+      // What we did not read was tidied away; what stands in its place says everything. Beyond the end: it is another topic.
+      if (position < start || position > (ends[partition] ?? 0)) {
         this.states[partition] = new LotState()
         this.#positions[partition] = start
       }
