@@ -68,6 +68,7 @@ export class RabbitTransport implements Transport {
     this.#instance = new Instance(
       context.instanceId,
       consuming,
+      publishing,
       clock,
       this.#registry,
       (id) => this.#names.instance(id),

@@ -35,11 +35,22 @@ export class Instance implements LinkUser {
   readonly id: string
   readonly #queueOf: (instance: string) => string
   readonly #link: Link
+  /** Questions and answers go out here: an alarm stops the server from reading a connection that publishes. */
+  readonly #publishing: Link
+  readonly #asker: LinkUser = {
+    up: () => this.#openAsking(),
+    down: () => this.#stopAsking(),
+    blocked: (blocked) => {
+      this.#blocked = blocked
+    },
+  }
   readonly #clock: Clock
   readonly #registry: Registry
   readonly #answer: (question: Question) => Answer | Promise<Answer>
   readonly #pending: Map<string, Pending> = new Map()
   #channel: Channel | undefined
+  #asking: Channel | undefined
+  #blocked = false
   #timer: Timer | undefined
   #looking = false
   #closed = false
@@ -47,6 +58,7 @@ export class Instance implements LinkUser {
   constructor(
     id: string,
     link: Link,
+    publishing: Link,
     clock: Clock,
     registry: Registry,
     queueOf: (instance: string) => string,
@@ -54,6 +66,7 @@ export class Instance implements LinkUser {
   ) {
     this.id = id
     this.#link = link
+    this.#publishing = publishing
     this.#clock = clock
     this.#registry = registry
     this.#queueOf = queueOf
@@ -61,14 +74,14 @@ export class Instance implements LinkUser {
   }
 
   async open(): Promise<void> {
-    await this.up()
+    await Promise.all([this.up(), this.#openAsking()])
     this.#link.use(this)
+    this.#publishing.use(this.#asker)
     this.#arm()
   }
 
   async up(): Promise<void> {
     const channel = await this.#link.channel()
-    channel.on('return', ({ properties }: Message) => this.#settle(String(properties.messageId), 'dead'))
     const queue = this.#queueOf(this.id)
     await channel.assertQueue(queue, { exclusive: true, autoDelete: true, durable: false })
     await channel.consume(queue, (message) => void this.#take(channel, message), { noAck: true })
@@ -77,13 +90,35 @@ export class Instance implements LinkUser {
 
   down(): void {
     this.#channel = undefined
+    this.#allSilent()
+  }
+
+  async #openAsking(): Promise<void> {
+    const channel = await this.#publishing.channel()
+    channel.on('return', ({ properties }: Message) => this.#settle(String(properties.messageId), 'dead'))
+    this.#asking = channel
+  }
+
+  #stopAsking(): void {
+    this.#asking = undefined
+    // A new connection is told anew.
+    this.#blocked = false
+    this.#allSilent()
+  }
+
+  #allSilent(): void {
     for (const id of this.#pending.keys()) this.#settle(id, 'silent')
+  }
+
+  /** Where to write to; undefined: nowhere now. What waits for the end of an alarm would all be asked at once then. */
+  #outlet(): Channel | undefined {
+    return this.#blocked || this.#channel === undefined ? undefined : this.#asking
   }
 
   /** Asks a member; a member on its own asks itself without the server. */
   async ask(instance: string, question: Question, patienceMs: number): Promise<Reply> {
     if (instance === this.id) return this.#answer(question)
-    const channel = this.#channel
+    const channel = this.#outlet()
     if (channel === undefined) return 'silent'
     const id = newId()
     return new Promise<Reply>((resolve) => {
@@ -113,7 +148,7 @@ export class Instance implements LinkUser {
   /** Replies to such a question. */
   reply({ replyTo, messageId }: Message['properties'], answer: Answer): void {
     if (typeof replyTo === 'string')
-      this.#channel?.publish('', replyTo, Buffer.from(JSON.stringify(answer)), { correlationId: String(messageId), persistent: false })
+      this.#outlet()?.publish('', replyTo, Buffer.from(JSON.stringify(answer)), { correlationId: String(messageId), persistent: false })
   }
 
   /** Asks whether these live, and strikes the dead from the registry. Resolves to those that live, or do not answer. */
@@ -128,8 +163,9 @@ export class Instance implements LinkUser {
     this.#closed = true
     this.#timer?.cancel()
     this.#link.leave(this)
-    for (const id of this.#pending.keys()) this.#settle(id, 'silent')
-    await this.#channel?.close().catch(() => undefined)
+    this.#publishing.leave(this.#asker)
+    this.#allSilent()
+    await Promise.all([this.#channel, this.#asking].map((channel) => channel?.close().catch(() => undefined)))
   }
 
   #arm(): void {
@@ -142,7 +178,7 @@ export class Instance implements LinkUser {
 
   /** Each looks at those behind it, so that everybody is looked at, and by few. */
   async #look(): Promise<void> {
-    if (this.#looking || this.#channel === undefined) return
+    if (this.#looking || this.#outlet() === undefined) return
     this.#looking = true
     try {
       const all = this.#registry.state.neighbours(this.id)
@@ -158,15 +194,14 @@ export class Instance implements LinkUser {
 
   async #take(channel: Channel, message: ConsumeMessage | null): Promise<void> {
     if (message === null) return
-    const { correlationId, replyTo, messageId } = message.properties
+    const { correlationId } = message.properties
     const body: unknown = JSON.parse(message.content.toString())
     if (typeof correlationId === 'string') {
       this.#settle(correlationId, body as Answer)
       return
     }
     const answer = await this.#answer(body as Question)
-    if (this.#channel === channel && typeof replyTo === 'string')
-      channel.publish('', replyTo, Buffer.from(JSON.stringify(answer)), { correlationId: String(messageId), persistent: false })
+    if (this.#channel === channel) this.reply(message.properties, answer)
   }
 
   #settle(id: string, reply: Reply): void {
