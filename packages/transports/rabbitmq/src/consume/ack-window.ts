@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { Clock, Timer } from '@sluice/core/transport'
 import type { Channel, Message } from 'amqplib'
 import { insideOf, numberOfOpen } from '../link/inside.ts'
 
@@ -15,15 +16,17 @@ class Writes {
   /** Undefined: amqplib is not as expected, and writes itself. */
   readonly stream: Duplex | undefined
   readonly #waiting: Set<AckWindow> = new Set()
-  #timer: NodeJS.Timeout | undefined
+  readonly #clock: Clock
+  #timer: Timer | undefined
 
-  constructor(connection: object) {
+  constructor(connection: object, clock: Clock) {
+    this.#clock = clock
     this.stream = insideOf(connection)?.stream
   }
 
   soon(window: AckWindow): void {
     this.#waiting.add(window)
-    this.#timer ??= setTimeout(() => this.#write(), togetherMs)
+    this.#timer ??= this.#clock.setTimer(togetherMs, () => this.#write())
   }
 
   #write(): void {
@@ -49,10 +52,10 @@ export class AckWindow {
   readonly #writes: Writes
   #dirty = false
 
-  constructor(channel: Channel) {
+  constructor(channel: Channel, clock: Clock) {
     this.#channel = channel
     const { connection } = channel
-    this.#writes = writesOf.get(connection) ?? new Writes(connection)
+    this.#writes = writesOf.get(connection) ?? new Writes(connection, clock)
     writesOf.set(connection, this.#writes)
   }
 

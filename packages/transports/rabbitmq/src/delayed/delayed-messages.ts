@@ -137,7 +137,7 @@ class Keeper {
 
   async open(): Promise<void> {
     const channel = await this.#home.link.channel(() => this.lose())
-    const acks = new AckWindow(channel)
+    const acks = new AckWindow(channel, this.#home.clock)
     this.#channel = channel
     this.#acks = acks
     if (this.#closed) {
