@@ -10,6 +10,11 @@ import { insideOf, numberOfOpen } from '../link/inside.ts'
 const togetherMs = 5
 /** Or when a channel has so many. */
 const togetherMax = 250
+/**
+ * A quorum queue's log takes 32 commands of a channel before it has answered the first; settlements beyond stay in the memory of the
+ * channel's process, and are gone when the channel closes (rabbit_fifo_client, "unsent commands"). With so few none is.
+ */
+const sureMax = 16
 
 /** Windows of a connection that have something to write. */
 class Writes {
@@ -50,10 +55,14 @@ export class AckWindow {
   readonly #done: Set<number> = new Set()
   #fresh: number[] = []
   readonly #writes: Writes
-  #dirty = false
+  /** Written since the last flush began. */
+  #written = 0
+  #flushing: Promise<void> = Promise.resolve()
+  readonly #queue: string
 
-  constructor(channel: Channel, clock: Clock) {
+  constructor(channel: Channel, queue: string, clock: Clock) {
     this.#channel = channel
+    this.#queue = queue
     const { connection } = channel
     this.#writes = writesOf.get(connection) ?? new Writes(connection, clock)
     writesOf.set(connection, this.#writes)
@@ -76,7 +85,6 @@ export class AckWindow {
     if (this.#fresh.length === 0) return []
     const fresh = this.#fresh
     this.#fresh = []
-    this.#dirty = true
     while (this.#done.delete(this.#low)) this.#low++
     // A range ends with a tag that the server still waits for: it refuses one that was settled before.
     const upTo = fresh.reduce((highest, tag) => (tag < this.#low && tag > highest ? tag : highest), 0)
@@ -88,18 +96,32 @@ export class AckWindow {
 
   #put(deliveryTag: number, multiple: boolean, frames: Buffer[]): void {
     const number = numberOfOpen(this.#channel)
+    this.#written++
     if (number === undefined) return
     if (this.#writes.stream === undefined) this.#channel.ack({ fields: { deliveryTag } } as Message, multiple)
     else frames.push(ackFrame(number, deliveryTag, multiple))
   }
 
-  /** Resolves when the server has read all that was settled so far. */
-  async flush(): Promise<void> {
+  /** Resolves when all that was settled so far is in the queue's log: it outlives the channel. Rejects when the channel is closed. */
+  flush(): Promise<void> {
     this.write()
-    if (!this.#dirty) return
-    this.#dirty = false
+    const count = this.#written
+    this.#written = 0
+    if (count > 0) {
+      const before = this.#flushing.catch(() => undefined)
+      this.#flushing = before.then(() => this.#confirmed(count))
+      this.#flushing.catch(() => undefined)
+    }
+    return this.#flushing
+  }
+
+  async #confirmed(count: number): Promise<void> {
     // Any exchange will do: what was sent before it on the channel was read before it.
-    await this.#channel.prefetch(0)
+    if (count <= sureMax) return void (await this.#channel.prefetch(0))
+    // Whoever begins to consume is answered when the log has it, and what was kept back follows; who ends is answered behind that.
+    // The queue has one active consumer, so that this one is given nothing.
+    const { consumerTag } = await this.#channel.consume(this.#queue, () => undefined)
+    await this.#channel.cancel(consumerTag)
   }
 }
 

@@ -32,7 +32,7 @@ export async function drain(
     failure ??= error ?? new Error('the channel closed')
     fail()
   })
-  const acks = new AckWindow(channel, clock)
+  const acks = new AckWindow(channel, queue, clock)
   const running = new Set<Promise<void>>()
   try {
     await channel.prefetch(prefetch)

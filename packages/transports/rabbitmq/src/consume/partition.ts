@@ -116,7 +116,7 @@ export class OwnedPartition implements DeliveryOwner {
     const { publisher, clock, queue } = this.#home
     const channel = await this.#openChannel()
     this.#channel = channel
-    this.#acks = new AckWindow(channel, clock)
+    this.#acks = new AckWindow(channel, queue(this.name), clock)
     this.#isOrphan = this.#home.isOrphan(this.name)
     const hasSomebodyDied = this.#home.deathWatch()
     await channel.prefetch(partitionPrefetch)
@@ -175,7 +175,7 @@ export class OwnedPartition implements DeliveryOwner {
     if (queue === undefined) return
     const { publisher, clock } = this.#home
     const channel = await this.#openChannel()
-    const acks = new AckWindow(channel, clock)
+    const acks = new AckWindow(channel, queue, clock)
     this.#before = { channel, acks }
     await channel.prefetch(partitionPrefetch)
     let count = 0
@@ -378,7 +378,7 @@ export class OwnedPartition implements DeliveryOwner {
     await makeLot(this.name)
     const channel = await this.#openChannel()
     this.#lotChannel = channel
-    this.#lotAcks = new AckWindow(channel, clock)
+    this.#lotAcks = new AckWindow(channel, lotQueue(this.name), clock)
     await channel.prefetch(prefetchMax)
     const { read } = await hold({
       channel,

@@ -73,7 +73,7 @@ export class DeadLetters {
     const on = await this.#link.channel(() => {
       closed = true
     })
-    const acks = new AckWindow(on, this.#clock)
+    const acks = new AckWindow(on, this.#names.dead(channel, group), this.#clock)
     const letters: HeldLetter[] = []
     try {
       await on.prefetch(prefetchMax)

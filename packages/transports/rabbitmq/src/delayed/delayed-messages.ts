@@ -137,7 +137,7 @@ class Keeper {
 
   async open(): Promise<void> {
     const channel = await this.#home.link.channel(() => this.lose())
-    const acks = new AckWindow(channel, this.#home.clock)
+    const acks = new AckWindow(channel, this.#home.names.delayed(this.#name), this.#home.clock)
     this.#channel = channel
     this.#acks = acks
     if (this.#closed) {
@@ -168,7 +168,7 @@ class Keeper {
     this.#closed = true
     this.#timer?.cancel()
     this.#renewal?.cancel()
-    this.#acks?.write()
+    await this.#acks?.flush().catch(() => undefined)
     await this.#channel?.close().catch(() => undefined)
   }
 
