@@ -32,7 +32,7 @@ export const kafkaOptions: ConformanceOptions = {
     return { url: `${server}?prefix=${prefix}` }
   },
   // A session that is short enough to wait for; the broker must allow it (group.min.session.timeout.ms).
-  options: { kafka: { sessionMs: 2_500 } },
+  options: { kafka: { sessionMs: 2_500, partitions: 4 } },
   crash: (open) => {
     if ('crash' in open && typeof open.crash === 'function') open.crash()
   },

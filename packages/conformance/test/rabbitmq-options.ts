@@ -13,11 +13,11 @@ async function virtualHost(method: 'PUT' | 'DELETE', name: string, management: s
   if (!response.ok) throw new Error(`${method} of virtual host ${name}: ${response.status}`)
 }
 
-/** A virtual host of a case's own, on connections that say every so many seconds that they live. */
+/** A virtual host of a case's own, on connections that say every so many seconds that they live; half the queues take half the server. */
 export async function placeOfItsOwn(heartbeatS: number): Promise<{ readonly url: string; readonly dispose: () => Promise<void> }> {
   const name = `case-${newId()}`
   await virtualHost('PUT', name)
-  return { url: `${server}/${name}?heartbeat=${heartbeatS}`, dispose: () => virtualHost('DELETE', name) }
+  return { url: `${server}/${name}?heartbeat=${heartbeatS}&partitions=4`, dispose: () => virtualHost('DELETE', name) }
 }
 
 /** How the suite finds a RabbitMQ. With a short heartbeat a starved machine loses its connections. */

@@ -9,7 +9,7 @@ import { type GroupEntry, partitionsOf } from '../registry/state.ts'
 /** How long a member may take to say what it holds, ms. */
 const patienceMs = 1_000
 
-/** How long to wait, and look again, while partitions change hands and nothing is found, ms. */
+/** How long to wait, and look again, while partitions change hands, ms. */
 const fluxMs = 5_000
 const fluxLookMs = 50
 
@@ -66,8 +66,8 @@ export class Figures {
       const after = before > 0 ? before : ((await this.#ready(group)) ?? 0)
       const sum = (field: 'unsettled' | 'inFlight' | 'entries' | 'suspended' | 'parked'): number => all.reduce((total, each) => total + each[field], 0)
       const backlog = Math.max(before, after) + sum('unsettled') + sum('entries')
-      // What is on its way from one owner to the next is counted by neither: nothing is said to be left before all have one.
-      if (backlog === 0 && !held.isSettled && this.#clock.monotonicMs() < untilMs) {
+      // What is on its way from one owner to the next is counted by neither, and the markers of who takes over count as messages.
+      if (!held.isSettled && this.#clock.monotonicMs() < untilMs) {
         await new Promise<void>((resolve) => void this.#clock.setTimer(fluxLookMs, resolve))
         continue
       }

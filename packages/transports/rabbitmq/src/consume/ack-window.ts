@@ -55,8 +55,9 @@ export class AckWindow {
   readonly #done: Set<number> = new Set()
   #fresh: number[] = []
   readonly #writes: Writes
-  /** Written since the last flush began. */
+  /** Written since the log was last known to have all of it. */
   #written = 0
+  #dirty = false
   #flushing: Promise<void> = Promise.resolve()
   readonly #queue: string
 
@@ -97,6 +98,7 @@ export class AckWindow {
   #put(deliveryTag: number, multiple: boolean, frames: Buffer[]): void {
     const number = numberOfOpen(this.#channel)
     this.#written++
+    this.#dirty = true
     if (number === undefined) return
     if (this.#writes.stream === undefined) this.#channel.ack({ fields: { deliveryTag } } as Message, multiple)
     else frames.push(ackFrame(number, deliveryTag, multiple))
@@ -105,9 +107,10 @@ export class AckWindow {
   /** Resolves when all that was settled so far is in the queue's log: it outlives the channel. Rejects when the channel is closed. */
   flush(): Promise<void> {
     this.write()
-    const count = this.#written
-    this.#written = 0
-    if (count > 0) {
+    if (this.#dirty) {
+      const count = this.#written
+      if (count > sureMax) this.#written = 0
+      this.#dirty = false
       const before = this.#flushing.catch(() => undefined)
       this.#flushing = before.then(() => this.#confirmed(count))
       this.#flushing.catch(() => undefined)
