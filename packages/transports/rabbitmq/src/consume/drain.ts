@@ -63,7 +63,11 @@ export async function drain(
     if (failure !== undefined) throw failure
     await acks.flush()
   } finally {
-    if (!closed) await channel.close().catch(() => undefined)
+    if (!closed) {
+      // Where it failed, too: what was taken elsewhere must not come a second time.
+      await acks.flush().catch(() => undefined)
+      await channel.close().catch(() => undefined)
+    }
   }
 }
 
