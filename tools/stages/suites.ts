@@ -52,7 +52,7 @@ function serverSuite(name: 'rabbitmq' | 'kafka' | 'redis', unfinished = false): 
 export const suites: readonly Suite[] = [
   { name: 'browser', pattern: /\.browser\.test\.ts$/, stage: 'browser', needs: needsChromium },
   serverSuite('rabbitmq', true),
-  serverSuite('kafka'),
+  serverSuite('kafka', true),
   serverSuite('redis'),
   { name: 'transports', pattern: /^packages\/transports\//, stage: 'core + embedded' },
   { name: 'core', pattern: /^packages\/(core|sluice)\//, stage: 'core + embedded' },
