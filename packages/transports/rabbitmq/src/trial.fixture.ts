@@ -1,4 +1,13 @@
-import { type Clock, type ConsumerObserver, newId, type Subscription, systemClock, type Transport, type TransportReport } from '@sluice/core/transport'
+import {
+  type Clock,
+  type ConsumerObserver,
+  type DeadLetterReason,
+  newId,
+  type Subscription,
+  systemClock,
+  type Transport,
+  type TransportReport,
+} from '@sluice/core/transport'
 import { transport } from './index.ts'
 
 const { SLUICE_TEST_RABBITMQ_URL: server = '', SLUICE_TEST_RABBITMQ_MANAGEMENT: management = '' } = process.env
@@ -84,4 +93,17 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
     if (systemClock.monotonicMs() > end) throw new Error(`waited for: ${what}`)
     await new Promise<void>((resolve) => void systemClock.setTimer(20, resolve, { keepAlive: true }))
   }
+}
+
+/** Why a message of a test is dead. */
+export const reason: DeadLetterReason = {
+  code: 'X',
+  message: 'x',
+  attempts: 1,
+  deliveries: 1,
+  firstDeliveredAtMs: 1,
+  deadLetteredAtMs: 1,
+  service: 's',
+  instanceId: 'i',
+  fingerprint: 'f',
 }

@@ -96,12 +96,18 @@ export class AckWindow {
   }
 
   #put(deliveryTag: number, multiple: boolean, frames: Buffer[]): void {
-    const number = numberOfOpen(this.#channel)
     this.#written++
     this.#dirty = true
-    if (number === undefined) return
-    if (this.#writes.stream === undefined) this.#channel.ack({ fields: { deliveryTag } } as Message, multiple)
-    else frames.push(ackFrame(number, deliveryTag, multiple))
+    const number = numberOfOpen(this.#channel)
+    if (this.#writes.stream !== undefined) {
+      if (number !== undefined) frames.push(ackFrame(number, deliveryTag, multiple))
+      return
+    }
+    try {
+      this.#channel.ack({ fields: { deliveryTag } } as Message, multiple)
+    } catch {
+      // The channel is gone.
+    }
   }
 
   /** Resolves when all that was settled so far is in the queue's log: it outlives the channel. Rejects when the channel is closed. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { membership, trial, until, watcher } from '../trial.fixture.ts'
+import { membership, reason, trial, until, watcher } from '../trial.fixture.ts'
 
 const envelope = (id: string) => ({ id, type: 't', source: 'test', time: '2026-01-01T00:00:00.000Z', partitionkey: 'k', body: '{}' })
 
@@ -36,17 +36,6 @@ test('a lane of more than 2,000 messages in the lot comes to the next owner whol
       const some = (await next.lot?.read(partition, 'key:k', 500)) ?? []
       assert.ok(some.length > 0, `${came.length} of ${count}`)
       came.push(...some.map((delivery) => delivery.envelope.id))
-      const reason = {
-        code: 'X',
-        message: 'x',
-        attempts: 1,
-        deliveries: 1,
-        firstDeliveredAtMs: 1,
-        deadLetteredAtMs: 1,
-        service: 's',
-        instanceId: 'i',
-        fingerprint: 'f',
-      }
       await next.deadLetter(some.map((delivery) => ({ delivery, lane: 'key:k', reason, mode: 'continue' as const })))
     }
     assert.deepEqual(came, ids)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { connect } from 'amqplib'
-import { manage, membership, trial, until, watcher } from '../trial.fixture.ts'
+import { manage, membership, reason, trial, until, watcher } from '../trial.fixture.ts'
 
 test('who waits for the dead letters of a group, which another holds, hears that the connection broke', async () => {
   const place = await trial()
@@ -13,18 +13,7 @@ test('who waits for the dead letters of a group, which another holds, hears that
     await member.send([{ channel: 'c', envelope, sizeBytes: 200 }])
     const [delivery] = await consumer.receive(1, 1_000_000)
     assert.ok(delivery)
-    const about = {
-      code: 'X',
-      message: 'x',
-      attempts: 1,
-      deliveries: 1,
-      firstDeliveredAtMs: 1,
-      deadLetteredAtMs: 1,
-      service: 's',
-      instanceId: 'i',
-      fingerprint: 'f',
-    }
-    await consumer.deadLetter([{ delivery, lane: 'id:m', reason: about, mode: 'continue' }])
+    await consumer.deadLetter([{ delivery, lane: 'id:m', reason, mode: 'continue' }])
     const other = await connect(place.url.replace('?heartbeat=2', ''))
     const channel = await other.createChannel()
     await channel.consume('sluice/c/g/dead', () => undefined)
