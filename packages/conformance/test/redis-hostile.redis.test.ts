@@ -3,28 +3,19 @@ import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { message, numbered, Rig } from '@sluice/conformance'
+import { message, numbered, type Rig } from '@sluice/conformance'
 import type { Transport } from '@sluice/core/transport'
-import { transport } from '@sluice/redis'
 import { createClient } from 'redis'
 import { ownServer } from './own-server.ts'
-
-async function eventually(ask: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const until = performance.now() + 30_000
-  while (!(await ask())) {
-    assert.ok(performance.now() < until, `waited for: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
+import { eventually, openRig } from './redis-rig.ts'
 
 describe('redis: hostile input', { concurrency: 1 }, () => {
   let server: Awaited<ReturnType<typeof ownServer>>
   let plain: ReturnType<typeof createClient>
   const rigs: Rig[] = []
   const rigOn = async (prefix: string): Promise<Rig> => {
-    const rig = new Rig({ factory: transport, url: `${server.url}?prefix=${prefix}:`, options: { redis: { leaseMs: 1_000 } } })
+    const rig = await openRig(`${server.url}?prefix=${prefix}:`)
     rigs.push(rig)
-    await rig.open()
     return rig
   }
   /** Sends what is not stored yet until all is, as the core does. */

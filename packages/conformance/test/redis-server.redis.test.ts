@@ -1,24 +1,18 @@
 /** What is Redis's own: settings as facts, users, TLS, memory, lost data, plain clients. Each on a server of this file's own. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { FaultProxy, message, numbered, Rig } from '@sluice/conformance'
+import { FaultProxy, message, numbered, type Rig } from '@sluice/conformance'
 import { isSluiceError, type TransportReport } from '@sluice/core/transport'
-import { transport } from '@sluice/redis'
 import { CloudEvent } from 'cloudevents'
 import { createClient } from 'redis'
 import { ownServer } from './own-server.ts'
+import { eventually, openRig } from './redis-rig.ts'
 
 type Started = Awaited<ReturnType<typeof ownServer>>
 
-const open = async (url: string, options: object = {}): Promise<Rig> => {
-  const rig = new Rig({ factory: transport, url, options: { redis: { leaseMs: 1_000, ...options } } })
-  await rig.open()
-  return rig
-}
-
 async function refusal(url: string, options: object = {}): Promise<{ readonly code: string; readonly message: string }> {
   try {
-    await open(url, options)
+    await openRig(url, options)
   } catch (error) {
     assert.ok(isSluiceError(error), String(error))
     assert.ok(!error.message.includes('secret') && !JSON.stringify(error).includes('secret'))
@@ -27,20 +21,12 @@ async function refusal(url: string, options: object = {}): Promise<{ readonly co
   assert.fail('it was let in')
 }
 
-async function eventually(ask: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const until = performance.now() + 30_000
-  while (!(await ask())) {
-    assert.ok(performance.now() < until, `waited for: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
 describe('redis: a server of its own', { concurrency: 1 }, () => {
   let server: Started
   let plain: ReturnType<typeof createClient>
   const rigs: Rig[] = []
   const rigOn = async (prefix: string, options: object = {}): Promise<Rig> => {
-    const rig = await open(`${server.url}?prefix=${prefix}:`, options)
+    const rig = await openRig(`${server.url}?prefix=${prefix}:`, options)
     rigs.push(rig)
     return rig
   }
@@ -194,7 +180,7 @@ describe('redis: TLS and users', { concurrency: 1 }, () => {
   after(() => server.down())
 
   test('a private authority, by its file; a narrow user can do all that is needed', async () => {
-    const rig = await open(server.url, { ca: server.extras.ca })
+    const rig = await openRig(server.url, { ca: server.extras.ca })
     try {
       assert.match(rig.facts.notes.join(), /does not tell its appendfsync/)
       const sender = await rig.channel({ groups: ['g'] })
@@ -220,7 +206,7 @@ describe('redis: TLS and users', { concurrency: 1 }, () => {
     await refusedAs('TRANSPORT_UNAUTHENTICATED', server.url.replace('secret', 'wrong'), /WRONGPASS.*passwordFile/)
     await refusedAs('TRANSPORT_UNAUTHENTICATED', server.url.replace('app:secret@', ''), /NOAUTH.*passwordFile/)
     await refusedAs('TRANSPORT_FORBIDDEN', server.extras.guarded ?? '', /NOPERM.*ACL user/)
-    const other = await open(`${server.url}?prefix=other:`, { ca })
+    const other = await openRig(`${server.url}?prefix=other:`, { ca })
     await assert.rejects(other.channel(), { code: 'TRANSPORT_FORBIDDEN', message: /NOPERM/ })
     await other.close()
   })
