@@ -37,6 +37,46 @@ async function refusal(
   }
 }
 
+/** A method of AMQP 0-9-1 on channel 0, its arguments after the class and its number. */
+function method(number: number, args: Buffer): Buffer {
+  const payload = Buffer.concat([Buffer.from([0, 10, 0, number]), args])
+  const head = Buffer.from([1, 0, 0, 0, 0, 0, 0])
+  head.writeUInt32BE(payload.length, 3)
+  return Buffer.concat([head, payload, Buffer.from([0xce])])
+}
+
+function longString(text: string): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(text.length)
+  return Buffer.concat([length, Buffer.from(text)])
+}
+
+/** Opens a connection as a server does that says this is its version. */
+function openAs(version: string): (socket: Socket) => void {
+  const properties = Buffer.concat([Buffer.from('\x07versionS', 'latin1'), longString(version)])
+  const start = [Buffer.from([0, 9]), longString(properties.toString('latin1')), longString('PLAIN'), longString('en_US')]
+  return (socket) => {
+    // What it says to what it hears: start to the protocol's name, tune to start-ok, open-ok to open, close-ok to close.
+    const answers = new Map([
+      [11, method(30, Buffer.from([0x07, 0xff, 0, 2, 0, 0, 0, 0]))],
+      [40, method(41, Buffer.from([0]))],
+      [50, method(51, Buffer.alloc(0))],
+    ])
+    socket.once('data', () => {
+      socket.write(method(10, Buffer.concat(start)))
+      let heard = Buffer.alloc(0)
+      socket.on('data', (bytes: Buffer) => {
+        heard = Buffer.concat([heard, bytes])
+        while (heard.length >= 8 && heard.length >= 8 + heard.readUInt32BE(3)) {
+          const answer = answers.get(heard.readUInt16BE(9))
+          if (answer !== undefined) socket.write(answer)
+          heard = heard.subarray(8 + heard.readUInt32BE(3))
+        }
+      })
+    })
+  }
+}
+
 const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : error)
 
 test("amqps: where the server speaks plain is told so, and is no wrong password (OpenSSL's text may hold 403)", async () => {
@@ -70,4 +110,13 @@ test('a file that cannot be read is named, also when it went after the options w
   )
   assert.equal(codeOf(error), 'INVALID_OPTION')
   assert.match(String(error), /the file .*ca\.pem cannot be read/)
+})
+
+test('a server that is too old is refused by the version it opens the connection with', async () => {
+  for (const version of ['3.8.2', '3.9.29']) {
+    const error = await refusal('amqp', openAs(version))
+    assert.equal(codeOf(error), 'SERVER_TOO_OLD', String(error))
+    assert.match(String(error), new RegExp(`is version ${version}, and 3\\.10 is needed`))
+    assert.ok(!String(error).includes('CANARY'))
+  }
 })
