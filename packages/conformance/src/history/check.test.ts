@@ -740,3 +740,33 @@ for (const [name, mutate] of Object.entries(mutations)) {
     assert.ok(mutated > 300, `only ${mutated} histories could be mutated`)
   })
 }
+
+for (const [name, invariant] of [
+  ['drop', 'I1'],
+  ['forge', 'I2'],
+  ['damage', 'I2'],
+  ['deny the send', 'I3'],
+  ['swap', 'I6'],
+] as const) {
+  test(`a fault of the server and a report of every member between any two lines explain what comes again, and do not hide: ${name}`, () => {
+    let mutated = 0
+    for (let seed = 0; seed < 60; seed++) {
+      const random = seededRandom(seed)
+      const events = mutations[name]?.(goodHistory(random, 10 + (seed % 30)), random)
+      if (events === undefined) continue
+      mutated++
+      const procs = [...new Set(events.map(({ proc }) => proc))]
+      const noise = (at: HistoryEvent): HistoryEvent[] => [
+        at,
+        { i: 0, monoNs: at.monoNs, proc: 'judge', type: 'ok', f: 'fault', fault: 'restart' },
+        ...procs.map((proc): HistoryEvent => ({ i: 0, monoNs: at.monoNs, proc, type: 'ok', f: 'fault', fault: 'hand-over', victim: proc })),
+      ]
+      const found = checkHistory(renumber(events.flatMap(noise)), goodScope)
+      assert.ok(
+        found.some((violation) => violation.invariant === invariant),
+        `seed ${seed}: ${JSON.stringify(found)}`,
+      )
+    }
+    assert.ok(mutated > 15, `only ${mutated} histories could be mutated`)
+  })
+}
