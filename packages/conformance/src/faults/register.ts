@@ -1,7 +1,8 @@
 import { describe, test } from 'node:test'
 import { recordResult } from '../report/results.ts'
 import type { ConformanceOptions } from '../suite/suite.ts'
-import { faults, messagesDefault, runFault } from './faults.ts'
+import { faults } from './faults.ts'
+import { messagesDefault, runFault } from './run-fault.ts'
 
 /** Registers a node:test case for each fault, one at a time: each has a server and six processes of its own. */
 export function registerFaults(options: ConformanceOptions): void {
