@@ -380,9 +380,10 @@ export class KafkaConsumer implements Consumer {
   async #readProgress(fresh: readonly OwnedPartition[]): Promise<void> {
     const live = fresh.filter(({ isGone }) => !isGone)
     if (live.length === 0) return
-    for (const { partition, logStart, committed, lotStart, lotEnd } of await readPositions(this.#bus, this, live)) {
+    for (const { partition, logStart, logEnd, committed, lotStart, lotEnd } of await readPositions(this.#bus, this, live)) {
       partition.progress = committed === undefined ? new Progress(this.#entry()?.starts[partition.index] ?? 0) : Progress.read(...committed)
-      partition.suspectBefore = partition.progress.claimed
+      // Claimed was also what had not come yet.
+      partition.suspectBefore = Math.min(partition.progress.claimed, logEnd)
       if (logStart > partition.progress.watermark) this.#skip(partition, logStart)
       partition.offset = partition.progress.watermark
       partition.lotOffset = lotStart

@@ -33,7 +33,7 @@ export class OwnedPartition {
   /** What is read next, of the channel and of the lot. */
   offset = 0
   lotOffset = 0
-  /** Everything below was claimed durably: it may be handed out. */
+  /** Everything below was claimed durably, read or not: it may be handed out. */
   claimed = 0
   /** Everything below may have been begun by an owner that died. */
   suspectBefore = 0
@@ -100,7 +100,7 @@ export class OwnedPartition {
 
   /** Something is ready, but for a claim. */
   get needsClaim(): boolean {
-    return this.state === 'owned' && this.buffer.some(({ offset }) => offset >= this.claimed)
+    return this.state === 'owned' && (this.buffer.at(-1)?.offset ?? -1) >= this.claimed
   }
 
   handOut(): KafkaDelivery {

@@ -8,6 +8,7 @@ import type { OwnedPartition } from './partition.ts'
 export interface Position {
   readonly partition: OwnedPartition
   readonly logStart: number
+  readonly logEnd: number
   /** Watermark and metadata; undefined: nobody committed, or so long ago that the brokers forgot it. */
   readonly committed: readonly [offset: number, metadata: string] | undefined
   readonly lotStart: number
@@ -30,12 +31,13 @@ export async function readPositions(
     const asked = new Map([[of, taken.map(({ index }) => ({ partition: index, timestampMs }))]])
     return (await cluster.atLeaders(asked, listOffsets, (part) => part)).get(of) ?? []
   }
-  const [committed, logs, lotStarts, lotEnds] = await Promise.all([
+  const [committed, logStarts, logEnds, lotStarts, lotEnds] = await Promise.all([
     cluster.coordinated('group', groupId, fetchOffsets, { group: groupId, partitions, stable: true }, (answer) => {
       const errors = [...answer.topics.values()].flat().map(({ error }) => error)
       return answer.error !== 0 ? answer.error : (errors.find((error) => error !== 0) ?? 0)
     }),
     at(topic, earliest),
+    at(topic, latest),
     hasLot ? at(lotTopic, earliest) : [],
     hasLot ? at(lotTopic, latest) : [],
   ])
@@ -45,7 +47,8 @@ export async function readPositions(
     const known = committed.topics.get(topic)?.find((one) => one.partition === index)
     return {
       partition,
-      logStart: offsetOf(logs, index),
+      logStart: offsetOf(logStarts, index),
+      logEnd: offsetOf(logEnds, index),
       committed: known === undefined || known.offset < 0 ? undefined : [known.offset, known.metadata],
       lotStart: offsetOf(lotStarts, index),
       lotEnd: offsetOf(lotEnds, index),

@@ -15,6 +15,11 @@ import { TransactionProducer } from './transaction.ts'
 
 /** Acceptances gather for so long before they are committed, ms. */
 const gatherMs = 4
+/**
+ * So many offsets beyond what was read are claimed with each commit: what comes next goes to its handler at once. With a commit before
+ * it a message at 2,000/s was 0.7 ms slower. Whoever takes over suspects so many more at most, and none that came later.
+ */
+const claimAhead = 128
 const patienceMs = 30_000
 
 /** A note for the lot, with the message that it is about. */
@@ -143,7 +148,7 @@ export class Settlement {
     for (const partition of due) {
       partition.dirty = false
       // Whoever hands over has nothing in hand any more.
-      claims.set(partition, partition.state === 'owned' ? partition.offset : 0)
+      claims.set(partition, partition.state === 'owned' ? partition.offset + claimAhead : 0)
     }
     const offsets = (): CommittedOffset[] =>
       due

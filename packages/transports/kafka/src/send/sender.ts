@@ -1,7 +1,8 @@
 /**
- * Sending. Each channel has one round of requests under way at a time, one a broker, and gathers what comes meanwhile
- * for the next: messages of a key are stored in the order of calls whatever fails. A batch whose fate is not known is sent
- * again under the same number, which the broker recognises; only after `sendTimeoutMs` is it called unknown.
+ * Sending. Each half of a channel's partitions has one round of requests under way at a time, one a broker, and gathers what
+ * comes meanwhile for the next: messages of a key are stored in the order of calls whatever fails. Halves, so that a producer
+ * that waits for its confirms writes one while the broker stores the other. A batch whose fate is not known is sent again under
+ * the same number, which the broker recognises; only after `sendTimeoutMs` is it called unknown.
  */
 import { FailedKeys, type OutgoingMessage, SendCall, type SendReport, SluiceError } from '@sluice/core/transport'
 import { ConnectionEnded, check, codes, KafkaError, mayRetry, passes, toSluice } from '../errors.ts'
@@ -16,6 +17,8 @@ import { partitionOf } from './partitioner.ts'
 /** Messages and bytes of one round, about. */
 const roundCountMax = 4_000
 const roundBytesMax = 4 * 1024 * 1024
+/** Fewer go in one round for both halves: a request costs as much as some 50 messages. */
+const dividedMin = 200
 /** What one batch may have more than its records' sizes as the core counts them say: names of headers, lengths, bytes. */
 const recordBytes = 1_024
 /** How long the broker may wait for its replicas, ms. */
@@ -28,6 +31,8 @@ interface Item {
   readonly index: number
   readonly call: SendCall
   readonly number: number
+  /** Where it goes: known when its channel is. */
+  partition: number
 }
 
 /** See the header of this file. */
@@ -35,7 +40,6 @@ export class Sender {
   readonly #bus: KafkaBus
   readonly #messageBytesMax: number
   readonly #lines: Map<string, ChannelLine> = new Map()
-  #producing: Promise<ProducerId> | undefined
   #waitingBytes = 0
 
   constructor(bus: KafkaBus, messageBytesMax: number) {
@@ -63,8 +67,7 @@ export class Sender {
     if (line === undefined) {
       line = new ChannelLine(this.#bus, channel, {
         messageBytesMax: this.#messageBytesMax,
-        producer: () => this.#producer(),
-        renew: (old) => this.#renew(old),
+        initProducer: () => this.#init(),
         done: (bytes) => {
           this.#waitingBytes -= bytes
         },
@@ -74,38 +77,16 @@ export class Sender {
     return line
   }
 
-  #producer(): Promise<ProducerId> {
-    this.#producing ??= this.#init()
-    this.#producing.catch(() => {
-      this.#producing = undefined
-    })
-    return this.#producing
-  }
-
   async #init(): Promise<ProducerId> {
     const { error, id, epoch } = await this.#bus.cluster.any(initProducer, { transactionalId: null, timeoutMs: replicasMs })
     check(error, 'a producer id')
     return { id, epoch }
   }
-
-  // The broker does not know this producer any more, or the fate of a batch is unknown: numbers begin anew under another id.
-  #renew(old: ProducerId): void {
-    const { cluster } = this.#bus
-    const was = this.#producing
-    void was?.then(
-      (now) => {
-        if (now !== old || this.#producing !== was || cluster.isClosed) return
-        this.#producing = undefined
-      },
-      () => undefined,
-    )
-  }
 }
 
 interface LineHome {
   readonly messageBytesMax: number
-  producer(): Promise<ProducerId>
-  renew(old: ProducerId): void
+  initProducer(): Promise<ProducerId>
   done(bytes: number): void
 }
 
@@ -116,16 +97,35 @@ interface Portion {
   readonly batch: Buffer
 }
 
+/** A producer id and the next number of each partition under it. */
+interface Numbering {
+  readonly producer: Promise<ProducerId>
+  readonly next: number[]
+}
+
+/** Every second partition of a channel. */
+interface Half {
+  /** For its next round. */
+  waiting: Item[]
+  /** A round of it is under way. */
+  isBusy: boolean
+}
+
 /** What waits for one channel, in the order of calls. */
 class ChannelLine {
   readonly #bus: KafkaBus
   readonly #channel: string
   readonly #home: LineHome
   readonly #failed = new FailedKeys()
+  /** Not looked at yet. */
   #queue: Item[] = []
-  #running: Promise<void> | undefined
-  #producer: ProducerId | undefined
-  #sequences: number[] = []
+  readonly #halves: readonly [Half, Half] = [
+    { waiting: [], isBusy: false },
+    { waiting: [], isBusy: false },
+  ]
+  readonly #running: Set<Promise<void>> = new Set()
+  /** Of this line alone: several reply channels share a partition, and a number must not stand for two messages. */
+  #numbering: Numbering | undefined
   #turn = 0
 
   constructor(bus: KafkaBus, channel: string, home: LineHome) {
@@ -135,7 +135,7 @@ class ChannelLine {
   }
 
   push(message: OutgoingMessage, index: number, call: SendCall, full: boolean): void {
-    const item = { message, index, call, number: this.#failed.next() }
+    const item: Item = { message, index, call, number: this.#failed.next(), partition: 0 }
     if (full) {
       const error = new SluiceError('BACKPRESSURE', 'too many bytes wait for the brokers', {
         fix: 'Publish no faster than they confirm, or raise kafka.sendBytesMax',
@@ -144,24 +144,56 @@ class ChannelLine {
       this.#failed.add(message.envelope.partitionkey)
       return
     }
-    this.#queue.push(item)
-    this.#running ??= this.#run()
+    if (this.#queue.push(item) > 1) return
+    this.#track(this.#place())
   }
 
   async drained(): Promise<void> {
-    while (this.#running !== undefined) await this.#running
+    while (this.#running.size > 0) await Promise.all(this.#running)
   }
 
-  async #run(): Promise<void> {
+  /** Until it is over, nothing is idle. */
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => {
+      this.#running.delete(tracked)
+      if (this.#running.size === 0) this.#failed.idle()
+    })
+    this.#running.add(tracked)
+  }
+
+  /** Divides what came among the halves, and begins. */
+  async #place(): Promise<void> {
     // What is sent in one turn of the loop shares a round.
     await Promise.resolve()
-    while (this.#queue.length > 0) {
-      const entry = await this.#entry()
-      const items = this.#next(entry)
-      if (items.length > 0 && entry !== undefined) await this.#round(items, entry)
+    const entry = await this.#entry()
+    for (const item of this.#queue.splice(0)) {
+      if (entry === undefined) {
+        this.#fail(item, 'failed', new SluiceError('UNROUTED', 'there is no such channel on the brokers'), false)
+        continue
+      }
+      item.partition = this.#partition(item.message, entry)
+      this.#halves[item.partition & 1]?.waiting.push(item)
     }
-    this.#failed.idle()
-    this.#running = undefined
+    if (entry !== undefined) this.#begin(entry)
+  }
+
+  /** Begins a round for what waits and has none under way. */
+  #begin(entry: ChannelEntry): void {
+    const idle = this.#halves.filter(({ isBusy }) => !isBusy)
+    if (idle.length === 2 && idle.every(({ waiting }) => waiting.length < dividedMin)) this.#beginRound(idle, entry)
+    else for (const half of idle) this.#beginRound([half], entry)
+  }
+
+  #beginRound(halves: readonly Half[], entry: ChannelEntry): void {
+    const items = halves.flatMap((half) => this.#next(half, entry))
+    if (items.length === 0) return
+    for (const half of halves) half.isBusy = true
+    this.#track(
+      this.#round(items, entry).then(() => {
+        for (const half of halves) half.isBusy = false
+        this.#begin(entry)
+      }),
+    )
   }
 
   /** The channel; one that another process declared a moment ago may not be known here yet. */
@@ -173,23 +205,23 @@ class ChannelLine {
     return registry.state.channels.get(this.#channel)
   }
 
-  /** The next items for one round. Those that cannot be sent are told. */
-  #next(entry: ChannelEntry | undefined): Item[] {
+  /** The next items of a half for one round. Those that cannot be sent are told. */
+  #next(half: Half, entry: ChannelEntry): Item[] {
     const items: Item[] = []
     let bytes = 0
     let taken = 0
-    for (const item of this.#queue) {
+    for (const item of half.waiting) {
       if (items.length >= roundCountMax || bytes >= roundBytesMax) break
       taken++
       if (this.#refused(item, entry)) continue
       items.push(item)
       bytes += item.message.sizeBytes
     }
-    this.#queue = taken === this.#queue.length ? [] : this.#queue.slice(taken)
+    half.waiting = taken === half.waiting.length ? [] : half.waiting.slice(taken)
     return items
   }
 
-  #refused(item: Item, entry: ChannelEntry | undefined): boolean {
+  #refused(item: Item, entry: ChannelEntry): boolean {
     const { envelope, sizeBytes, rejectUnrouted } = item.message
     const { messageBytesMax } = this.#home
     let error: SluiceError | undefined
@@ -197,8 +229,7 @@ class ChannelLine {
     if (this.#failed.has(envelope.partitionkey, item.number)) {
       error = new SluiceError('NOT_SENT', 'an earlier message of the same key failed')
       retryable = true
-    } else if (entry === undefined) error = new SluiceError('UNROUTED', 'there is no such channel on the brokers')
-    else if (rejectUnrouted === true && entry.kind !== 'reply' && this.#bus.registry.state.groups(this.#channel).length === 0)
+    } else if (rejectUnrouted === true && entry.kind !== 'reply' && this.#bus.registry.state.groups(this.#channel).length === 0)
       error = new SluiceError('UNROUTED', 'no group asks for the events of this channel')
     else if (sizeBytes > messageBytesMax) error = new SluiceError('MESSAGE_TOO_LARGE', `the message has ${sizeBytes} bytes, and ${messageBytesMax} are allowed`)
     if (error === undefined) return false
@@ -209,20 +240,20 @@ class ChannelLine {
   async #round(items: readonly Item[], entry: ChannelEntry): Promise<void> {
     let left: readonly Item[] = items
     while (left.length > 0) {
-      const [now, later] = this.#divide(left, entry)
+      const [now, later] = this.#divide(left)
       await this.#store(now, entry)
       left = later.filter((item) => !this.#refused(item, entry))
     }
   }
 
   /** What fits into one batch a partition, and the rest. */
-  #divide(items: readonly Item[], entry: ChannelEntry): [Map<number, Item[]>, Item[]] {
+  #divide(items: readonly Item[]): [Map<number, Item[]>, Item[]] {
     const now = new Map<number, Item[]>()
     const bytes: number[] = []
     const later: Item[] = []
     const closed = new Set<number>()
     for (const item of items) {
-      const partition = this.#partition(item.message, entry)
+      const { partition } = item
       const list = now.get(partition) ?? []
       const size = (bytes[partition] ?? 0) + item.message.sizeBytes + recordBytes
       if (list.length > 0 && (closed.has(partition) || size > this.#home.messageBytesMax)) {
@@ -250,15 +281,11 @@ class ChannelLine {
     const extra = entry.kind === 'reply' ? ['sluice-reply', this.#channel] : []
     let portions: readonly Portion[] = []
     try {
-      const producer = await cluster.persist(options.sendTimeoutMs, () => this.#home.producer())
-      if (this.#producer !== producer) {
-        this.#producer = producer
-        this.#sequences = []
-      }
+      const { producer, next } = await cluster.persist(options.sendTimeoutMs, () => this.#numbers())
       const nowMs = context.clock.nowMs()
       portions = [...byPartition].map(([partition, items]) => {
-        const sequence = this.#sequences[partition] ?? 0
-        this.#sequences[partition] = (sequence + items.length) % 0x8000_0000
+        const sequence = next[partition] ?? 0
+        next[partition] = (sequence + items.length) % 0x8000_0000
         const records: NewRecord[] = items.map(({ message }) => toRecord(message.envelope, message.sizeBytes, extra))
         return { partition, items, batch: writeBatch(records, nowMs, { ...producer, sequence, transactional: false }, options.compression) }
       })
@@ -366,12 +393,21 @@ class ChannelLine {
         else this.#fail(item, 'failed', toSluice(why, 'sending'), true)
   }
 
+  async #numbers(): Promise<{ readonly producer: ProducerId; readonly next: number[] }> {
+    this.#numbering ??= { producer: this.#home.initProducer(), next: [] }
+    const numbering = this.#numbering
+    try {
+      // The other half may give it up meanwhile: this round keeps to it all the same, with the numbers that belong to it.
+      return { producer: await numbering.producer, next: numbering.next }
+    } catch (error) {
+      if (this.#numbering === numbering) this.#numbering = undefined
+      throw error
+    }
+  }
+
   // A number that was given out and not used would leave a gap, which the broker refuses for ever.
   #anew(): void {
-    if (this.#producer === undefined) return
-    this.#home.renew(this.#producer)
-    this.#producer = undefined
-    this.#sequences = []
+    this.#numbering = undefined
   }
 
   #fail(item: Item, state: 'failed' | 'unknown', error: SluiceError, retryable: boolean): void {
