@@ -44,6 +44,16 @@ export class Names {
     return `${this.partition(channel, group, partition)}/before`
   }
 
+  /** While a group's partitions change: leads to those of before, and where they let go, to the exchange {@link beyond}. */
+  passage(channel: string, group: string, partitions: number): string {
+    return `${this.#prefix}/${word(channel)}/${word(group)}/from${partitions}`
+  }
+
+  /** Behind the {@link passage} from so many partitions: leads to the new ones. */
+  beyond(channel: string, group: string, partitions: number): string {
+    return `${this.passage(channel, group, partitions)}/beyond`
+  }
+
   /** A partition's parking lot. */
   lot(channel: string, group: string, partition: string): string {
     return `${this.partition(channel, group, partition)}/lot`
@@ -105,6 +115,16 @@ export function bindingKeys(order: GroupOrder, index: number, partitions: number
   if (order === 'none') return values(partitionsMax, partitions, index).map((id) => `*.*.*.${id}`)
   if (partitions <= 8) return values(8, partitions, index).map((low) => `*.${low}.*.*`)
   return values(8, partitions / 8, index >>> 3).map((high) => `*.${index % 8}.${high}.*`)
+}
+
+/** As {@link bindingKeys}, when the numbers of a routing key stood in reverse. Of one partition it has not changed. */
+export function formerBindingKeys(order: GroupOrder, index: number, partitions: number): readonly string[] {
+  if (partitions === 1) return []
+  return bindingKeys(order, index, partitions).map((key) => {
+    const [, low = '', high = '', id = ''] = key.split('.')
+    if (id !== '*') return `#.${id}.*.*`
+    return high === '*' ? `#.${low}` : `#.${high}.${low}`
+  })
 }
 
 /** What places a message in a partition of a group. */

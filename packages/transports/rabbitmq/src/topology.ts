@@ -10,12 +10,13 @@ import {
   type Topology,
 } from '@sluice/core/transport'
 import type { Channel, Options } from 'amqplib'
+import { type Bound, bindAnew, bindingsVersion } from './bindings/bindings.ts'
 import { copy, drain } from './consume/drain.ts'
 import { partitionPrefetch } from './consume/prefetch.ts'
 import { operationError } from './link/errors.ts'
 import { type Link, messageCount } from './link/link.ts'
 import { makeLive } from './live-queues.ts'
-import { bindingKeys, type Names, placementOf, powerOfTwo } from './names.ts'
+import { type Names, placementOf, powerOfTwo } from './names.ts'
 import type { RabbitOptions } from './options.ts'
 import type { Registry } from './registry/registry.ts'
 import { type GroupEntry, generationsOf, partitionsOf } from './registry/state.ts'
@@ -23,13 +24,10 @@ import type { Publisher } from './send/publisher.ts'
 import { fromWire } from './wire.ts'
 
 /** Events that no group asked for are kept up to this; then the oldest go. */
-const unroutedMax = { 'x-max-length': 100_000, 'x-max-length-bytes': 256 * 1024 * 1024 }
+const unroutedMax = { 'x-max-length': 100_000, 'x-max-length-bytes': 256 * 1024 * 1024, 'x-overflow': 'drop-head' }
 
 /** The queue of an instance's own group goes when nobody has consumed it for so long, ms. */
 const ephemeralMs = 30_000
-
-/** From the routing of a message to its arrival in the queue, at most, ms. */
-const settleMs = 1_000
 
 /**
  * Delayed messages beyond those that one process holds (delayed-messages.ts), which the server does not count here: then a
@@ -46,6 +44,8 @@ export class TopologyKeeper {
   readonly #names: Names
   readonly #options: RabbitOptions
   readonly #clock: Clock
+  /** Queues that are known to be as they should. */
+  readonly #checked: Set<string> = new Set()
 
   constructor(publishing: Link, link: Link, publisher: Publisher, registry: Registry, names: Names, options: RabbitOptions, clock: Clock) {
     this.#clock = clock
@@ -70,6 +70,7 @@ export class TopologyKeeper {
     const known = this.#registry.state.channels.get(name)
     // Whoever names no number wants what is there.
     const wanted = powerOfTwo(partitions ?? known?.partitions ?? this.#options.partitions)
+    if (known !== undefined) await this.#checkChannel(name)
     if (known !== undefined && known.kind === kind && known.partitions >= wanted) return
     if (known === undefined) await this.#makeChannel(name)
     if ((await this.#registry.append({ op: 'channel', name, kind, partitions: wanted })) === 'refused')
@@ -82,16 +83,39 @@ export class TopologyKeeper {
     await this.#make(
       what,
       new Map([
-        [unrouted, this.#exclusiveQueue({ ...unroutedMax, 'x-overflow': 'drop-head' })],
+        [unrouted, this.#exclusiveQueue(unroutedMax)],
         [delayed, this.#exclusiveQueue(delayedMax)],
       ]),
       () => this.#registry.state.channels.has(name),
     )
-    await this.#ask(what, async (channel) => {
+    await this.ask(what, async (channel) => {
       await channel.assertExchange(unrouted, 'fanout', { durable: true })
-      await channel.assertExchange(this.#names.exchange(name), 'topic', { durable: true, alternateExchange: unrouted })
+      await this.#assertExchange(channel, name)
       await channel.bindQueue(unrouted, unrouted, '')
     })
+  }
+
+  #assertExchange(on: Channel, channel: string): Promise<unknown> {
+    return on.assertExchange(this.#names.exchange(channel), 'topic', { durable: true, alternateExchange: this.#names.unrouted(channel) })
+  }
+
+  /** What others made is as we would make it, and its groups are bound as we would bind them: else what we send finds no queue. */
+  async #checkChannel(name: string): Promise<void> {
+    const what = `declare channel "${name}"`
+    await this.#check(what, this.#names.unrouted(name), this.#exclusiveQueue(unroutedMax), (on) => this.#assertExchange(on, name))
+    for (const entry of this.#registry.state.groups(name)) {
+      const { channel, group, growth, bindings = 0 } = entry
+      if (growth !== undefined || bindings >= bindingsVersion) continue
+      await this.bind(entry)
+      await this.#registry.append({ op: 'bindings', channel, group, version: bindingsVersion })
+    }
+  }
+
+  /** Once a process: TOPOLOGY_CONFLICT if it has other arguments. One that was deleted is made again by whoever consumes it. */
+  async #check(what: string, queue: string, settings: Options.AssertQueue, more?: (on: Channel) => Promise<unknown>): Promise<void> {
+    if (this.#checked.has(queue) || (await messageCount(this.#link, queue)) === undefined) return
+    await this.ask(what, (on) => Promise.all([on.assertQueue(queue, settings), more?.(on)]))
+    this.#checked.add(queue)
   }
 
   /** A group's queues, bound; what waits unrouted goes to the first group of a channel that wants it. */
@@ -101,14 +125,19 @@ export class TopologyKeeper {
     const place = this.#registry.state.channels.get(channel)
     if (place === undefined) throw new SluiceError('INVALID_OPTION', `group "${group}" belongs to channel "${channel}", which was not declared`)
     const known = this.#registry.state.group(channel, group)
-    if (known !== undefined && (provisional || (!known.provisional && known.order === order))) return known
+    if (known !== undefined && (provisional || (!known.provisional && known.order === order))) {
+      if (!known.ephemeral)
+        await this.#check(`declare group "${group}"`, this.#names.partition(channel, group, partitionName(0, known.partitions)), this.#exclusiveQueue())
+      return known
+    }
     // A provisional group keeps everything in one line, so that its first member may still want any order.
     const wanted = order === 'channel' || ephemeral ? 1 : place.partitions
     const partitions = provisional ? 1 : wanted
     let hasBefore = false
     if (known === undefined) {
       const isFirst = this.#registry.state.groups(channel).length === 0
-      await this.#makeQueues(declaration, order, partitions, () => this.#registry.state.group(channel, group) !== undefined)
+      await this.#makeQueues(declaration, partitions, () => this.#registry.state.group(channel, group) !== undefined)
+      await this.bind({ channel, group, order, partitions, bindings: bindingsVersion })
       // Queues that are bound take what is new: only what came before goes elsewhere.
       hasBefore = isFirst && from !== 'end' && (await this.#unroutedCount(channel)) > 0
       if (hasBefore) await this.#adoptUnrouted(declaration, order, partitions)
@@ -122,6 +151,7 @@ export class TopologyKeeper {
         provisional,
         ephemeral,
         partitions: known === undefined ? partitions : wanted,
+        bindings: bindingsVersion,
         hasBefore,
         nowMs: this.#clock.nowMs(),
       })) === 'refused'
@@ -136,25 +166,32 @@ export class TopologyKeeper {
 
   /** Makes queues of a group again that somebody deleted. */
   async remake(entry: GroupEntry): Promise<void> {
-    await this.#makeQueues(entry, entry.order, entry.partitions, () => true)
+    await this.#makeQueues(entry, entry.partitions, () => true)
+    await this.bind(entry)
   }
 
-  /** Binds the queues of a group's new partitions, and takes the old ones off the exchange: what comes from now on is new. */
-  async bindGrowth(entry: GroupEntry): Promise<void> {
-    const { channel, group, order, growth, partitions } = entry
-    if (growth === undefined) return
-    const isBound = (): boolean => this.#registry.state.group(channel, group)?.growth?.bound !== false
-    await this.#makeQueues(entry, order, growth.partitions, isBound)
-    await this.#makeBefores(entry, growth.partitions, isBound)
-    await this.#ask('change the partitions of a group', async (on) => {
-      const exchange = this.#names.exchange(channel)
-      for (let index = 0; index < partitions; index++)
-        for (const key of bindingKeys(order, index, partitions))
-          await on.unbindQueue(this.#names.partition(channel, group, partitionName(index, partitions)), exchange, key)
+  /** Binds the queues of a group's partitions, as this version does. */
+  async bind(entry: Bound & Pick<GroupEntry, 'partitions' | 'bindings'>): Promise<void> {
+    await this.ask(`declare group "${entry.group}"`, async (on) => {
+      await this.#assertExchange(on, entry.channel)
+      await bindAnew(on, this.#names, entry)
     })
-    // A message is routed first and stored a moment later: what was routed by the old bindings must have arrived.
-    await new Promise<void>((resolve) => void this.#clock.setTimer(settleMs, resolve))
-    await this.#registry.append({ op: 'bound', channel, group, partitions: growth.partitions })
+  }
+
+  /** Queues of the partitions that a group is about to have, bound to nothing, and those of what was there before. */
+  async makeGrowth(entry: GroupEntry, partitions: number): Promise<void> {
+    const { channel, group } = entry
+    const isUsed = (): boolean => this.#registry.state.group(channel, group)?.growth?.bound !== false
+    await this.#makeQueues(entry, partitions, isUsed)
+    await this.#makeBefores(entry, partitions, isUsed)
+  }
+
+  /** Takes away what led from a group's queues of so many partitions to the next ones. */
+  async removePassage({ channel, group }: Pick<GroupEntry, 'channel' | 'group'>, partitions: number): Promise<void> {
+    await this.ask('change the partitions of a group', async (on) => {
+      for (const exchange of [this.#names.passage(channel, group, partitions), this.#names.beyond(channel, group, partitions)])
+        await on.deleteExchange(exchange)
+    })
   }
 
   /** Whether there is such a queue, with a message in it that nobody holds. */
@@ -164,7 +201,7 @@ export class TopologyKeeper {
 
   /** Takes queues away that were emptied and are bound to nothing. (A quorum queue knows no `if-empty`; it ends the connection over it.) */
   async removeEmpty(queues: readonly string[]): Promise<void> {
-    for (const queue of queues) if ((await messageCount(this.#link, queue)) === 0) await this.#ask('remove an empty queue', (on) => on.deleteQueue(queue))
+    for (const queue of queues) if ((await messageCount(this.#link, queue)) === 0) await this.ask('remove an empty queue', (on) => on.deleteQueue(queue))
   }
 
   /** A partition's parking lot, made when it is first needed. */
@@ -187,17 +224,17 @@ export class TopologyKeeper {
   async removeGroup(entry: GroupEntry): Promise<void> {
     const { channel, group } = entry
     await this.#registry.append({ op: 'group-gone', channel, group })
-    await this.#ask('remove a group', async (on) => {
+    await this.ask('remove a group', async (on) => {
       for (const count of generationsOf(entry))
         for (const partition of partitionsOf(entry, count)) for (const queue of this.#names.allOf(channel, group, partition)) await on.deleteQueue(queue)
       await on.deleteQueue(this.#names.dead(channel, group))
     })
+    for (const count of generationsOf(entry)) if (count !== entry.partitions || entry.growth !== undefined) await this.removePassage(entry, count)
   }
 
-  /** A group's queues are bound only when they live: what is published from then on is in them. */
+  /** Queues that live. They are bound only then: what is published from there on is in them. */
   async #makeQueues(
     { channel, group, ephemeral }: Pick<GroupDeclaration, 'channel' | 'group' | 'ephemeral'>,
-    order: GroupOrder,
     partitions: number,
     isUsed: () => boolean,
   ): Promise<void> {
@@ -205,10 +242,6 @@ export class TopologyKeeper {
     const queues = Array.from({ length: partitions }, (_, index) => this.#names.partition(channel, group, partitionName(index, partitions)))
     const settings = ephemeral ? { ...this.#exclusiveQueue({}, 'classic'), expires: ephemeralMs } : this.#exclusiveQueue()
     await this.#make(what, new Map(queues.map((queue) => [queue, settings])), isUsed)
-    const exchange = this.#names.exchange(channel)
-    await this.#ask(what, (on) =>
-      Promise.all(queues.flatMap((queue, index) => bindingKeys(order, index, partitions).map((key) => on.bindQueue(queue, exchange, key)))),
-    )
   }
 
   /** Queues of what came before a group's present partitions; nothing is bound to them. */
@@ -220,7 +253,7 @@ export class TopologyKeeper {
   /** Declares queues, each on a channel of its own, that live. `isUsed`: whether the registry names them already. */
   async #make(what: string, queues: ReadonlyMap<string, Options.AssertQueue>, isUsed: () => boolean): Promise<void> {
     const isQuorum = [...queues.values()].some((settings) => settings.arguments?.['x-queue-type'] === 'quorum')
-    const declare = (): Promise<unknown> => Promise.all([...queues].map(([queue, settings]) => this.#ask(what, (on) => on.assertQueue(queue, settings))))
+    const declare = (): Promise<unknown> => Promise.all([...queues].map(([queue, settings]) => this.ask(what, (on) => on.assertQueue(queue, settings))))
     if (!isQuorum) {
       await declare()
       return
@@ -234,7 +267,7 @@ export class TopologyKeeper {
         await this.#registry.sync()
         return isUsed()
       },
-      remove: (queue) => this.#ask(what, (on) => on.deleteQueue(queue)),
+      remove: (queue) => this.ask(what, (on) => on.deleteQueue(queue)),
     })
   }
 
@@ -259,7 +292,8 @@ export class TopologyKeeper {
     return { durable: true, arguments: { 'x-queue-type': type, 'x-single-active-consumer': true, ...more } }
   }
 
-  async #ask<T>(what: string, request: (channel: Channel) => Promise<T>): Promise<T> {
+  /** Requests on a channel of their own; rejects as {@link operationError} says. */
+  async ask<T>(what: string, request: (channel: Channel) => Promise<T>): Promise<T> {
     try {
       return await this.#link.askApart(request)
     } catch (error) {

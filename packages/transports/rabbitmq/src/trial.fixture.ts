@@ -2,6 +2,7 @@ import {
   type Clock,
   type ConsumerObserver,
   type DeadLetterReason,
+  type Envelope,
   newId,
   type Subscription,
   systemClock,
@@ -93,6 +94,11 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
     if (systemClock.monotonicMs() > end) throw new Error(`waited for: ${what}`)
     await new Promise<void>((resolve) => void systemClock.setTimer(20, resolve, { keepAlive: true }))
   }
+}
+
+/** A message of the type that {@link membership} handles. */
+export function envelopeOf(id: string, partitionkey?: string): Envelope {
+  return { id, type: 't', source: 'test', time: '2026-01-01T00:00:00.000Z', body: '{}', ...(partitionkey === undefined ? {} : { partitionkey }) }
 }
 
 /** Why a message of a test is dead. */

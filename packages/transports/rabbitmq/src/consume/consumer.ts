@@ -13,10 +13,11 @@ import {
   ReceiveWindow,
   type Subscription,
   settleHeld,
-  type Timer,
   type TransportReport,
 } from '@sluice/core/transport'
+import { BindingWatch } from '../bindings/binding-watch.ts'
 import type { DeadLetters } from '../dead/dead-letters.ts'
+import { Growth } from '../growth/growth.ts'
 import { isNotFound } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { LotNote } from '../lot/lot-state.ts'
@@ -27,7 +28,6 @@ import type { GroupEntry, MemberEntry } from '../registry/state.ts'
 import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import type { DeliveryOwner, RabbitDelivery } from './delivery.ts'
-import { haltPartition, movePartition, sweepRetired } from './mover.ts'
 import { OwnedPartition, type PartitionHome } from './partition.ts'
 
 /** What consumers of a transport share. */
@@ -47,9 +47,6 @@ export interface ConsumerHome {
 /** What did not succeed is tried again after this, ms. */
 const againMs = 100
 
-/** How often old queues are looked at after a change of the partitions, ms. */
-const sweepEveryMs = 2_000
-
 /** See the header of this file. */
 export class RabbitConsumer implements Consumer, LinkUser {
   readonly lot: ParkingLot
@@ -65,12 +62,10 @@ export class RabbitConsumer implements Consumer, LinkUser {
   #turn = 0
   #paused = false
   #joining = false
-  #growing: Promise<void> | undefined
   /** Nothing is taken meanwhile: the connection of who consumes from a queue that is being declared is ended (541). */
   #remaking = false
-  #sweeping = false
-  #sweepTimer: Timer | undefined
-  readonly #moving: Set<string> = new Set()
+  readonly #growth: Growth
+  #watch: BindingWatch | undefined
   #closed = false
 
   constructor(home: ConsumerHome, subscription: Subscription, observer: ConsumerObserver, id: string) {
@@ -81,6 +76,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     this.group = subscription.group
     this.#window = new ReceiveWindow(subscription, (countMax, bytesMax) => this.#handOut(countMax, bytesMax))
     this.#member = { id, instance: home.instance.id, types: subscription.types }
+    this.#growth = new Growth(home, id, this.#onChange, (event) => home.report(event))
     this.lot = {
       move: (lane, deliveries, state, first) => this.#move(lane, deliveries, state, first),
       read: async (partition, lane, countMax) => this.#mustOwn(partition).read(lane, countMax),
@@ -98,6 +94,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     registry.changes.listen(this.#onChange)
     link.use(this)
     await this.#announce()
+    this.#watch = new BindingWatch(this.#home, this, this.#member.id)
     this.#look()
   }
 
@@ -294,10 +291,7 @@ export class RabbitConsumer implements Consumer, LinkUser {
     const { registry, link } = this.#home
     registry.changes.unlisten(this.#onChange)
     link.leave(this)
-    this.#sweepTimer?.cancel()
-    // Our successor as the first member would declare the same queues: to the second of two that declare a quorum queue at
-    // once the server says yes before the queue lives, and refuses (NACK) what is published to it then.
-    await this.#growing
+    await Promise.all([this.#growth.close(), this.#watch?.close()])
     await Promise.all([...this.#partitions.values()].map((partition) => partition.letGo()))
     this.#partitions.clear()
     const { channel, group: name } = this
@@ -334,10 +328,12 @@ export class RabbitConsumer implements Consumer, LinkUser {
       this.#rejoin(() => undefined)
       return
     }
-    this.#lookAtGrowth(entry)
+    this.#growth.lead(entry)
     const plan = this.#home.registry.state.plan(entry)
     if (entry.growth !== undefined) {
-      this.#moveOn(entry, plan)
+      // What is ours is handed back; when nobody consumes any more it is moved.
+      for (const partition of this.#partitions.values()) void this.#revoke(partition)
+      this.#growth.move(entry, plan, (name) => this.#partitions.has(name))
       return
     }
     for (const partition of this.#partitions.values()) if (plan.get(partition.name)?.id !== this.#member.id) void this.#revoke(partition)
@@ -356,59 +352,6 @@ export class RabbitConsumer implements Consumer, LinkUser {
         this.#joining = false
         if (!this.#closed) this.#home.clock.setTimer(againMs, () => this.#look())
       })
-  }
-
-  /** The first member sees to it that a group has the partitions that its channel wants. */
-  #lookAtGrowth(entry: GroupEntry): void {
-    const { channel, group: name } = this
-    if (this.#growing !== undefined || entry.members[0]?.id !== this.#member.id || entry.provisional || entry.ephemeral) return
-    const { registry, topology, clock } = this.#home
-    const wanted = registry.state.channels.get(channel)?.partitions ?? 0
-    const { growth } = entry
-    const [retired] = entry.retired
-    if (growth === undefined && retired !== undefined) this.#sweep(entry, retired)
-    if (growth === undefined ? entry.order === 'channel' || wanted <= entry.partitions : growth.bound || growth.halted.length < entry.partitions) return
-    const work =
-      growth === undefined
-        ? registry.append({ op: 'grow', channel, group: name, partitions: wanted, nowMs: clock.nowMs() }).then(() => undefined)
-        : topology.bindGrowth(entry)
-    this.#growing = work
-      .catch((error: unknown) => this.#home.report({ level: 'warn', message: `group "${name}": its partitions could not be changed: ${String(error)}` }))
-      .finally(() => {
-        this.#growing = undefined
-        if (!this.#closed) clock.setTimer(20, () => this.#look())
-      })
-  }
-
-  /** What came late to the queues of before follows, from time to time, until they go. */
-  #sweep(entry: GroupEntry, retired: GroupEntry['retired'][number]): void {
-    if (this.#sweeping) return
-    this.#sweeping = true
-    void sweepRetired(this.#home, entry, retired)
-      .catch(() => undefined)
-      .finally(() => {
-        if (this.#closed) return
-        this.#sweepTimer = this.#home.clock.setTimer(sweepEveryMs, () => {
-          this.#sweeping = false
-          this.#look()
-        })
-      })
-  }
-
-  /** The partitions change: what is ours is handed back; when nobody consumes any more and the new queues are bound, it is moved. */
-  #moveOn(entry: GroupEntry, plan: ReadonlyMap<string, MemberEntry>): void {
-    for (const partition of this.#partitions.values()) void this.#revoke(partition)
-    const done = entry.growth?.bound === true ? entry.growth.moved : entry.growth?.halted
-    for (const [name, owner] of plan) {
-      if (owner.id !== this.#member.id || done?.includes(name) === true || this.#moving.has(name) || this.#partitions.has(name)) continue
-      this.#moving.add(name)
-      void (entry.growth?.bound === true ? movePartition(this.#home, entry, name) : haltPartition(this.#home, entry, name))
-        .catch((error: unknown) => this.#home.report({ level: 'warn', message: `a partition could not be moved yet: ${String(error)}` }))
-        .finally(() => {
-          this.#moving.delete(name)
-          if (!this.#closed) this.#home.clock.setTimer(20, () => this.#look())
-        })
-    }
   }
 
   async #take(name: string): Promise<void> {

@@ -13,7 +13,10 @@ export interface DrainHome {
   readonly clock: Clock
 }
 
-/** Reads a queue to its present end; what `done` says yes to is settled, the rest is back in its place. */
+/**
+ * Reads a queue to its present end, or until as many as `prefetch` are to stay; what `done` says yes to is settled, the rest is
+ * back in its place.
+ */
 export async function drain(
   { link, publisher, clock }: DrainHome,
   queue: string,
@@ -34,6 +37,11 @@ export async function drain(
   })
   const acks = new AckWindow(channel, queue, clock)
   const running = new Set<Promise<void>>()
+  let staying = 0
+  let stop = (): void => {}
+  const full = new Promise<void>((resolve) => {
+    stop = resolve
+  })
   try {
     await channel.prefetch(prefetch)
     const held = await hold({
@@ -45,6 +53,7 @@ export async function drain(
         const work = done(message).then(
           (settle) => {
             if (settle) acks.ack(message.fields.deliveryTag)
+            else if (++staying === prefetch) stop()
           },
           (error: unknown) => {
             failure ??= error
@@ -58,7 +67,7 @@ export async function drain(
       cancelled: fail,
       aborted: () => closed,
     })
-    await Promise.race([held[until], failed])
+    await Promise.race([held[until], full, failed])
     await Promise.all(running)
     if (failure !== undefined) throw failure
     await acks.flush()

@@ -36,6 +36,10 @@ export interface MemberEntry {
 export interface GroupEntry extends RegisteredGroup {
   /** Of the queues that are bound now. */
   partitions: number
+  /** Version of the keys that they are bound by (bindings.ts); none: 0. */
+  bindings?: number
+  /** When it was made; none: long ago. */
+  readonly sinceMs?: number
   readonly members: MemberEntry[]
   /** Partitions whose last owner died. */
   readonly orphans: string[]
@@ -45,10 +49,11 @@ export interface GroupEntry extends RegisteredGroup {
   readonly lots: string[]
   hasDead: boolean
   /**
-   * While its partitions change: to how many, since when; which old ones nobody consumes any more, whether the new queues
-   * are bound (when that is true of all), which old ones were moved.
+   * While its partitions change: to how many; which old ones nobody consumes any more; when that is true of all, whether
+   * messages take a way that leads from the old queues to the new ones at once (*diverted*), and whether the new ones are
+   * bound; which old ones were moved.
    */
-  growth?: { readonly partitions: number; readonly sinceMs: number; readonly halted: string[]; bound: boolean; readonly moved: string[] }
+  growth?: { readonly partitions: number; readonly halted: string[]; diverted?: boolean; bound: boolean; readonly moved: string[] }
   /** Partitions that have a queue of what was there before the last change, which comes first. */
   befores: string[]
   /** Earlier numbers of partitions, and since when: what still arrives late in their queues is looked after for a while. */
@@ -85,13 +90,16 @@ export type RegistryRecord =
       readonly provisional: boolean
       readonly ephemeral: boolean
       readonly partitions: number
+      readonly bindings?: number
       /** What waited for a first group is in queues that come first. */
       readonly hasBefore: boolean
       readonly nowMs: number
     }
-  | { readonly op: 'grow'; readonly channel: string; readonly group: string; readonly partitions: number; readonly nowMs: number }
+  | { readonly op: 'grow'; readonly channel: string; readonly group: string; readonly partitions: number }
   | { readonly op: 'halted'; readonly channel: string; readonly group: string; readonly partition: string }
-  | { readonly op: 'bound'; readonly channel: string; readonly group: string; readonly partitions: number }
+  | { readonly op: 'bindings'; readonly channel: string; readonly group: string; readonly version: number }
+  | { readonly op: 'diverted'; readonly channel: string; readonly group: string; readonly partitions: number }
+  | { readonly op: 'bound'; readonly channel: string; readonly group: string; readonly partitions: number; readonly bindings?: number }
   | { readonly op: 'moved'; readonly channel: string; readonly group: string; readonly partition: string; readonly nowMs: number }
   | { readonly op: 'retired-gone'; readonly channel: string; readonly group: string; readonly partitions: number }
   | { readonly op: 'before-done'; readonly channel: string; readonly group: string; readonly partition: string }
@@ -209,15 +217,15 @@ export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
   #group(record: RegistryRecord & { op: 'group' }): RegistryOutcome {
     const known = this.group(record.channel, record.group)
     if (known === undefined) {
-      const { channel, group, order, provisional, ephemeral, partitions } = record
+      const { channel, group, order, provisional, ephemeral, partitions, bindings = 0, nowMs: sinceMs } = record
       const fresh = { types: {}, members: [], wants: {}, orphans: [], deaths: 0, lots: [], paused: false, hasDead: false, befores: [], retired: [] }
-      const entry: GroupEntry = { channel, group, order, provisional, ephemeral, partitions, ...fresh }
+      const entry: GroupEntry = { channel, group, order, provisional, ephemeral, partitions, bindings, sinceMs, ...fresh }
       if (record.hasBefore) entry.befores = partitionsOf(entry)
       this.putGroup(entry)
       return 'done'
     }
     const came = settleOrder(known, record)
-    if (came === 'settled') grow(known, record.partitions, record.nowMs)
+    if (came === 'settled') grow(known, record.partitions)
     return doneIf(came !== 'refused')
   }
 
@@ -270,14 +278,22 @@ function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
       group.hasDead = true
       return 'done'
     case 'grow':
-      return doneIf(grow(group, record.partitions, record.nowMs))
+      return doneIf(grow(group, record.partitions))
     case 'halted':
       if (group.growth === undefined || group.growth.halted.includes(record.partition)) return 'refused'
       group.growth.halted.push(record.partition)
       return 'done'
+    case 'bindings':
+      group.bindings = record.version
+      return 'done'
+    case 'diverted':
+      if (group.growth?.partitions !== record.partitions) return 'refused'
+      group.growth.diverted = true
+      return 'done'
     case 'bound':
       if (group.growth?.partitions !== record.partitions) return 'refused'
       group.growth.bound = true
+      group.bindings = record.bindings ?? 0
       return 'done'
     case 'moved':
       return doneIf(moved(group, record.partition, record.nowMs))
@@ -289,9 +305,9 @@ function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
 }
 
 /** Begins a change of the partitions; one at a time, and to more. */
-function grow(group: GroupEntry, partitions: number, sinceMs: number): boolean {
+function grow(group: GroupEntry, partitions: number): boolean {
   if (group.growth !== undefined || partitions <= group.partitions) return false
-  group.growth = { partitions, sinceMs, halted: [], bound: false, moved: [] }
+  group.growth = { partitions, halted: [], bound: false, moved: [] }
   return true
 }
 

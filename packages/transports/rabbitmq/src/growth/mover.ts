@@ -1,15 +1,16 @@
 /**
- * A group's partitions change. First nobody consumes the old ones any more (*halted*). Then the new queues are bound and
- * after that the old ones taken off the exchange (*bound*), so that nothing is lost; what came in between is in both. Then
- * everything of an old one is copied, in order, to queues that the owners of the new ones read first, and what is in both
- * is taken out of the new ones before anybody owns them (*moved*). Exclusive by the single active
- * consumer of each queue; a mover that dies is followed by another one, which begins with what is still there.
+ * A group's partitions change. First nobody consumes the old ones any more (*halted*). Then messages are diverted to the new
+ * queues (*bound*, diversion.ts). Then everything of an old one is copied, in order, to queues that the owners of the new
+ * ones read first (*moved*). Exclusive by the single active consumer of each queue; a mover that dies is followed by another
+ * one, which begins with what is still there.
  *
  * The server routes a message first and stores it a moment later, and what is on its way to a queue that is deleted it
  * *confirms*. So old queues stay for a while (*retired*), and what still arrives there follows, then they go.
  */
 import { type Clock, partitionIndex, partitionName } from '@sluice/core/transport'
 import type { ConsumeMessage } from 'amqplib'
+import { copy, drain } from '../consume/drain.ts'
+import { partitionPrefetch } from '../consume/prefetch.ts'
 import type { Link } from '../link/link.ts'
 import type { LotNote } from '../lot/lot-state.ts'
 import { type Names, placementOf } from '../names.ts'
@@ -18,10 +19,9 @@ import { type GroupEntry, partitionsOf } from '../registry/state.ts'
 import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import { fromWire } from '../wire.ts'
-import { copy, drain } from './drain.ts'
-import { partitionPrefetch } from './prefetch.ts'
 
-interface MoverHome {
+/** What moving needs. */
+export interface MoverHome {
   readonly link: Link
   readonly publisher: Publisher
   readonly clock: Clock
@@ -29,9 +29,6 @@ interface MoverHome {
   readonly names: Names
   readonly topology: TopologyKeeper
 }
-
-/** Clocks of producers may differ by this, ms. */
-const skewMs = 60_000
 
 /** How long a queue that is bound to nothing is looked after, ms. */
 const retiredMs = 60_000
@@ -50,30 +47,21 @@ export async function movePartition(home: MoverHome, entry: GroupEntry, partitio
   if (growth === undefined) return
   const { names, publisher, registry, topology, clock } = home
   const target = (place: string): string => partitionName(partitionIndex(place, growth.partitions), growth.partitions)
-  const twins = new Set<string>()
   const old = names.partition(channel, group, partition)
   const move = async (message: ConsumeMessage): Promise<boolean> => {
-    const { envelope, storedAtMs } = fromWire(message, clock.nowMs())
-    if (storedAtMs > growth.sinceMs - skewMs) twins.add(envelope.id)
+    const { envelope } = fromWire(message, clock.nowMs())
     await copy(publisher, names.before(channel, group, target(placementOf(envelope, order))), message)
     return true
   }
   const oldBefore = names.before(channel, group, partition)
   if (entry.befores.includes(partition)) await drain(home, oldBefore, partitionPrefetch, move)
   await drain(home, old, partitionPrefetch, move)
-  const index = Number(partition.split('/')[0])
-  const children = Array.from({ length: growth.partitions / partitions }, (_, i) => partitionName(index + i * partitions, growth.partitions))
   if (entry.lots.includes(partition)) {
+    const index = Number(partition.split('/')[0])
+    const children = Array.from({ length: growth.partitions / partitions }, (_, i) => partitionName(index + i * partitions, growth.partitions))
     for (const child of children) await topology.lot(channel, group, child)
     await drain(home, names.lot(channel, group, partition), 0, (message) => moveNote(home, entry, children, target, message))
   }
-  // A new queue gives back no more than its owner will fetch at once, so what it holds so far is moved, too.
-  if (twins.size > 0)
-    for (const child of children)
-      await drain(home, names.partition(channel, group, child), partitionPrefetch, async (message) => {
-        if (!twins.has(String(message.properties.messageId))) await copy(publisher, names.before(channel, group, child), message)
-        return true
-      })
   await registry.append({ op: 'moved', channel, group, partition, nowMs: clock.nowMs() })
 }
 
@@ -99,7 +87,9 @@ export async function sweepRetired(home: MoverHome, entry: GroupEntry, { partiti
     }
     if (isOld) await topology.removeEmpty([queue, before, lot])
   }
-  if (isOld) await registry.append({ op: 'retired-gone', channel, group, partitions })
+  if (!isOld) return
+  await topology.removePassage(entry, partitions)
+  await registry.append({ op: 'retired-gone', channel, group, partitions })
 }
 
 /** A note of an old lot goes to the lot of its lane, or to all that its lane may be in. */
