@@ -1,24 +1,15 @@
 /** What somebody does to the topics behind Sluice's back. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { message, numbered, Rig } from '@sluice/conformance'
-import { newId } from '@sluice/core/transport'
-import { transport } from '@sluice/kafka'
-import { type Admin, Kafka, logLevel } from 'kafkajs'
-
-const { SLUICE_TEST_KAFKA_URL: server = '' } = process.env
-
-async function withAdmin(work: (admin: Admin) => Promise<void>): Promise<void> {
-  const admin = new Kafka({ brokers: [new URL(server).host], logLevel: logLevel.NOTHING }).admin()
-  await admin.connect()
-  await work(admin).finally(() => admin.disconnect())
-}
+import { message, numbered } from '@sluice/conformance'
+import { kafkaPlace, kafkaRig, withAdmin } from './kafka-rig.ts'
 
 const deleteTopic = (topic: string): Promise<void> => withAdmin((admin) => admin.deleteTopics({ topics: [topic] }))
 
 test('what somebody deletes from a topic while a member reads it is reported, and the rest comes', { timeout: 60_000 }, async () => {
-  const prefix = `cut-${newId()}.`
-  const rig = new Rig({ factory: transport, url: `${server}?prefix=${prefix}`, options: { kafka: { sessionMs: 2_500 } } })
+  const place = kafkaPlace()
+  const { prefix } = place
+  const rig = kafkaRig(place)
   try {
     await rig.open()
     const sender = await rig.channel({ groups: ['g'], partitions: 1 })
@@ -50,8 +41,9 @@ test('what somebody deletes from a topic while a member reads it is reported, an
 })
 
 test('a topic that somebody deletes is made again and consumed, and a person hears of it', { timeout: 90_000 }, async () => {
-  const prefix = `gone-${newId()}.`
-  const rig = new Rig({ factory: transport, url: `${server}?prefix=${prefix}`, options: { kafka: { sessionMs: 2_500 } } })
+  const place = kafkaPlace()
+  const { prefix } = place
+  const rig = kafkaRig(place)
   try {
     await rig.open()
     const sender = await rig.channel({ groups: ['g'], partitions: 3 })

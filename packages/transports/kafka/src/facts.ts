@@ -1,4 +1,5 @@
 import type { TransportFacts } from '@sluice/core/transport'
+import { laterBytesMax, laterCountMax, laterPartitions } from './later/bounds.ts'
 import type { KafkaOptions } from './options.ts'
 
 /** What the brokers say about themselves. */
@@ -32,8 +33,8 @@ export function kafkaFacts(settings: BrokerSettings, options: KafkaOptions): Tra
     publishOrder: 'kept',
     parkingLot: 'durable',
     attempts: 'exact',
-    delayedSend: { delayMsMax: 0, keyed: false },
-    schedules: false,
+    delayedSend: { delayMsMax: Number.MAX_SAFE_INTEGER, keyed: true },
+    schedules: true,
     fanOut: 'transport',
     broadcast: true,
     lateGroup: 'start',
@@ -60,6 +61,7 @@ export function kafkaFacts(settings: BrokerSettings, options: KafkaOptions): Tra
             `A group that nobody consumes for ${Math.round(offsetsKeptMinutes / 1_440)} days (offsets.retention.minutes) begins anew: it gets again what is still kept.`,
           ]),
       'The number of partitions of a channel is settled when its topic is made; only a channel of one partition can be ordered as a whole.',
+      `Delayed messages are held by one process a channel: ${laterCountMax} of them, or ${laterBytesMax / 1024 / 1024} MiB, may wait in each of ${laterPartitions} partitions that the channels share; then more are refused.`,
       'How many messages are in flight is known for this process only.',
     ],
   }

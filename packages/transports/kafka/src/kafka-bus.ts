@@ -17,6 +17,8 @@ export interface KafkaBus {
     restore(channel: string): Promise<void>
     /** Makes the topic of a group's lot. */
     makeLot(channel: string, group: string): Promise<void>
+    /** Makes the topic of delayed messages, if it is not there. */
+    makeLater(): Promise<void>
     /** Forgets a group with its progress, its lot and its dead letters. */
     removeGroup(channel: string, group: string): Promise<void>
     /** An instance's reply channel goes with it. */

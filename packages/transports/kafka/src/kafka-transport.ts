@@ -21,6 +21,7 @@ import { ReplyConsumer } from './group/reply-consumer.ts'
 import { Sweeper } from './group/sweeper.ts'
 import { Trimmer } from './group/trimmer.ts'
 import type { KafkaBus } from './kafka-bus.ts'
+import { LaterKeeper } from './later/later-keeper.ts'
 import { Cluster } from './link/cluster.ts'
 import { Names } from './names.ts'
 import { kafkaOptions, kafkaTarget } from './options.ts'
@@ -28,6 +29,7 @@ import { apiVersions, describeConfigs } from './protocol/requests/cluster.ts'
 import { fetchOffsets } from './protocol/requests/groups.ts'
 import { commitInTransaction } from './protocol/requests/transactions.ts'
 import { Registry } from './registry/registry.ts'
+import { Firings } from './schedules/firings.ts'
 import { Sender } from './send/sender.ts'
 import { TopologyKeeper } from './topology.ts'
 
@@ -40,16 +42,20 @@ export class KafkaTransport implements Transport {
   readonly #consumers: Set<KafkaConsumer | ReplyConsumer> = new Set()
   readonly #trimmer: Trimmer
   readonly #sweeper: Sweeper
+  readonly #later: LaterKeeper
+  readonly #firings: Firings
   #closing: Promise<void> | undefined
 
   private constructor(bus: KafkaBus, facts: TransportFacts) {
     this.#bus = bus
     this.facts = facts
-    this.#sender = new Sender(bus, facts.messageBytesMax)
+    this.#later = new LaterKeeper(bus)
+    this.#firings = new Firings(bus)
+    this.#sender = new Sender(bus, facts.messageBytesMax, () => this.#later.touch())
     this.#sweeper = new Sweeper(bus)
     this.#sweeper.start()
     this.#trimmer = new Trimmer(bus, () => [...this.#consumers].flatMap((consumer) => (consumer instanceof KafkaConsumer ? consumer.owned() : [])))
-    this.admin = new KafkaAdmin(bus, (channel, group) => {
+    this.admin = new KafkaAdmin(bus, this.#firings, (channel, group) => {
       let count = 0
       for (const consumer of this.#consumers)
         if (consumer instanceof KafkaConsumer && consumer.channel === channel && consumer.group === group) count += consumer.inFlight
@@ -104,6 +110,8 @@ export class KafkaTransport implements Transport {
     this.#closing ??= Promise.resolve()
     void this.#trimmer.stop()
     void this.#sweeper.stop()
+    this.#later.crash()
+    this.#firings.close()
     for (const consumer of this.#consumers) consumer.crash()
     this.#bus.cluster.close()
     void this.#bus.registry.close()
@@ -120,6 +128,7 @@ export class KafkaTransport implements Transport {
       this.#consumers.add(consumer)
       return consumer
     }
+    this.#later.touch()
     const consumer = new KafkaConsumer(this.#bus, subscription, partitions, observer, left)
     this.#consumers.add(consumer)
     this.#trimmer.start()
@@ -135,7 +144,8 @@ export class KafkaTransport implements Transport {
 
   async #close(): Promise<void> {
     await Promise.all([this.#trimmer.stop(), this.#sweeper.stop()])
-    await Promise.all([this.#sender.drained(), ...[...this.#consumers].map((consumer) => consumer.close())])
+    this.#firings.close()
+    await Promise.all([this.#sender.drained(), this.#later.close(), ...[...this.#consumers].map((consumer) => consumer.close())])
     this.#bus.cluster.close()
     await this.#bus.registry.close()
   }

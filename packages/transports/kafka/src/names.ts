@@ -31,6 +31,11 @@ export class Names {
     return `${this.#prefix}sluice.replies`
   }
 
+  /** The topic of messages that wait for their time, of all channels, and the group of those who move them on. */
+  get later(): string {
+    return `${this.#prefix}sluice.later`
+  }
+
   /** The producer that settles for one member. */
   transaction(memberId: string): string {
     return `${this.#prefix}sluice.${memberId}`

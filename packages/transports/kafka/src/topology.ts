@@ -2,6 +2,7 @@
 import { type ChannelDeclaration, type GroupDeclaration, SluiceError, type Topology } from '@sluice/core/transport'
 import { check, codes, KafkaError } from './errors.ts'
 import { type KafkaBus, report } from './kafka-bus.ts'
+import { laterPartitions } from './later/bounds.ts'
 import { deleteGroups } from './protocol/requests/groups.ts'
 import { createTopics, deleteTopics, earliest, latest, listOffsets, type NewTopic } from './protocol/requests/topics.ts'
 import type { ChannelEntry } from './registry/state.ts'
@@ -12,6 +13,8 @@ const timeoutMs = 15_000
 /** Of the topic of replies; an instance reads one of them. */
 const replyPartitions = 8
 const replyKeptMs = 3_600_000
+/** What Sluice deletes itself. */
+const keptForEver = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' }
 
 /** See the header of this file. */
 export class TopologyKeeper {
@@ -75,9 +78,18 @@ export class TopologyKeeper {
   async makeLot(channel: string, group: string): Promise<void> {
     const { registry, names, options } = this.#bus
     const { partitions } = registry.state.channels.get(channel) as ChannelEntry
-    const configs = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' }
-    await this.#make([{ name: names.lot(channel, group), partitions, replication: options.replication, configs }])
+    await this.#make([{ name: names.lot(channel, group), partitions, replication: options.replication, configs: keptForEver }])
     await registry.append({ op: 'lot', channel, group })
+  }
+
+  /** Makes the topic of delayed messages, when the first one is sent, or when somebody deleted it. */
+  async makeLater(): Promise<void> {
+    const { registry, names, options, cluster } = this.#bus
+    cluster.forgetLeaders(names.later)
+    if (registry.state.hasLater && !(await this.#isThere(names.later)))
+      report(this.#bus, 'error', `somebody deleted the topic ${names.later}: it was made anew, and what nobody holds of it is lost`)
+    await this.#make([{ name: names.later, partitions: laterPartitions, replication: options.replication, configs: keptForEver }])
+    if (!registry.state.hasLater) await registry.append({ op: 'later' })
   }
 
   /** An instance's reply channel goes with it. */

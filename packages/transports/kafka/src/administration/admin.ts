@@ -6,7 +6,9 @@ import {
   type Envelope,
   type GroupStatus,
   groupInUse,
+  keepMessage,
   newId,
+  type OutgoingMessage,
   queried,
   type ScheduleRecord,
   SluiceError,
@@ -20,7 +22,9 @@ import type { LotState } from '../lot/lot-state.ts'
 import { describeGroups } from '../protocol/requests/groups.ts'
 import { earliest, latest } from '../protocol/requests/topics.ts'
 import type { ChannelEntry, GroupChange, GroupEntry } from '../registry/state.ts'
+import type { Firings } from '../schedules/firings.ts'
 import { fromRecord } from '../wire.ts'
+import { LaterView } from './later-view.ts'
 import { LotView } from './lot-view.ts'
 import { progressOf } from './progress-view.ts'
 import { offsetsAt, readStretches } from './reading.ts'
@@ -30,9 +34,13 @@ export class KafkaAdmin implements TransportAdmin {
   readonly #bus: KafkaBus
   readonly #inFlight: (channel: string, group: string) => number
   readonly #views: Map<string, LotView> = new Map()
+  readonly #firings: Firings
+  readonly #later: LaterView
 
-  constructor(bus: KafkaBus, inFlight: (channel: string, group: string) => number) {
+  constructor(bus: KafkaBus, firings: Firings, inFlight: (channel: string, group: string) => number) {
     this.#bus = bus
+    this.#firings = firings
+    this.#later = new LaterView(bus)
     this.#inFlight = inFlight
   }
 
@@ -60,13 +68,14 @@ export class KafkaAdmin implements TransportAdmin {
   async channels(): Promise<readonly ChannelStatus[]> {
     return this.#asked(async () => {
       const { registry, names } = this.#bus
+      const waiting = await this.#later.waiting()
       const found = [...registry.state.channels.values()].filter(({ kind }) => kind !== 'reply')
       return Promise.all(
         found.map(async ({ name, kind, partitions, unrouted }): Promise<ChannelStatus> => {
           const topic = names.channel(name)
           const [starts, ends] = await Promise.all([offsetsAt(this.#bus, topic, partitions, earliest), offsetsAt(this.#bus, topic, partitions, latest)])
           const stored = sum(ends)
-          return { channel: name, kind, stored, kept: stored - sum(starts), unrouted: unrouted ?? stored, scheduled: 0 }
+          return { channel: name, kind, stored, kept: stored - sum(starts), unrouted: unrouted ?? stored, scheduled: waiting(name) }
         }),
       )
     })
@@ -164,24 +173,28 @@ export class KafkaAdmin implements TransportAdmin {
     })
   }
 
-  async cancel(): Promise<boolean> {
-    return false
+  cancel(channel: string, id: string): Promise<boolean> {
+    return this.#asked(() => this.#later.cancel(channel, id))
   }
 
-  async putSchedule(): Promise<ScheduleRecord> {
-    throw noSchedules()
+  putSchedule(schedule: ScheduleRecord): Promise<ScheduleRecord> {
+    return this.#asked(async () => {
+      const { registry } = this.#bus
+      await registry.append({ op: 'schedule', schedule: { ...schedule, message: keepMessage(schedule.message) } })
+      return registry.state.schedules.get(schedule.name) ?? schedule
+    })
   }
 
-  async removeSchedule(): Promise<boolean> {
-    return false
+  removeSchedule(name: string): Promise<boolean> {
+    return this.#asked(async () => (await this.#bus.registry.append({ op: 'schedule-gone', name })) === 'done')
   }
 
-  async schedules(): Promise<readonly ScheduleRecord[]> {
-    return []
+  schedules(): Promise<readonly ScheduleRecord[]> {
+    return this.#asked(async () => this.#bus.registry.state.schedules.all())
   }
 
-  async fireSchedule(): Promise<boolean> {
-    throw noSchedules()
+  fireSchedule(name: string, expectedAtMs: number, message: OutgoingMessage, nextAtMs: number): Promise<boolean> {
+    return this.#asked(() => this.#firings.fire(name, expectedAtMs, message, nextAtMs))
   }
 
   async #status(entry: GroupEntry): Promise<GroupStatus> {
@@ -325,8 +338,4 @@ function matching(states: readonly LotState[], query: DeadLetterQuery): { readon
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0)
-}
-
-function noSchedules(): SluiceError {
-  return new SluiceError('UNSUPPORTED', 'Kafka keeps no schedules', { fix: 'Route the channel of scheduled commands to another transport' })
 }

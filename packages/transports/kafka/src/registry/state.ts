@@ -8,10 +8,14 @@ import {
   doneIf,
   type GroupOrder,
   type RegisteredChannel,
+  type RegisteredFiring,
   type RegisteredGroup,
+  type RegisteredSchedule,
   type RegistryOutcome,
   RegistryTables,
   type Retention,
+  type ScheduleChange,
+  ScheduleTable,
   type SharedRecord,
   settleOrder,
 } from '@sluice/core/transport'
@@ -43,9 +47,15 @@ export interface GroupEntry extends RegisteredGroup {
   readonly changes: { readonly number: number; readonly id: string; readonly change: GroupChange }[]
 }
 
+/** What a schedule fired, with the producer under whose first number whoever sends it stores it. */
+export interface FiringEntry extends RegisteredFiring {
+  readonly producer: { readonly id: string; readonly epoch: number }
+}
+
 /** One line of the registry. */
 export type RegistryRecord =
   | SharedRecord
+  | ScheduleChange<FiringEntry>
   | {
       readonly op: 'channel'
       readonly name: string
@@ -69,12 +79,20 @@ export type RegistryRecord =
   | { readonly op: 'types'; readonly channel: string; readonly group: string; readonly types: readonly string[]; readonly nowMs: number }
   | { readonly op: 'lot'; readonly channel: string; readonly group: string }
   | { readonly op: 'change'; readonly channel: string; readonly group: string; readonly id: string; readonly change: GroupChange }
+  /** The topic of delayed messages was made. */
+  | { readonly op: 'later' }
+  /** No more should be put into this partition of it, or there is room again. */
+  | { readonly op: 'later-full'; readonly partition: number; readonly full: boolean }
   | { readonly op: 'snapshot'; readonly state: Snapshot }
 
 /** The whole state, for whoever comes later. */
 export interface Snapshot {
   readonly channels: readonly ChannelEntry[]
   readonly groups: readonly GroupEntry[]
+  readonly hasLater?: boolean
+  readonly laterFull?: readonly number[]
+  readonly schedules?: readonly RegisteredSchedule[]
+  readonly firings?: readonly FiringEntry[]
 }
 
 /** Changes that are kept for partitions that nobody owned meanwhile. */
@@ -82,6 +100,12 @@ const changesMax = 100
 
 /** See the header of this file. */
 export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
+  readonly schedules: ScheduleTable<FiringEntry> = new ScheduleTable()
+  /** Something was sent with a delay, ever. */
+  hasLater = false
+  /** Partitions of the topic of delayed messages that take no more. */
+  readonly laterFull: Set<number> = new Set()
+
   /** Applies the record with this number, which grows from record to record. */
   apply(record: RegistryRecord, number: number): RegistryOutcome {
     switch (record.op) {
@@ -94,8 +118,20 @@ export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
       case 'wants':
       case 'paused':
         return this.applyShared(record)
+      case 'schedule':
+      case 'schedule-gone':
+      case 'fire':
+      case 'fired':
+        return this.schedules.apply(record)
+      case 'later':
+        this.hasLater = true
+        return 'done'
+      case 'later-full':
+        if (record.full) this.laterFull.add(record.partition)
+        else this.laterFull.delete(record.partition)
+        return 'done'
       case 'snapshot':
-        this.restoreTables(record.state)
+        this.#restore(record.state)
         return 'done'
       default: {
         const group = this.group(record.channel, record.group)
@@ -105,7 +141,15 @@ export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
   }
 
   snapshot(): Snapshot {
-    return this.tables()
+    return { ...this.tables(), ...this.schedules.tables(), hasLater: this.hasLater, laterFull: [...this.laterFull] }
+  }
+
+  #restore({ hasLater = false, laterFull = [], schedules = [], firings = [], ...tables }: Snapshot): void {
+    this.restoreTables(tables)
+    this.schedules.restore({ schedules, firings })
+    this.hasLater = hasLater
+    this.laterFull.clear()
+    for (const partition of laterFull) this.laterFull.add(partition)
   }
 
   #channel({ name, kind, partitions, retention, nowMs }: RegistryRecord & { op: 'channel' }): RegistryOutcome {

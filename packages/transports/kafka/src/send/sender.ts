@@ -4,9 +4,12 @@
  * that waits for its confirms writes one while the broker stores the other. A batch whose fate is not known is sent again under
  * the same number, which the broker recognises; only after `sendTimeoutMs` is it called unknown.
  */
-import { FailedKeys, type OutgoingMessage, SendCall, type SendReport, SluiceError } from '@sluice/core/transport'
+import { FailedKeys, newId, type OutgoingMessage, SendCall, type SendReport, SluiceError } from '@sluice/core/transport'
 import { ConnectionEnded, check, codes, KafkaError, mayRetry, passes, toSluice } from '../errors.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
+import { laterPartitionOf } from '../later/bounds.ts'
+import type { LaterNote } from '../later/later-state.ts'
+import { noteHeader } from '../note-record.ts'
 import { type NewRecord, writeBatch } from '../protocol/records.ts'
 import { type Produced, produce } from '../protocol/requests/records.ts'
 import { initProducer, type ProducerId } from '../protocol/requests/transactions.ts'
@@ -25,6 +28,7 @@ const recordBytes = 1_024
 const replicasMs = 10_000
 /** How long a topic may be unknown to the brokers (they tell each other) before that is believed, ms. */
 const unknownTopicMs = 5_000
+const noExtra: readonly string[] = []
 
 interface Item {
   readonly message: OutgoingMessage
@@ -39,12 +43,15 @@ interface Item {
 export class Sender {
   readonly #bus: KafkaBus
   readonly #messageBytesMax: number
+  readonly #delays: () => void
   readonly #lines: Map<string, ChannelLine> = new Map()
   #waitingBytes = 0
 
-  constructor(bus: KafkaBus, messageBytesMax: number) {
+  /** `delays`: something is sent with a delay. */
+  constructor(bus: KafkaBus, messageBytesMax: number, delays: () => void) {
     this.#bus = bus
     this.#messageBytesMax = messageBytesMax
+    this.#delays = delays
   }
 
   send(messages: readonly OutgoingMessage[]): Promise<SendReport> {
@@ -52,7 +59,8 @@ export class Sender {
     messages.forEach((message, index) => {
       const full = this.#waitingBytes > this.#bus.options.sendBytesMax
       if (!full) this.#waitingBytes += message.sizeBytes
-      this.#line(message.channel).push(message, index, call, full)
+      const waits = message.notBeforeMs !== undefined && message.notBeforeMs > this.#bus.context.clock.nowMs()
+      this.#line(message.channel, waits).push(message, index, call, full)
     })
     return call.report
   }
@@ -62,17 +70,19 @@ export class Sender {
     for (const line of this.#lines.values()) await line.drained()
   }
 
-  #line(channel: string): ChannelLine {
-    let line = this.#lines.get(channel)
+  #line(channel: string, waits: boolean): ChannelLine {
+    const name = waits ? `${channel}\nlater` : channel
+    let line = this.#lines.get(name)
     if (line === undefined) {
-      line = new ChannelLine(this.#bus, channel, {
+      if (waits) this.#delays()
+      line = new ChannelLine(this.#bus, channel, waits, {
         messageBytesMax: this.#messageBytesMax,
         initProducer: () => this.#init(),
         done: (bytes) => {
           this.#waitingBytes -= bytes
         },
       })
-      this.#lines.set(channel, line)
+      this.#lines.set(name, line)
     }
     return line
   }
@@ -111,10 +121,12 @@ interface Half {
   isBusy: boolean
 }
 
-/** What waits for one channel, in the order of calls. */
+/** What is to be stored for one channel, or is to wait for its time first, in the order of calls. */
 class ChannelLine {
   readonly #bus: KafkaBus
   readonly #channel: string
+  /** Its messages go to the topic of delayed ones. */
+  readonly #waits: boolean
   readonly #home: LineHome
   readonly #failed = new FailedKeys()
   /** Not looked at yet. */
@@ -128,9 +140,10 @@ class ChannelLine {
   #numbering: Numbering | undefined
   #turn = 0
 
-  constructor(bus: KafkaBus, channel: string, home: LineHome) {
+  constructor(bus: KafkaBus, channel: string, waits: boolean, home: LineHome) {
     this.#bus = bus
     this.#channel = channel
+    this.#waits = waits
     this.#home = home
   }
 
@@ -232,6 +245,12 @@ class ChannelLine {
     } else if (rejectUnrouted === true && entry.kind !== 'reply' && this.#bus.registry.state.groups(this.#channel).length === 0)
       error = new SluiceError('UNROUTED', 'no group asks for the events of this channel')
     else if (sizeBytes > messageBytesMax) error = new SluiceError('MESSAGE_TOO_LARGE', `the message has ${sizeBytes} bytes, and ${messageBytesMax} are allowed`)
+    else if (this.#waits && this.#bus.registry.state.laterFull.has(item.partition)) {
+      error = new SluiceError('BACKPRESSURE', 'too many delayed messages wait', {
+        fix: 'Send with a delay no faster than they come due, or keep what is far off in your own store',
+      })
+      retryable = true
+    }
     if (error === undefined) return false
     this.#fail(item, 'failed', error, retryable)
     return true
@@ -269,24 +288,31 @@ class ChannelLine {
   }
 
   #partition({ envelope }: OutgoingMessage, entry: ChannelEntry): number {
+    if (this.#waits) return laterPartitionOf(this.#channel)
     if (entry.kind === 'reply') return entry.partitions
     const { partitionkey } = envelope
     return partitionkey === undefined ? this.#turn++ % entry.partitions : partitionOf(Buffer.from(partitionkey), entry.partitions)
   }
 
+  /** Headers that say more than the message: to whom a reply goes, until when a message waits. */
+  #extra({ envelope, notBeforeMs = 0 }: OutgoingMessage, { kind }: ChannelEntry): readonly string[] {
+    if (this.#waits) return noteHeader({ kind: 'wait', id: newId(), channel: this.#channel, messageId: envelope.id, dueAtMs: notBeforeMs } satisfies LaterNote)
+    return kind === 'reply' ? ['sluice-reply', this.#channel] : noExtra
+  }
+
   async #store(byPartition: ReadonlyMap<number, readonly Item[]>, entry: ChannelEntry): Promise<void> {
     const { cluster, names, options, context } = this.#bus
-    const topic = entry.kind === 'reply' ? names.replies : names.channel(this.#channel)
+    const topic = this.#waits ? names.later : entry.kind === 'reply' ? names.replies : names.channel(this.#channel)
     const untilMs = cluster.clock.monotonicMs() + options.sendTimeoutMs
-    const extra = entry.kind === 'reply' ? ['sluice-reply', this.#channel] : []
     let portions: readonly Portion[] = []
     try {
+      if (this.#waits && !this.#bus.registry.state.hasLater) await this.#bus.topology.makeLater()
       const { producer, next } = await cluster.persist(options.sendTimeoutMs, () => this.#numbers())
       const nowMs = context.clock.nowMs()
       portions = [...byPartition].map(([partition, items]) => {
         const sequence = next[partition] ?? 0
         next[partition] = (sequence + items.length) % 0x8000_0000
-        const records: NewRecord[] = items.map(({ message }) => toRecord(message.envelope, message.sizeBytes, extra))
+        const records: NewRecord[] = items.map(({ message }) => toRecord(message.envelope, message.sizeBytes, this.#extra(message, entry)))
         return { partition, items, batch: writeBatch(records, nowMs, { ...producer, sequence, transactional: false }, options.compression) }
       })
     } catch (error) {
@@ -323,7 +349,7 @@ class ChannelLine {
       cluster.forgetLeaders(topic)
       const isUnknown = why instanceof KafkaError && why.code === codes.unknownTopic && cluster.clock.monotonicMs() - startMs >= unknownTopicMs
       if (isUnknown && isGone === undefined)
-        isGone = await this.#bus.topology.restore(this.#channel).then(
+        isGone = await (this.#waits ? this.#bus.topology.makeLater() : this.#bus.topology.restore(this.#channel)).then(
           () => false,
           () => true,
         )
