@@ -8,6 +8,7 @@ import { keptServer, ownServer } from './own-server.ts'
 export const kafkaOptions: ConformanceOptions = {
   name: 'kafka',
   transport,
+  size: 'short',
   url: async () => ({ url: kafkaPlace().url }),
   options: { kafka: { sessionMs, partitions: 4 } },
   crash: (open) => {

@@ -25,6 +25,7 @@ export const rabbitmqOptions: ConformanceOptions = {
   name: 'rabbitmq',
   transport,
   url: () => placeOfItsOwn(10),
+  size: 'short',
   crash: (open) => {
     if ('crash' in open && typeof open.crash === 'function') open.crash()
   },

@@ -348,17 +348,18 @@ export const groups: Subject = {
     },
     {
       name: '5,000 messages to 50 groups',
+      messages: { whole: 5_000, short: 1_000 },
       timeoutMs: 150_000,
-      async run(rig) {
+      async run(rig, messages) {
         // Few partitions: it is about groups, and a server has a queue for each partition of each.
         const transport = await rig.channel({ partitions: 2 })
         const probes = await Promise.all(Array.from({ length: 50 }, (_, i) => rig.join(transport, { group: `g${i}` })))
         const sent = numbered(
-          5_000,
+          messages,
           Array.from({ length: 100 }, (_, i) => `k${i}`),
         )
-        const receiving = probes.map((probe) => probe.drain(5_000))
-        for (let i = 0; i < 5_000; i += 500) assert.deepEqual((await transport.send(sent.slice(i, i + 500))).failures, [])
+        const receiving = probes.map((probe) => probe.drain(messages))
+        for (let i = 0; i < messages; i += 500) assert.deepEqual((await transport.send(sent.slice(i, i + 500))).failures, [])
         for (const got of await Promise.all(receiving)) assertOrderPerKey(got)
         await eventually(
           () => transport.admin.groups(),

@@ -16,7 +16,8 @@ export function contentHash(body: string | Uint8Array, key: string | undefined, 
 
 /**
  * Appends events to a JSON-lines file. One whole line a `write`, in append mode: lines of several processes do not mix,
- * and what was written survives a kill -9 of its writer (not a power cut: the judged run has none of its own).
+ * and what was written survives a kill -9 of its writer (not a power cut: the judged run has none of its own). A kill may
+ * tear a `write` where a page ends, so a line brings the line break before it: what is torn is nobody else's line.
  * `i` is given by {@link readHistory}, for writers do not know of each other.
  */
 export class HistoryRecorder {
@@ -30,7 +31,7 @@ export class HistoryRecorder {
   }
 
   record(entry: HistoryEntry): void {
-    writeSync(this.#fd, `${JSON.stringify({ proc: this.proc, ...entry, monoNs: Number(process.hrtime.bigint()) })}\n`)
+    writeSync(this.#fd, `\n${JSON.stringify({ proc: this.proc, ...entry, monoNs: Number(process.hrtime.bigint()) })}`)
   }
 
   close(): void {
@@ -38,9 +39,20 @@ export class HistoryRecorder {
   }
 }
 
-/** Reads a history back, in the order of lines. The last line may be torn if its writer was killed in the write. */
+/**
+ * Reads a history back, in the order of lines. A torn line is left out: its writer was killed in the `write`, so it is as if
+ * it had died before. Throws if anything of that writer follows, for then it was no death that tore it.
+ */
 export function readHistory(path: string): readonly HistoryEvent[] {
   const lines = readFileSync(path, 'utf8').split('\n')
-  if (lines.at(-1) === '') lines.pop()
-  return lines.map((line, i) => ({ ...(JSON.parse(line) as Omit<HistoryEvent, 'i'>), i }))
+  const torn = new Set<string>()
+  const events: HistoryEvent[] = []
+  for (const line of lines) {
+    if (line === '') continue
+    const writer = line.match(/^\{"proc":"([^"]*)"/)?.[1]
+    if (writer !== undefined && torn.has(writer)) throw new Error(`${path}: ${writer} wrote on after half a line`)
+    if (line.endsWith('}')) events.push({ ...(JSON.parse(line) as Omit<HistoryEvent, 'i'>), i: events.length })
+    else if (writer !== undefined) torn.add(writer)
+  }
+  return events
 }

@@ -43,6 +43,14 @@ test('the page shows what passed, what cannot, and why something was left out; t
   assert.ok(inChinese.includes('| two | 不能 [1](#原因) | 未运行 |'))
 })
 
+test('a short run says beside its mark how many messages it had, and counts as another run than a whole one', async () => {
+  const all = await results('a')
+  const short = recordedFrom([...all, { ...(all[1] as CaseResult), messages: 1_000 }], 'a', subjects, '2026-11-21')
+  assert.ok(guaranteesPage([recordedFromText(recordedToText(short))], 'en').includes('| one | ✓ (1,000 messages) |'))
+  assert.ok(guaranteesPage([short], 'zh').includes('| one | ✓（1,000 条消息） |'))
+  assert.equal(differences(recordedFrom(all, 'a', subjects, '2026-11-21'), short).length, 1)
+})
+
 test('a run that has a failure is not kept, nor one that is not complete, unless an earlier run completes it', async () => {
   const all = await results('a')
   assert.throws(() => recordedFrom(all.slice(0, 2), 'a', subjects, '2026-11-21'), /not run: lot: two/)

@@ -9,6 +9,8 @@ interface Texts {
   readonly other: string
   readonly intro: readonly string[]
   readonly marks: Readonly<Record<RecordedCase['outcome'], string>>
+  /** Beside a mark: how many messages, where the name says more. */
+  messages(count: string): string
   readonly facts: string
   readonly fact: string
   readonly recorded: string
@@ -29,9 +31,10 @@ const texts: Readonly<Record<Language, Texts>> = {
     intro: [
       'Made from runs of the conformance suite on real servers; do not edit. A ✓ is a case that passed; *cannot* is one that the',
       'transport’s facts rule out and that was proven to be refused, not done badly; – was left out. The numbers lead to',
-      'the reasons below. What the promises mean: [guarantees](../explanation/guarantees.md).',
+      'the reasons below. Where fewer messages ran than the case says, their number stands beside. What the promises mean: [guarantees](../explanation/guarantees.md).',
     ],
     marks: { pass: '✓', fail: '✗ fails', cannot: 'cannot', skipped: '–' },
+    messages: (count) => ` (${count} messages)`,
     facts: 'Facts',
     fact: 'fact',
     recorded: 'server, day of the run',
@@ -49,9 +52,10 @@ const texts: Readonly<Record<Language, Texts>> = {
     other: '[English](guarantees.md)',
     intro: [
       '本页由一致性测试在真实服务器上的运行结果生成，请勿手工修改。✓ 表示用例通过；“不能”表示该传输层的事实排除了它，',
-      '并且已证明它会被明确拒绝，而不是勉强去做；– 表示没有运行。数字指向下面的原因。承诺的含义见[保证](../explanation/guarantees.md)。',
+      '并且已证明它会被明确拒绝，而不是勉强去做；– 表示没有运行。数字指向下面的原因；如果运行的消息数少于用例名称中的数目，会在旁边注明。承诺的含义见[保证](../explanation/guarantees.md)。',
     ],
     marks: { pass: '✓', fail: '✗ 失败', cannot: '不能', skipped: '–' },
+    messages: (count) => `（${count} 条消息）`,
     facts: '事实',
     fact: '事实',
     recorded: '服务器，运行日期',
@@ -73,10 +77,11 @@ export function guaranteesPage(runs: readonly Recorded[], language: Language): s
   const reasons: string[] = []
   const cell = ({ transport }: Recorded, found: RecordedCase | undefined): string => {
     if (found === undefined) return text.notRun
-    if (found.reason === undefined) return text.marks[found.outcome]
+    const mark = text.marks[found.outcome] + (found.messages === undefined ? '' : text.messages(found.messages.toLocaleString('en')))
+    if (found.reason === undefined) return mark
     const reason = language === 'zh' ? `${transport}：${translate(found.reason)}。` : `${transport}: ${found.reason}.`
     if (!reasons.includes(reason)) reasons.push(reason)
-    return `${text.marks[found.outcome]} [${reasons.indexOf(reason) + 1}](#${text.reasonsAnchor})`
+    return `${mark} [${reasons.indexOf(reason) + 1}](#${text.reasonsAnchor})`
   }
   const lines = [text.title, '', text.other, '', ...text.intro, '', ...factsTable(runs, text, translate)]
   for (const [subject, names] of casesOf(runs)) {

@@ -10,7 +10,7 @@ import type { CaseResult } from './results.ts'
 export type RecordedFacts = Readonly<Record<string, unknown>> & Pick<TransportFacts, 'name' | 'serverVersion' | 'notes'>
 
 /** One case of a kept run. */
-export type RecordedCase = Pick<CaseResult, 'subject' | 'name' | 'outcome' | 'reason'>
+export type RecordedCase = Pick<CaseResult, 'subject' | 'name' | 'outcome' | 'reason' | 'messages'>
 
 /** A complete run. */
 export interface Recorded {
@@ -45,7 +45,10 @@ export function recordedFrom(results: readonly CaseResult[], transport: string, 
     const result = own.findLast(same) ?? before?.cases.find(same)
     if (result === undefined) faults.push(`not run: ${subject}: ${name}`)
     else if (result.outcome === 'fail') faults.push(`failed: ${subject}: ${name}`)
-    else cases.push({ subject, name, outcome: result.outcome, ...(result.reason === undefined ? {} : { reason: result.reason }) })
+    else {
+      const { outcome, reason, messages } = result
+      cases.push({ subject, name, outcome, ...(reason === undefined ? {} : { reason }), ...(messages === undefined ? {} : { messages }) })
+    }
   }
   if (faults.length > 0) throw new Error(`${transport}:\n  ${faults.join('\n  ')}`)
   return { transport, day, facts: JSON.parse(JSON.stringify(facts)) as RecordedFacts, cases }
@@ -58,7 +61,8 @@ export function differences(kept: Recorded, fresh: Recorded): readonly string[] 
     if (steady(before) !== steady(now)) found.push(`${kept.transport}: ${what} was ${steady(before)} and is ${steady(now)}`)
   }
   for (const name of new Set([...Object.keys(kept.facts), ...Object.keys(fresh.facts)])) tell(`fact ${name}`, kept.facts[name], fresh.facts[name])
-  const labelled = ({ cases }: Recorded) => new Map(cases.map(({ subject, name, outcome, reason }) => [`${subject}: ${name}`, { outcome, reason }]))
+  const labelled = ({ cases }: Recorded) =>
+    new Map(cases.map(({ subject, name, outcome, reason, messages }) => [`${subject}: ${name}`, { outcome, reason, messages }]))
   const before = labelled(kept)
   const now = labelled(fresh)
   for (const label of new Set([...before.keys(), ...now.keys()])) tell(label, before.get(label), now.get(label))

@@ -9,6 +9,8 @@ export interface CaseResult {
   /** `cannot`: the facts rule it out, and it was proven to be refused. `skipped`: ruled out or left out, with the reason. */
   readonly outcome: 'pass' | 'fail' | 'cannot' | 'skipped'
   readonly reason?: string
+  /** How many messages it had in a short run, where its name says more. */
+  readonly messages?: number
   /** Undefined where the case was left out before anything was opened. */
   readonly facts?: TransportFacts
 }

@@ -11,9 +11,12 @@ export interface ConformanceCase {
   readonly refused?: (rig: Rig) => Promise<void>
   /** It makes a member die; skipped where that cannot be simulated. */
   readonly crashes?: boolean
+  /** Its messages, where their number is what it costs: all that its name says, and fewer for a target that runs it often. */
+  readonly messages?: { readonly whole: number; readonly short: number }
   /** Longest time, ms. Default 30,000. */
   readonly timeoutMs?: number
-  run(rig: Rig): Promise<void>
+  /** `messages`: how many of them to send, `whole` or `short`; 0 where it has no such number. */
+  run(rig: Rig, messages: number): Promise<void>
 }
 
 /** Cases about one subject. */

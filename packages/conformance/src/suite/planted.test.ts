@@ -352,7 +352,7 @@ async function judge(each: ConformanceCase, tampering: Tampering, url: string): 
   const rig = new Rig({ factory, url, crash: (transport) => void (transport as MemoryTransport).crash() })
   try {
     const { facts } = await rig.open()
-    if (each.needs?.(facts) === undefined) await each.run(rig)
+    if (each.needs?.(facts) === undefined) await each.run(rig, each.messages?.whole ?? 0)
     else await each.refused?.(rig)
   } finally {
     await rig.close()
