@@ -86,6 +86,8 @@ class FaultRun {
     const sent = Promise.all(producers.map((producer) => producer.done(60_000 + each * 20))).finally(() => {
       this.#sending = false
     })
+    // It is waited for below; a strike that fails first is what is to be told.
+    sent.catch(() => undefined)
     const { strikes, recoveryMs } = await this.#strike(count, seed)
     await sent
     await this.#handled()

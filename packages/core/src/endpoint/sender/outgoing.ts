@@ -187,10 +187,14 @@ function dueMs(options: PublishOptions, nowMs: number, facts: TransportFacts, ke
   if (due <= nowMs) return undefined
   const { delayMsMax } = facts.delayedSend
   if (due - nowMs > delayMsMax) {
-    throw new SluiceError('UNSUPPORTED', `${facts.name} delays messages by at most ${delayMsMax} ms`, {
-      fix: 'Send it later, or route the channel to a transport with longer delays',
-      details: { fact: 'delayedSend', delayMsMax },
-    })
+    throw new SluiceError(
+      'UNSUPPORTED',
+      delayMsMax === 0 ? `${facts.name} cannot delay messages` : `${facts.name} delays messages by at most ${delayMsMax} ms`,
+      {
+        fix: 'Send it later, or route the channel to a transport with longer delays',
+        details: { fact: 'delayedSend', delayMsMax },
+      },
+    )
   }
   if (keyed && !facts.delayedSend.keyed) {
     throw new SluiceError('UNSUPPORTED', `${facts.name} does not keep the order of delayed messages with a key`, {
@@ -212,9 +216,12 @@ function deduplication(given: { readonly key: string; readonly windowMs: number 
   const key = checkKey(given.key, 'deduplicate.key')
   const windowMs = duration('deduplicate.windowMs', given.windowMs)
   if (windowMs <= facts.deduplicationMsMax) return { key, windowMs }
-  throw new SluiceError('UNSUPPORTED', `${facts.name} deduplicates within ${facts.deduplicationMsMax} ms at most`, {
-    fix: 'Shorten the window, or route the channel to another transport',
-    details: { fact: 'deduplicationMsMax', windowMsMax: facts.deduplicationMsMax },
+  const windowMsMax = facts.deduplicationMsMax
+  const [what, fix] =
+    windowMsMax === 0 ? ['cannot deduplicate what is sent', 'Leave out deduplicate'] : [`deduplicates within ${windowMsMax} ms at most`, 'Shorten the window']
+  throw new SluiceError('UNSUPPORTED', `${facts.name} ${what}`, {
+    fix: `${fix}, or route the channel to another transport`,
+    details: { fact: 'deduplicationMsMax', windowMsMax },
   })
 }
 
