@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -11,7 +11,9 @@ const main = fileURLToPath(new URL('../../../tools/brokers/main.ts', import.meta
 
 /** A server of `npm run brokers`, by its name there, in a folder and on ports of its own. */
 export async function ownServer(name: string): Promise<OwnServer & { readonly extras: Readonly<Record<string, string>> }> {
-  const root = mkdtempSync(join(tmpdir(), 'sluice-faults-server-'))
+  // Beside the shared servers, wherever they were told to be.
+  const { SLUICE_BROKERS } = process.env
+  const root = mkdtempSync(join(SLUICE_BROKERS === undefined ? tmpdir() : dirname(resolve(SLUICE_BROKERS)), 'sluice-faults-server-'))
   const brokers = async (command: string, node?: number): Promise<string> => {
     const target = node === undefined ? name : `${name}/${node}`
     const { stdout } = await promisify(execFile)(process.execPath, [main, command, target, '--json'], { env: { ...process.env, SLUICE_BROKERS: root } })

@@ -7,6 +7,8 @@ export interface Inside {
   readonly stream: Duplex
   /** By number: each with what it has not given to the socket yet. */
   readonly channels: readonly ({ readonly channel: object; readonly buffer: Duplex } | null)[]
+  /** Not there where there is no heartbeat. */
+  readonly heartbeater?: { clear(): void } | null
   /** Read from the socket and not looked at. */
   rest: Buffer
   recvSinceLastCheck: boolean

@@ -3,11 +3,11 @@
  * channels, consumers, unconfirmed messages) dies with it; its users hear `down`, and set themselves up anew at `up`.
  */
 import { readFileSync } from 'node:fs'
-import { Socket } from 'node:net'
 import { keyHash, type Timer, type TransportContext } from '@sluice/core/transport'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import type { Address, RabbitOptions } from '../options.ts'
 import { brokenError, closedError, connectError, isNotFound, tooOld } from './errors.ts'
+import { insideOf } from './inside.ts'
 import { readWhole } from './message-reader.ts'
 
 /** Users of a link, called in the order in which they came. */
@@ -147,7 +147,10 @@ export class Link {
     this.#timer?.cancel()
     const { connection } = this.#model ?? {}
     this.#model = undefined
-    if (connection !== undefined && 'stream' in connection && connection.stream instanceof Socket) connection.stream.destroy()
+    const inside = connection === undefined ? undefined : insideOf(connection)
+    inside?.stream.destroy()
+    // It does not see that, and would keep the process alive for two of its intervals.
+    inside?.heartbeater?.clear()
   }
 
   #must(): ChannelModel {
