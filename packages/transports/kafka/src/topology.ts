@@ -7,6 +7,7 @@ import { deleteGroups } from './protocol/requests/groups.ts'
 import { createTopics, deleteTopics, earliest, latest, listOffsets, type NewTopic } from './protocol/requests/topics.ts'
 import type { ChannelEntry } from './registry/state.ts'
 import { partitionOf } from './send/partitioner.ts'
+import { checkPartitions, checkSettings, conflict } from './topic-settings.ts'
 
 const patienceMs = 20_000
 const timeoutMs = 15_000
@@ -109,8 +110,16 @@ export class TopologyKeeper {
     const { registry } = this.#bus
     const known = channels.filter(({ name }) => registry.state.channels.has(name))
     for (const channel of known) if (!(await this.#isThere(this.#topicOf(channel).name))) await this.restore(channel.name)
-    const topics = new Map(channels.filter((channel) => !known.includes(channel)).map((channel) => [this.#topicOf(channel).name, this.#topicOf(channel)]))
-    await this.#make([...topics.values()])
+    for (const { name, kind, partitions } of known.flatMap(({ name }) => registry.state.channels.get(name) ?? [])) {
+      const topic = this.#bus.names.channel(name)
+      if (kind !== 'reply') checkPartitions(this.#bus, topic, (await this.#bus.cluster.leaders(topic)).length, partitions)
+    }
+    const fresh = channels.filter((channel) => !known.includes(channel))
+    const made = await this.#make([...new Map(fresh.map((channel) => [this.#topicOf(channel).name, this.#topicOf(channel)])).values()])
+    for (const channel of fresh) {
+      const { name } = this.#topicOf(channel)
+      if (!made.includes(name) && channel.kind !== 'reply') await checkSettings(this.#bus, name, channel.retention?.keepForGroups !== false)
+    }
   }
 
   /** The topic that carries a channel; those for replies share one. */
@@ -131,17 +140,19 @@ export class TopologyKeeper {
     return { name: names.channel(name), partitions, replication: options.replication, configs }
   }
 
-  async #make(topics: readonly NewTopic[]): Promise<void> {
+  /** Makes what is missing; resolves to the names of what was. */
+  async #make(topics: readonly NewTopic[]): Promise<readonly string[]> {
     const { cluster } = this.#bus
     // One that is there already needs no right to make topics.
     const missing: NewTopic[] = []
     for (const topic of topics) if (!(await this.#isThere(topic.name))) missing.push(topic)
-    if (missing.length === 0) return
+    if (missing.length === 0) return []
     await cluster.persist(patienceMs, async () => {
       for (const { name, error } of await cluster.controller(createTopics, { topics: missing, timeoutMs }))
         if (error !== codes.topicExists) check(error, `making topic ${name}`)
     })
     for (const { name } of missing) await cluster.persist(patienceMs, () => cluster.leaders(name))
+    return missing.map(({ name }) => name)
   }
 
   async #isThere(name: string): Promise<boolean> {
@@ -162,17 +173,19 @@ export class TopologyKeeper {
       const partitions = kind === 'reply' ? partitionOf(Buffer.from(name), replyPartitions) : (await cluster.leaders(names.channel(name))).length
       const nowMs = this.#bus.context.clock.nowMs()
       const outcome = await registry.append({ op: 'channel', name, kind, partitions, nowMs, ...(retention === undefined ? {} : { retention }) })
-      if (outcome === 'refused') throw conflict(name, kind, registry.state.channels.get(name)?.kind ?? kind)
-    } else if (known.kind !== kind) throw conflict(name, kind, known.kind)
+      if (outcome === 'refused') throw otherKind(name, kind, registry.state.channels.get(name)?.kind ?? kind)
+    } else if (known.kind !== kind) throw otherKind(name, kind, known.kind)
     else if (retention !== undefined && JSON.stringify(retention) !== JSON.stringify(known.retention))
       await registry.append({ op: 'channel', name, kind, partitions: known.partitions, retention })
     const { partitions } = registry.state.channels.get(name) as ChannelEntry
-    if (kind !== 'reply' && wanted !== undefined && wanted > partitions)
-      report(
-        this.#bus,
-        'warn',
-        `topic ${names.channel(name)} has ${partitions} partitions, and ${wanted} were asked for: keys would change their place, so it stays as it is`,
-      )
+    if (kind === 'reply' || wanted === undefined || wanted <= partitions) return
+    const few = `topic ${names.channel(name)} has ${partitions} partitions, and ${wanted} were asked for`
+    report(
+      this.#bus,
+      'warn',
+      `${few}: it stays as it is`,
+      conflict(`${few}: keys would change their place`, `Ask for ${partitions}, or begin a channel of another name with ${wanted}`),
+    )
   }
 
   async #group(declaration: GroupDeclaration): Promise<void> {
@@ -220,7 +233,7 @@ export class TopologyKeeper {
   }
 }
 
-function conflict(name: string, kind: string, known: string): SluiceError {
+function otherKind(name: string, kind: string, known: string): SluiceError {
   return new SluiceError('CONTRACT_CONFLICT', `channel "${name}" carries ${known}, and is declared to carry ${kind}`, {
     fix: 'Give one of the contracts another channel',
   })

@@ -104,7 +104,7 @@ export class LogView<S> {
         this.#positions[partition] = nextOffset
         return true
       },
-      isGone,
+      { isVain: isGone, mustHaveAll: true },
     )
   }
 }

@@ -1,9 +1,10 @@
 /** Reading parts of topics once, for administrators. */
-import { check, moved } from '../errors.ts'
+import { check, codes, moved } from '../errors.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
+import type { Cluster } from '../link/cluster.ts'
 import { type KafkaRecord, readBatches } from '../protocol/records.ts'
 import { fetch } from '../protocol/requests/records.ts'
-import { listOffsets } from '../protocol/requests/topics.ts'
+import { earliest, listOffsets } from '../protocol/requests/topics.ts'
 
 /** A transaction whose owner died is given up by the broker within this, ms. */
 const patienceMs = 40_000
@@ -33,14 +34,15 @@ export interface Stretch {
 
 /**
  * Reads stretches until `take` returns false for one, or they are read; committed records only. What is in a transaction
- * that is not decided yet is waited for.
+ * that is not decided yet is waited for. What was deleted meanwhile is passed over, unless `mustHaveAll`: then it rejects with
+ * OFFSET_OUT_OF_RANGE.
  */
 export async function readStretches(
   { cluster }: KafkaBus,
   topic: string,
   stretches: readonly Stretch[],
   take: (partition: number, records: readonly KafkaRecord[], nextOffset: number) => boolean,
-  isVain?: () => boolean,
+  { isVain, mustHaveAll = false }: { readonly isVain?: () => boolean; readonly mustHaveAll?: boolean } = {},
 ): Promise<void> {
   let open = stretches.filter(({ from, to }) => from < to)
   const untilMs = cluster.clock.monotonicMs() + patienceMs
@@ -57,6 +59,13 @@ export async function readStretches(
             const stretch = mine.find(({ partition }) => partition === fetched.partition)
             if (stretch === undefined) continue
             if (moved(fetched.error)) cluster.forgetLeaders(topic)
+            if (fetched.error === codes.offsetOutOfRange && !mustHaveAll) {
+              const start = await startOf(cluster, topic, stretch.partition)
+              // Not deleted, but another, shorter log: it has nothing of this.
+              if (start <= stretch.from) stopped.add(stretch)
+              stretch.from = Math.max(start, stretch.from)
+              continue
+            }
             check(fetched.error, `reading ${topic}`)
             const { records, nextOffset } = readBatches(fetched.batches, stretch.from, fetched.aborted)
             if (nextOffset === stretch.from) continue
@@ -70,4 +79,9 @@ export async function readStretches(
     open = open.filter((stretch) => stretch.from < stretch.to && !stopped.has(stretch))
     if (open.length > 0 && cluster.clock.monotonicMs() > untilMs) check(7, `reading ${topic}`)
   }
+}
+
+async function startOf(cluster: Cluster, topic: string, partition: number): Promise<number> {
+  const found = await cluster.atLeaders(new Map([[topic, [{ partition, timestampMs: earliest }]]]), listOffsets, (part) => part)
+  return found.get(topic)?.[0]?.offset ?? 0
 }

@@ -18,6 +18,8 @@ const patienceMs = 15_000
 const pollMs = 5_000
 /** A snapshot every so many records; what is before it is deleted. */
 const snapshotEvery = 1_000
+/** How long its topic may be unknown to the brokers (they tell each other) before that is believed, ms. */
+const missingMs = 5_000
 const fetchBytesMax = 1024 * 1024
 
 /** See the header of this file. */
@@ -38,6 +40,8 @@ export class Registry {
   /** Whether what is read next is the first: then a snapshot counts. Later ones say what is known here. */
   #isFirst = true
   #reading: Connection | undefined
+  /** Since when the brokers do not know the topic, monotonic ms. */
+  #missingSinceMs: number | undefined
   #running: Promise<void> = Promise.resolve()
 
   constructor(cluster: Cluster, topic: string, replication: number, report: (event: TransportReport) => void) {
@@ -136,10 +140,35 @@ export class Registry {
         this.#reading = undefined
         if (!mayRetry(error) && !this.#cluster.isClosed)
           this.#report({ level: 'error', message: 'the registry cannot be read', error: toSluice(error, 'the registry') })
-        await this.#cluster.leaders(this.#topic).catch(() => undefined)
+        await this.#cluster.leaders(this.#topic).catch((why: unknown) => this.#missing(why))
         await this.#cluster.pause(100)
       }
     }
+  }
+
+  /** Somebody deleted it, and what it said is known here: it is made anew with that. */
+  async #missing(why: unknown): Promise<void> {
+    const nowMs = this.#cluster.clock.monotonicMs()
+    if (!(why instanceof KafkaError && why.code === codes.unknownTopic)) {
+      this.#missingSinceMs = undefined
+      return
+    }
+    this.#missingSinceMs ??= nowMs
+    if (nowMs - this.#missingSinceMs < missingMs) return
+    this.#missingSinceMs = undefined
+    await this.#make().then(
+      () => this.#anew(),
+      () => undefined,
+    )
+  }
+
+  /** Writes what is known here at the beginning of a topic that lacks it. */
+  async #anew(): Promise<void> {
+    this.#report({ level: 'error', message: `somebody deleted the topic ${this.#topic}: it was made anew with what is known here` })
+    this.#next = 0
+    this.#isFirst = true
+    this.#outcomes.clear()
+    await this.#produce({ op: 'snapshot', anew: true, state: this.state.snapshot() }).catch(() => undefined)
   }
 
   async #poll(): Promise<void> {
@@ -150,6 +179,10 @@ export class Registry {
     const [found] = topics.get(this.#topic) ?? []
     if (found === undefined) return
     if (found.error === codes.offsetOutOfRange) {
+      if ((await this.#offset(latest)) < this.#next) {
+        await this.#anew()
+        return
+      }
       // Its beginning was deleted behind a snapshot while we were away.
       this.#next = await this.#offset(earliest)
       this.#isFirst = true
@@ -172,7 +205,7 @@ export class Registry {
 
   #apply({ offset, value }: KafkaRecord): void {
     const record: RegistryRecord = JSON.parse(value?.toString() ?? 'null')
-    const outcome = record.op === 'snapshot' && !this.#isFirst ? 'refused' : this.state.apply(record, offset)
+    const outcome = record.op === 'snapshot' && !this.#isFirst && record.anew !== true ? 'refused' : this.state.apply(record, offset)
     this.#isFirst = false
     const waiting = this.#waiting.get(offset)
     this.#waiting.delete(offset)

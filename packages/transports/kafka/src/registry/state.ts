@@ -83,7 +83,8 @@ export type RegistryRecord =
   | { readonly op: 'later' }
   /** No more should be put into this partition of it, or there is room again. */
   | { readonly op: 'later-full'; readonly partition: number; readonly full: boolean }
-  | { readonly op: 'snapshot'; readonly state: Snapshot }
+  /** What is known, for whoever begins to read here. `anew`: the topic was deleted; it counts for all. */
+  | { readonly op: 'snapshot'; readonly anew?: true; readonly state: Snapshot }
 
 /** The whole state, for whoever comes later. */
 export interface Snapshot {
