@@ -62,6 +62,15 @@ const deliver = (60 << 16) | 60
 const known = { contentType: 0x8000, headers: 0x2000, persistent: 0x1000, messageId: 0x0080, type: 0x0020 } as const
 const others = 0xffff & ~Object.values(known).reduce((all, flag) => all | flag, 0)
 
+// Buffer's own check their arguments each time; what is read here was seen to be there.
+function uint16(bytes: Buffer, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
+}
+
+function uint32(bytes: Buffer, at: number): number {
+  return uint16(bytes, at) * 0x1_0000 + uint16(bytes, at + 2)
+}
+
 class MessageReader {
   /** Where we are in the bytes. */
   #at = 0
@@ -79,25 +88,25 @@ class MessageReader {
     const { length } = bytes
     if (length > from && bytes[from] !== 1) return 'other'
     if (length - from < 12) return 'partial'
-    if (bytes.readUInt32BE(from + 7) !== deliver) return 'other'
-    const head = from + 8 + bytes.readUInt32BE(from + 3)
+    if (uint32(bytes, from + 7) !== deliver) return 'other'
+    const head = from + 8 + uint32(bytes, from + 3)
     if (length < head + 21) return 'partial'
     if (bytes[head] !== 2) return 'other'
-    const body = head + 8 + bytes.readUInt32BE(head + 3)
-    const size = bytes.readUInt32BE(head + 15)
+    const body = head + 8 + uint32(bytes, head + 3)
+    const size = uint32(bytes, head + 15)
     if (size > 0) {
       if (length < body + 8) return 'partial'
-      if (bytes[body] !== 3 || bytes.readUInt32BE(body + 3) !== size) return 'other'
+      if (bytes[body] !== 3 || uint32(bytes, body + 3) !== size) return 'other'
     }
     const end = size === 0 ? body : body + 8 + size
     if (length < end) return 'partial'
-    const flags = bytes.readUInt16BE(head + 19)
-    if ((flags & others) !== 0 || bytes.readUInt32BE(head + 11) !== 0) return 'other'
+    const flags = uint16(bytes, head + 19)
+    if ((flags & others) !== 0 || uint32(bytes, head + 11) !== 0) return 'other'
     if (bytes[head - 1] !== 0xce || bytes[body - 1] !== 0xce || bytes[end - 1] !== 0xce) return 'other'
     this.#bytes = bytes
     this.#base = from
     this.#text = bytes.toString('latin1', from, body)
-    const channel = bytes.readUInt16BE(from + 1)
+    const channel = uint16(bytes, from + 1)
     const fields = this.#fields(channel, from + 11)
     const properties = this.#properties(flags, head + 21)
     if (properties === undefined) return 'other'
@@ -117,7 +126,7 @@ class MessageReader {
       this.#at += 1 + (bytes[from] ?? 0)
       this.#tags[channel] = consumerTag
     }
-    const deliveryTag = bytes.readUInt32BE(this.#at) * 0x1_0000_0000 + bytes.readUInt32BE(this.#at + 4)
+    const deliveryTag = uint32(bytes, this.#at) * 0x1_0000_0000 + uint32(bytes, this.#at + 4)
     const redelivered = bytes[this.#at + 8] === 1
     this.#at += 9
     return { consumerTag, deliveryTag, redelivered, exchange: this.#shortText(), routingKey: this.#shortText() }
@@ -141,13 +150,13 @@ class MessageReader {
   #table(): Record<string, unknown> | undefined {
     const bytes = this.#bytes
     const headers: Record<string, unknown> = {}
-    const end = this.#at + 4 + bytes.readUInt32BE(this.#at)
+    const end = this.#at + 4 + uint32(bytes, this.#at)
     this.#at += 4
     for (let index = 0; this.#at < end; index++) {
       const name = this.#name(index)
       const kind = bytes[this.#at++]
       if (kind === 0x53) {
-        const length = bytes.readUInt32BE(this.#at)
+        const length = uint32(bytes, this.#at)
         this.#at += 4
         headers[name] = this.#slice(length)
       } else if (kind === 0x6c) {

@@ -79,6 +79,8 @@ export interface LotMessage {
  */
 export const lotMax: { readonly count: number; readonly bytes: number } = { count: 50_000, bytes: 256 * 1024 * 1024 }
 
+const none: readonly number[] = []
+
 /** See the header of this file. */
 export class LotState {
   readonly lanes: LotLanes<LotEntry, Lane> = new LotLanes()
@@ -99,14 +101,16 @@ export class LotState {
   }
 
   progressOf(id: string): Attempts | undefined {
-    return this.#progress.get(id)?.progress
+    // Asked for each message: to look an id up means to hash it.
+    return this.#progress.size === 0 ? undefined : this.#progress.get(id)?.progress
   }
 
   /** The message outside the lot is settled: its progress is void. */
   forget(id: string): readonly number[] {
+    if (this.#progress.size === 0) return none
     const known = this.#progress.get(id)
     this.#progress.delete(id)
-    return known === undefined ? [] : [known.tag]
+    return known === undefined ? none : [known.tag]
   }
 
   /** Whether a message that comes again from its partition is in the lot, or dead, already: its first owner died over the move. */
