@@ -19,15 +19,15 @@ import {
 import { closed, toSluice } from '../errors.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
 import type { LotState } from '../lot/lot-state.ts'
-import { describeGroups } from '../protocol/requests/groups.ts'
 import { earliest, latest } from '../protocol/requests/topics.ts'
 import type { ChannelEntry, GroupChange, GroupEntry } from '../registry/state.ts'
 import type { Firings } from '../schedules/firings.ts'
 import { fromRecord } from '../wire.ts'
+import { groupStatus, membersOf } from './figures.ts'
 import { LaterView } from './later-view.ts'
 import { LotView } from './lot-view.ts'
 import { progressOf } from './progress-view.ts'
-import { offsetsAt, readStretches } from './reading.ts'
+import { offsetsAt, readStretches, sum } from './reading.ts'
 
 /** See the header of this file. */
 export class KafkaAdmin implements TransportAdmin {
@@ -84,7 +84,7 @@ export class KafkaAdmin implements TransportAdmin {
   async removeGroup(channel: string, group: string): Promise<void> {
     await this.#asked(async () => {
       const entry = this.#find(channel, group)
-      const live = await this.#members(entry)
+      const live = await membersOf(this.#bus, entry)
       if (live > 0) throw groupInUse(channel, group, live)
       await this.#bus.topology.removeGroup(channel, group)
       this.#views.delete(`${channel}\n${group}`)
@@ -198,60 +198,7 @@ export class KafkaAdmin implements TransportAdmin {
   }
 
   async #status(entry: GroupEntry): Promise<GroupStatus> {
-    const { channel, group, paused } = entry
-    const { partitions, topic } = this.#channel(channel)
-    // Progress before ends and lots: a message that moves from the one to the other meanwhile is then counted twice, never not at all.
-    const views = await progressOf(this.#bus, entry, partitions)
-    const [ends, starts, lots, consumers] = await Promise.all([
-      offsetsAt(this.#bus, topic, partitions, latest),
-      offsetsAt(this.#bus, topic, partitions, earliest),
-      this.#view(entry),
-      this.#members(entry),
-    ])
-    const states = lots.with(views.map(({ lotNotes }) => lotNotes))
-    const lanes = states.flatMap((state) => [...state.lanes.values()])
-    const waiting = views.map(({ progress }, i) => {
-      const from = Math.max(progress.watermark, starts[i] ?? 0)
-      return { partition: i, from, to: ends[i] ?? 0, count: Math.max(0, (ends[i] ?? 0) - from - progress.doneBeyond) }
-    })
-    const oldestMs = Math.min(
-      await this.#oldest(
-        topic,
-        waiting.filter(({ count }) => count > 0),
-      ),
-      ...states.flatMap((state) => [...state.entries()].map(({ storedAtMs }) => storedAtMs)),
-    )
-    return {
-      channel,
-      group,
-      backlog: sum(waiting.map(({ count }) => count)) + sum(states.map(({ count }) => count)),
-      oldestAgeMs: Number.isFinite(oldestMs) ? Math.max(0, this.#bus.context.clock.nowMs() - oldestMs) : 0,
-      inFlight: this.#inFlight(channel, group),
-      deadLetters: sum(states.map(({ letters }) => letters.size)),
-      parkedLanes: lanes.filter(({ state }) => state === 'parked').length,
-      suspendedLanes: lanes.filter(({ state }) => state === 'suspended').length,
-      consumers,
-      paused,
-    }
-  }
-
-  async #oldest(topic: string, waiting: readonly { readonly partition: number; from: number; readonly to: number }[]): Promise<number> {
-    let oldestMs = Number.POSITIVE_INFINITY
-    await readStretches(this.#bus, topic, waiting, (_, [first]) => {
-      if (first === undefined) return true
-      oldestMs = Math.min(oldestMs, first.timestampMs)
-      return false
-    })
-    return oldestMs
-  }
-
-  async #members({ channel, group }: GroupEntry): Promise<number> {
-    const { cluster, names } = this.#bus
-    const id = names.group(channel, group)
-    const [found] = await cluster.persist(15_000, () =>
-      cluster.coordinated('group', id, describeGroups, { groups: [id] }, ([one]) => (one === undefined || one.error === 69 ? 0 : one.error)),
-    )
-    return found?.members ?? 0
+    return groupStatus(this.#bus, entry, this.#channel(entry.channel), () => this.#view(entry), this.#inFlight(entry.channel, entry.group))
   }
 
   async #moveLetters(kind: 'redrive' | 'discard', channel: string, group: string, query: DeadLetterQuery): Promise<number> {
@@ -334,8 +281,4 @@ function refuseSplit(state: LotState, from: number, to: number): void {
 function matching(states: readonly LotState[], query: DeadLetterQuery): { readonly partition: number; readonly letter: DeadLetter }[] {
   const all = states.flatMap((state, partition) => state.deadLetters().map((letter) => ({ partition, letter })))
   return queried(all, ({ letter }) => letter, query)
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0)
 }

@@ -85,3 +85,7 @@ async function startOf(cluster: Cluster, topic: string, partition: number): Prom
   const found = await cluster.atLeaders(new Map([[topic, [{ partition, timestampMs: earliest }]]]), listOffsets, (part) => part)
   return found.get(topic)?.[0]?.offset ?? 0
 }
+
+export function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
+}

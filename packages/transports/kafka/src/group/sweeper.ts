@@ -3,9 +3,8 @@
  * group is gone when it was found without a member twice in a row.
  */
 import type { Timer } from '@sluice/core/transport'
+import { membersOf } from '../administration/figures.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
-import { describeGroups } from '../protocol/requests/groups.ts'
-import type { GroupEntry } from '../registry/state.ts'
 
 /** Reply channels say that they are alive so often, and are gone when they did not for three times as long, ms. */
 export const aliveEveryMs: number = 3_600_000
@@ -45,7 +44,7 @@ export class Sweeper {
     const empty = new Set<string>()
     for (const group of groups) {
       const name = `${group.channel}\n${group.group}`
-      if (await this.#hasMembers(group)) continue
+      if ((await membersOf(this.#bus, group)) > 0) continue
       if (this.#empty.has(name)) await this.#bus.topology.removeGroup(group.channel, group.group)
       else empty.add(name)
     }
@@ -53,12 +52,5 @@ export class Sweeper {
     const since = context.clock.nowMs() - 3 * aliveEveryMs
     for (const { name, kind, aliveMs = 0 } of registry.state.channels.values())
       if (kind === 'reply' && aliveMs < since) await this.#bus.topology.removeReplies(name)
-  }
-
-  async #hasMembers({ channel, group }: GroupEntry): Promise<boolean> {
-    const { cluster, names } = this.#bus
-    const id = names.group(channel, group)
-    const [found] = await cluster.coordinated('group', id, describeGroups, { groups: [id] }, ([one]) => (one === undefined || one.error === 69 ? 0 : one.error))
-    return (found?.members ?? 0) > 0
   }
 }

@@ -1,6 +1,7 @@
 /** Storing messages under numbers that were told to others before: whoever stores them again stores nothing. */
-import { codes, KafkaError } from '../errors.ts'
+import { check, codes, KafkaError } from '../errors.ts'
 import type { KafkaBus } from '../kafka-bus.ts'
+import type { Cluster } from '../link/cluster.ts'
 import type { NotedMessage } from '../note-record.ts'
 import { writeBatch } from '../protocol/records.ts'
 import { produce } from '../protocol/requests/records.ts'
@@ -12,14 +13,16 @@ import { partitionOf } from './partitioner.ts'
 const patienceMs = 15_000
 const replicasMs = 10_000
 
+/** A producer of the caller's own, asked for once. */
+export async function askProducer(cluster: Cluster): Promise<ProducerId> {
+  const { error, id, epoch } = await cluster.any(initProducer, { transactionalId: null, timeoutMs: replicasMs })
+  check(error, 'a producer id')
+  return { id, epoch }
+}
+
 /** A producer of the caller's own. */
-export async function newProducer({ cluster }: Pick<KafkaBus, 'cluster'>): Promise<ProducerId> {
-  const made = await cluster.persist(patienceMs, async () => {
-    const answer = await cluster.any(initProducer, { transactionalId: null, timeoutMs: replicasMs })
-    if (answer.error !== 0) throw new KafkaError(answer.error, 'a producer id')
-    return answer
-  })
-  return { id: made.id, epoch: made.epoch }
+export function newProducer({ cluster }: Pick<KafkaBus, 'cluster'>): Promise<ProducerId> {
+  return cluster.persist(patienceMs, () => askProducer(cluster))
 }
 
 /** Where a message belongs, whoever stores it: by its key, or by its id. */
