@@ -25,9 +25,9 @@ export function kafkaPlace(): { readonly url: string; readonly prefix: string } 
   return { url: `${server}?prefix=${prefix}`, prefix }
 }
 
-/** A rig on a place of its own. */
-export function kafkaRig({ url }: { readonly url: string } = kafkaPlace()): Rig {
-  return new Rig({ factory: transport, url, options: { kafka: { sessionMs } } })
+/** A rig on a place of its own; `kafka`: further options of the transport. */
+export function kafkaRig({ url, kafka = {} }: { readonly url: string; readonly kafka?: object } = kafkaPlace()): Rig {
+  return new Rig({ factory: transport, url, options: { kafka: { sessionMs, ...kafka } } })
 }
 
 /** What a person does with another client. */
