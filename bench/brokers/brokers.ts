@@ -9,7 +9,7 @@ import { Runs, type Side } from './runs.ts'
 const ratioMin = 0.9
 const eachRatioMin = 0.8
 const pacedPerSecond = 2000
-const pacedCount = 10_000
+const pacedCount = 8_000
 const slowerMsMax = { p50: 0.2, p99: 1 }
 
 /** Who comes first takes turns: a server slows down, or warms up, over a run. */

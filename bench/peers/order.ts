@@ -23,7 +23,8 @@ export type EventAttributes = Readonly<Record<string, string>>
 export function attributesOf(n: number): { id: string; type: string; source: string; time: string; partitionkey: string; body: string } {
   const { data } = eventOf(n)
   return {
-    id: `0000000${100_000_000_000 + n}`,
+    // As long as Sluice's, a UUID.
+    id: `00000000-0000-7000-8000-${100_000_000_000 + n}`,
     type: 'shop.order.placed',
     source: 'order',
     time: new Date().toISOString(),

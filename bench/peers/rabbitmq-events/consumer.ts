@@ -1,7 +1,7 @@
 import { type ConsumeMessage, connect } from 'amqplib'
 import { nowNs, readyAndGo, report } from '../../processes.ts'
 import { orderIn, Tally } from '../order.ts'
-import { queueCount } from './queues.ts'
+import { bindingKey, queueCount } from './queues.ts'
 
 const [url = '', exchange = '', countText = '0', mode = 'batches'] = process.argv.slice(2)
 const tally = new Tally(Number(countText))
@@ -26,7 +26,7 @@ const take = (message: ConsumeMessage | null): void => {
 for (let n = 0; n < queueCount; n++) {
   const queue = `${exchange}.group.${n}`
   await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
-  await channel.bindQueue(queue, exchange, `*.${n}`)
+  await channel.bindQueue(queue, exchange, bindingKey(n))
   await channel.consume(queue, take)
 }
 await readyAndGo()

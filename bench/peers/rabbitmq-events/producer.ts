@@ -3,10 +3,12 @@ import { connect } from 'amqplib'
 import { atRate } from '../../pace.ts'
 import { nowNs, readyAndGo, report } from '../../processes.ts'
 import { attributesOf, inBatches } from '../order.ts'
-import { queueOf } from './queues.ts'
+import { routingKey } from './queues.ts'
 
 const [url = '', exchange = '', countText = '0', mode = 'batches', batch = '500', outstanding = '8'] = process.argv.slice(2)
 const count = Number(countText)
+// Beside the attributes stands what Sluice's own header says, as long.
+const instance = '00000000-0000-7000-8000-000000000000'
 const connection = await connect(url, { noDelay: true })
 const channel = await connection.createConfirmChannel()
 channel.on('return', (message) => {
@@ -17,7 +19,7 @@ function publish(n: number, headers: Readonly<Record<string, string | number>>, 
   const { id, type, source, time, partitionkey, body } = attributesOf(n)
   channel.publish(
     exchange,
-    `${type.replaceAll('.', '/')}.${queueOf(partitionkey)}`,
+    routingKey(type, partitionkey, n),
     Buffer.from(body),
     {
       contentType: 'application/json',
@@ -31,7 +33,7 @@ function publish(n: number, headers: Readonly<Record<string, string | number>>, 
         ce_source: source,
         ce_time: time,
         ce_partitionkey: partitionkey,
-        size: body.length,
+        about: `${Date.now()};${body.length};t;0;${n % 100};${instance}/${n % 4000}`,
         ...headers,
       },
     },

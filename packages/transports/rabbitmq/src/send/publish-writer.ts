@@ -87,14 +87,14 @@ export class PublishWriter {
   #encode(exchange: string, key: string, content: Buffer | string, properties: Options.Publish): void {
     const bytes = this.#bytes
     const method = this.#begin(1)
-    this.#at = bytes.writeUInt32BE(basicPublish, this.#at)
-    this.#at = bytes.writeUInt16BE(0, this.#at)
+    this.#at = uint32(bytes, basicPublish, this.#at)
+    this.#at = uint16(bytes, 0, this.#at)
     this.#short(exchange)
     this.#short(key)
     bytes[this.#at++] = mandatory
     this.#end(method)
     const head = this.#begin(2)
-    this.#at = bytes.writeUInt32BE(basicClass << 16, this.#at)
+    this.#at = uint32(bytes, basicClass << 16, this.#at)
     const size = this.#at
     this.#at += 8
     this.#properties(properties)
@@ -103,8 +103,8 @@ export class PublishWriter {
     if (typeof content === 'string') this.#text(content)
     else this.#at += content.copy(bytes, this.#at)
     const length = this.#at - body
-    bytes.writeUInt32BE(0, size)
-    bytes.writeUInt32BE(length, size + 4)
+    uint32(bytes, 0, size)
+    uint32(bytes, length, size + 4)
     // A message without content has no frame for it.
     if (length === 0) this.#at = body - 7
     else this.#end(body)
@@ -117,7 +117,7 @@ export class PublishWriter {
     if (headers !== undefined) set |= flags.headers
     if (messageId !== undefined) set |= flags.messageId
     if (type !== undefined) set |= flags.type
-    this.#at = bytes.writeUInt16BE(set, this.#at)
+    this.#at = uint16(bytes, set, this.#at)
     if (contentType !== undefined) this.#short(contentType)
     if (headers !== undefined) this.#table(headers)
     if (persistent !== undefined) bytes[this.#at++] = persistent ? 2 : 1
@@ -137,13 +137,13 @@ export class PublishWriter {
         const length = this.#at
         this.#at += 4
         this.#text(value)
-        bytes.writeUInt32BE(this.#at - length - 4, length)
+        uint32(bytes, this.#at - length - 4, length)
       } else {
         bytes[this.#at++] = 0x6c
         this.#at = bytes.writeBigInt64BE(BigInt(value as number), this.#at)
       }
     }
-    bytes.writeUInt32BE(this.#at - start - 4, start)
+    uint32(bytes, this.#at - start - 4, start)
   }
 
   /** Begins a frame; returns where its payload does. */
@@ -157,7 +157,7 @@ export class PublishWriter {
   }
 
   #end(payload: number): void {
-    this.#bytes.writeUInt32BE(this.#at - payload, payload - 4)
+    uint32(this.#bytes, this.#at - payload, payload - 4)
     this.#bytes[this.#at++] = 0xce
   }
 
@@ -197,3 +197,15 @@ const mandatory = 1
 
 /** Of the properties that are written here; the server wants them in this order. */
 const flags = { contentType: 0x8000, headers: 0x2000, persistent: 0x1000, messageId: 0x0080, type: 0x0020 } as const
+
+// Buffer's own check their arguments each time; there is room here.
+function uint16(bytes: Buffer, value: number, at: number): number {
+  bytes[at] = value >>> 8
+  bytes[at + 1] = value
+  return at + 2
+}
+
+function uint32(bytes: Buffer, value: number, at: number): number {
+  uint16(bytes, value >>> 16, at)
+  return uint16(bytes, value, at + 2)
+}
