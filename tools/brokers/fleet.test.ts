@@ -48,6 +48,28 @@ test('redis: what was acknowledged is there after kill -9; a taken port moves a 
   await fleet.down(server)
 })
 
+test('a server that was begun for a brief life is started again for one', async (t) => {
+  const [plain] = tried
+  if (plain === undefined) return assert.fail()
+  const reason = await missing(plain)
+  if (reason !== undefined) return t.skip(reason)
+  const seen: (boolean | undefined)[] = []
+  const server: Server = {
+    ...plain,
+    name: 'brief',
+    command(node, nodes) {
+      seen.push(node.brief)
+      return plain.command(node, nodes)
+    },
+  }
+  await fleet.up(server, true)
+  await fleet.kill(server)
+  await fleet.up(server)
+  await fleet.restart(server)
+  await fleet.down(server)
+  assert.deepEqual(seen, [true, true, true])
+})
+
 test('a server that ends at its start is reported with its log, and is not waited for', async () => {
   const broken: Server = {
     ...redis('broken', 17_479, 'always'),

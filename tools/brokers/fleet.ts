@@ -10,6 +10,7 @@ interface State {
   readonly ports: readonly (readonly number[])[]
   readonly processes: readonly (ProcessId | undefined)[]
   readonly companion?: ProcessId | undefined
+  readonly brief?: boolean | undefined
   /** It has answered once, so what is done once is done. */
   readonly begun: boolean
 }
@@ -36,13 +37,16 @@ export class Fleet {
     return existsSync(this.#root) ? readdirSync(this.#root).filter((name) => existsSync(join(this.#root, name, 'state.json'))) : []
   }
 
-  /** Starts what does not run, on the same ports and data as before if there was a before; resolves when all nodes answer. */
-  async up(server: Server): Promise<Status> {
+  /**
+   * Starts what does not run, on the same ports and data as before if there was a before; resolves when all nodes answer.
+   * `brief`: {@link Node.brief}, if it was not begun otherwise.
+   */
+  async up(server: Server, brief?: boolean): Promise<Status> {
     await server.install()
     return this.#locked(server, async () => {
       for (let tries = 1; ; tries++) {
         try {
-          return await this.#start(server)
+          return await this.#start(server, brief)
         } catch (error) {
           // Between the look at a port and the server's own bind somebody else may have taken it.
           const lost = this.#read(server)
@@ -101,8 +105,8 @@ export class Fleet {
     return join(this.#folder(server), `${number}.log`)
   }
 
-  async #start(server: Server): Promise<Status> {
-    let state = this.#read(server) ?? { ports: await freePorts(server), processes: [], begun: false }
+  async #start(server: Server, brief: boolean | undefined): Promise<Status> {
+    let state = this.#read(server) ?? { ports: await freePorts(server), processes: [], brief, begun: false }
     const nodes = this.#nodes(server, state)
     for (const { folder } of nodes) mkdirSync(folder, { recursive: true })
     this.#write(server, state)
@@ -164,7 +168,7 @@ export class Fleet {
   }
 
   #nodes(server: Server, state: State): readonly Node[] {
-    return state.ports.map((ports, n) => ({ number: n + 1, folder: join(this.#folder(server), String(n + 1)), ports }))
+    return state.ports.map((ports, n) => ({ number: n + 1, folder: join(this.#folder(server), String(n + 1)), ports, brief: state.brief }))
   }
 
   #folder(server: Server): string {

@@ -1,5 +1,5 @@
 /**
- * `npm run brokers -- up|down|status|kill|restart|logs|env [name[/node] …] [--json]`: real servers on this machine, for
+ * `npm run brokers -- up|down|status|kill|restart|logs|env [name[/node] …] [--json] [--brief]`: real servers on this machine, for
  * tests and benchmarks. `eval "$(npm run -s brokers -- env redis)"` starts them and tells the tests where. Data in the system's folder for temporary files (SLUICE_BROKERS: elsewhere), Java archives in .cache.
  */
 import { createHash } from 'node:crypto'
@@ -18,7 +18,10 @@ const clone = createHash('sha256')
   .slice(0, 8)
 const fleet = new Fleet(process.env.SLUICE_BROKERS ?? join(tmpdir(), `sluice-brokers-${clone}`))
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean', default: false } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false }, brief: { type: 'boolean', default: false } },
+})
 const [command = '', ...names] = positionals
 
 interface Target {
@@ -60,13 +63,13 @@ async function forEach(targets: readonly Target[], work: (target: Target) => Pro
 }
 
 const commands: Readonly<Record<string, (targets: readonly Target[]) => Promise<void>>> = {
-  up: (targets) => forEach(targets, ({ server }) => fleet.up(server)),
+  up: (targets) => forEach(targets, ({ server }) => fleet.up(server, values.brief)),
   down: (targets) => forEach(targets, ({ server }) => fleet.down(server).then(() => undefined)),
   status: (targets) => forEach(targets, ({ server }) => fleet.status(server)),
   kill: (targets) => forEach(targets, ({ server, node }) => fleet.kill(server, node).then(() => undefined)),
   restart: (targets) => forEach(targets, ({ server, node }) => fleet.restart(server, node)),
   async env(targets) {
-    for (const { name, url, extras } of await Promise.all(targets.map(({ server }) => fleet.up(server)))) {
+    for (const { name, url, extras } of await Promise.all(targets.map(({ server }) => fleet.up(server, true)))) {
       const variable = `SLUICE_TEST_${name.toUpperCase().replaceAll('-', '_')}`
       for (const [extra, value] of Object.entries({ url, ...extras })) console.log(`export ${variable}_${extra.toUpperCase()}='${value}'`)
     }

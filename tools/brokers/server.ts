@@ -16,6 +16,8 @@ export interface Node {
   readonly folder: string
   /** In the order of {@link Server.ports}. */
   readonly ports: readonly number[]
+  /** For tests, which are over in minutes: it need not run as fast as it can, for which it would first take a processor away from them. */
+  readonly brief?: boolean | undefined
 }
 
 /** A server that can be had on this machine. */

@@ -16,7 +16,9 @@ export async function ownServer(name: string): Promise<OwnServer & { readonly ex
   const root = mkdtempSync(join(SLUICE_BROKERS === undefined ? tmpdir() : dirname(resolve(SLUICE_BROKERS)), 'sluice-faults-server-'))
   const brokers = async (command: string, node?: number): Promise<string> => {
     const target = node === undefined ? name : `${name}/${node}`
-    const { stdout } = await promisify(execFile)(process.execPath, [main, command, target, '--json'], { env: { ...process.env, SLUICE_BROKERS: root } })
+    const { stdout } = await promisify(execFile)(process.execPath, [main, command, target, '--json', '--brief'], {
+      env: { ...process.env, SLUICE_BROKERS: root },
+    })
     return stdout
   }
   type Started = Readonly<Record<string, { readonly url: string; readonly extras: Readonly<Record<string, string>> }>>
