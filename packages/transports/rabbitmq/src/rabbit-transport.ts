@@ -62,9 +62,8 @@ export class RabbitTransport implements Transport {
     const [messages, delayed, publisher] = [1, 2, 3].map(() => new Publisher(publishing, clock, options.confirmTimeoutMs)) as [Publisher, Publisher, Publisher]
     this.#publishers = [messages, delayed, publisher]
     const { registry: queue, registryLock: lock } = this.#names
-    this.#registry = new Registry(consuming, publisher, clock, queue, () =>
-      declareRegistry({ link: consuming, clock, instanceId: context.instanceId, queue, lock }),
-    )
+    const declare = (): Promise<void> => declareRegistry({ link: consuming, clock, instanceId: context.instanceId, queue, lock })
+    this.#registry = new Registry(consuming, publisher, clock, queue, declare, () => publishing.alarm)
     this.#instance = new Instance(
       context.instanceId,
       consuming,
@@ -123,6 +122,8 @@ export class RabbitTransport implements Transport {
       transport.#delayed.open()
       transport.#firings.open()
     } catch (error) {
+      // A server under an alarm would not read the end of a connection that publishes.
+      transport.#links[0].destroy()
       await transport.close()
       throw error
     }

@@ -179,30 +179,48 @@ export class RabbitAdmin implements TransportAdmin {
     return this.#home.firings.fire(name, expectedAtMs, message, nextAtMs)
   }
 
-  /** Dead letters become notes in the lot, confirmed, and only then go. */
+  /** Dead letters become notes in the lot, confirmed, and only then go; as many at a time as one consumer may hold. */
   async #resolve(channel: string, group: string, query: DeadLetterQuery, noteOf: (letter: HeldLetter) => LotNote | undefined): Promise<number> {
     const entry = await this.#find(channel, group)
     if (!entry.hasDead) return 0
-    const { deadLetters, topology, publisher, names, instance } = this.#home
-    return deadLetters.withAll(channel, group, async (letters, settle) => {
-      const chosen = queried(letters, ({ letter }) => letter, query)
-      const partitions = new Set<string>()
-      for (const held of chosen) {
-        const note = noteOf(held)
-        if (note !== undefined) {
-          const partition = partitionName(partitionIndex(placementOf(held.letter.envelope, entry.order), entry.partitions), entry.partitions)
-          await topology.lot(channel, group, partition)
-          const { storedAtMs, sizeBytes } = held
-          await putNote(publisher, names.lot(channel, group, partition), note, { envelope: held.letter.envelope, storedAtMs, sizeBytes })
-          partitions.add(partition)
-        }
-        settle(held.tag)
-      }
-      for (const partition of partitions)
-        for (const member of new Set(entry.members.map((each) => each.instance)))
-          await instance.ask(member, { ask: 'look-at-lot', channel, group, partition }, 1_000)
-      return chosen.length
+    const limit = query.limit ?? Number.POSITIVE_INFINITY
+    let total = 0
+    for (let mayBeMore = true; mayBeMore; ) {
+      const rest = query.limit === undefined ? query : { ...query, limit: limit - total }
+      mayBeMore = await this.#home.deadLetters.withAll(channel, group, async (letters, settle, areThereMore) => {
+        const chosen = queried(letters, ({ letter }) => letter, rest)
+        await this.#resolveHeld(entry, chosen, settle, noteOf)
+        total += chosen.length
+        return areThereMore && chosen.length > 0 && total < limit
+      })
+    }
+    return total
+  }
+
+  async #resolveHeld(
+    entry: GroupEntry,
+    chosen: readonly HeldLetter[],
+    settle: (tag: number) => void,
+    noteOf: (letter: HeldLetter) => LotNote | undefined,
+  ): Promise<void> {
+    const { topology, publisher, names, instance } = this.#home
+    const { channel, group, order, partitions, members } = entry
+    const noted = chosen.map((held) => {
+      const { envelope } = held.letter
+      return { held, envelope, note: noteOf(held), partition: partitionName(partitionIndex(placementOf(envelope, order), partitions), partitions) }
     })
+    const lots = new Set(noted.filter(({ note }) => note !== undefined).map(({ partition }) => partition))
+    for (const partition of lots) await topology.lot(channel, group, partition)
+    // In the order of the letters, for so they are written.
+    await Promise.all(
+      noted.map(async ({ held, envelope, note, partition }) => {
+        const { storedAtMs, sizeBytes, tag } = held
+        if (note !== undefined) await putNote(publisher, names.lot(channel, group, partition), note, { envelope, storedAtMs, sizeBytes })
+        settle(tag)
+      }),
+    )
+    for (const partition of lots)
+      for (const member of new Set(members.map((each) => each.instance))) await instance.ask(member, { ask: 'look-at-lot', channel, group, partition }, 1_000)
   }
 
   async #behind(entry: GroupEntry): Promise<Readonly<Record<string, number>>> {

@@ -66,10 +66,10 @@ export class OwnedPartition implements DeliveryOwner {
   readonly #home: PartitionHome
   /** Read before what comes first. */
   readonly #early: ConsumeMessage[] = []
-  #channel: Channel | undefined
+  /** Open ones. */
+  readonly #channels: Set<Channel> = new Set()
   #acks: AckWindow | undefined
-  #before: { readonly channel: Channel; readonly acks: AckWindow } | undefined
-  #lotChannel: Channel | undefined
+  #beforeAcks: AckWindow | undefined
   #lotAcks: AckWindow | undefined
   #openingLot: Promise<void> | undefined
   /** Resolved when what we wrote to the lot has come back, by message id. */
@@ -115,7 +115,6 @@ export class OwnedPartition implements DeliveryOwner {
   async take(): Promise<readonly LotLane[]> {
     const { publisher, clock, queue } = this.#home
     const channel = await this.#openChannel()
-    this.#channel = channel
     this.#acks = new AckWindow(channel, queue(this.name), clock)
     this.#isOrphan = this.#home.isOrphan(this.name)
     const hasSomebodyDied = this.#home.deathWatch()
@@ -176,7 +175,7 @@ export class OwnedPartition implements DeliveryOwner {
     const { publisher, clock } = this.#home
     const channel = await this.#openChannel()
     const acks = new AckWindow(channel, queue, clock)
-    this.#before = { channel, acks }
+    this.#beforeAcks = acks
     await channel.prefetch(partitionPrefetch)
     let count = 0
     const { read } = await hold({
@@ -238,7 +237,7 @@ export class OwnedPartition implements DeliveryOwner {
 
   async flush(): Promise<void> {
     try {
-      await Promise.all([this.#acks?.flush(), this.#before?.acks.flush(), this.#lotAcks?.flush()])
+      await Promise.all([this.#acks?.flush(), this.#beforeAcks?.flush(), this.#lotAcks?.flush()])
     } catch {
       // The channel closed: whoever held something has heard so.
     }
@@ -305,19 +304,17 @@ export class OwnedPartition implements DeliveryOwner {
     // It takes a moment, in which it may become ready: it must not be owned then.
     if (this.state === 'taking') this.state = 'revoking'
     await this.flush()
-    this.#end()
-    await Promise.all([this.#channel, this.#before?.channel, this.#lotChannel].map((channel) => channel?.close().catch(() => undefined)))
+    await this.#end()
   }
 
   /** It is gone: the connection broke, or the server closed a channel of ours. */
   lose(): void {
     if (this.state === 'gone') return
-    this.#end()
-    for (const channel of [this.#channel, this.#before?.channel, this.#lotChannel]) void channel?.close().catch(() => undefined)
+    void this.#end()
     this.#home.gone(this)
   }
 
-  #end(): void {
+  async #end(): Promise<void> {
     this.state = 'gone'
     this.#renewal?.cancel()
     this.#early.length = 0
@@ -327,6 +324,7 @@ export class OwnedPartition implements DeliveryOwner {
     for (const { reject } of this.#written.values()) reject(leaseLost())
     this.#written.clear()
     for (const wake of this.#goneWaiters.splice(0)) wake()
+    await Promise.all([...this.#channels].map((channel) => channel.close().catch(() => undefined)))
   }
 
   readonly #goneWaiters: (() => void)[] = []
@@ -348,13 +346,19 @@ export class OwnedPartition implements DeliveryOwner {
     this.held.delete(delivery)
   }
 
-  /** A channel of ours; closed again where it comes too late, so that it never stands in a successor's way. */
+  /**
+   * A channel of ours; closed again where it comes too late, so that it never stands in a successor's way. Noted in the turn in
+   * which it is there: an end that came between would leave it open, as the active consumer of a queue that its heir waits for.
+   */
   async #openChannel(): Promise<Channel> {
     const channel = await this.#home.link.channel((cause) => {
       if (cause !== undefined && !this.isGone) this.#tellClosed(cause)
       this.lose()
     })
-    if (!this.isGone) return channel
+    if (!this.isGone) {
+      this.#channels.add(channel)
+      return channel
+    }
     await channel.close().catch(() => undefined)
     throw leaseLost()
   }
@@ -377,7 +381,6 @@ export class OwnedPartition implements DeliveryOwner {
     const { publisher, clock, lotQueue, makeLot } = this.#home
     await makeLot(this.name)
     const channel = await this.#openChannel()
-    this.#lotChannel = channel
     this.#lotAcks = new AckWindow(channel, lotQueue(this.name), clock)
     await channel.prefetch(prefetchMax)
     const { read } = await hold({

@@ -1,6 +1,6 @@
 /**
  * The dead letters of a group: a queue of its own. Whoever wants to see or change them becomes its single active consumer,
- * reads all of it, and closes its channel: what it did not settle is back in its place. So these operations exclude each
+ * reads all of it (or as much as one consumer may hold, the oldest first), and closes its channel: what it did not settle is back in its place. So these operations exclude each
  * other, over all processes, by the broker's own lock.
  */
 import { type Clock, type DeadLetter, type DeadLetterReason, type DeadLetterRecord, newId } from '@sluice/core/transport'
@@ -67,14 +67,23 @@ export class DeadLetters {
     )
   }
 
-  /** Holds all dead letters while `work` runs; it settles by tag what is to be gone. */
-  async withAll<T>(channel: string, group: string, work: (letters: readonly HeldLetter[], settle: (tag: number) => void) => Promise<T>): Promise<T> {
+  /** Holds the dead letters, the oldest 65,535 at most, while `work` runs; it settles by tag what is to be gone, and hears whether there may be more. */
+  async withAll<T>(
+    channel: string,
+    group: string,
+    work: (letters: readonly HeldLetter[], settle: (tag: number) => void, areThereMore: boolean) => Promise<T>,
+  ): Promise<T> {
     let closed = false
     const on = await this.#link.channel(() => {
       closed = true
     })
     const acks = new AckWindow(on, this.#names.dead(channel, group), this.#clock)
     const letters: HeldLetter[] = []
+    let heldCount = 0
+    let stop = (): void => {}
+    const full = new Promise<void>((resolve) => {
+      stop = resolve
+    })
     try {
       await on.prefetch(prefetchMax)
       const { read } = await hold({
@@ -85,6 +94,8 @@ export class DeadLetters {
         take: (message) => {
           const letter = this.#read(message)
           if (letter !== undefined) letters.push(letter)
+          // What is behind them comes only when some of them are settled.
+          if (++heldCount === prefetchMax) stop()
         },
         settle: (tag) => acks.ack(tag),
         cancelled: () => {
@@ -92,8 +103,8 @@ export class DeadLetters {
         },
         aborted: () => closed,
       })
-      await read
-      const result = await work(letters, (tag) => acks.ack(tag))
+      await Promise.race([read, full])
+      const result = await work(letters, (tag) => acks.ack(tag), heldCount >= prefetchMax)
       await acks.flush()
       return result
     } finally {

@@ -61,12 +61,33 @@ export function operationError(cause: unknown, what: string): SluiceError {
       cause,
       fix: 'Grant it: rabbitmqctl set_permissions -p <vhost> <user> <configure> <write> <read>',
     })
-  if (code === 406)
+  if (code === 406) return topologyConflict(cause, message, what)
+  return new SluiceError('TRANSPORT_FAILED', `RabbitMQ: cannot ${what}: ${message}`, { cause })
+}
+
+const inequivalent = /inequivalent arg '([^']*)' for (queue|exchange) '([^']*)' .*: received (.+) but current is (.+?)"?$/
+
+/** The server names one argument that differs. */
+function topologyConflict(cause: unknown, message: string, what: string): SluiceError {
+  const [, argument = '', kind = '', name = '', wanted = '', is = ''] = inequivalent.exec(message) ?? []
+  if (argument === '')
     return new SluiceError('TOPOLOGY_CONFLICT', `RabbitMQ: cannot ${what}: it exists with other settings`, {
       cause,
       fix: 'Use the options it was made with, choose another prefix, or take it down by hand when it is empty',
     })
-  return new SluiceError('TRANSPORT_FAILED', `RabbitMQ: cannot ${what}: ${message}`, { cause })
+  const [current, asked] = [is, wanted].map((value) => /'([^']*)'/.exec(value)?.[1] ?? value)
+  const option = argument === 'x-queue-type' && (current === 'quorum' || current === 'classic') ? `Use what it was made with (queues: '${current}')` : undefined
+  return new SluiceError('TOPOLOGY_CONFLICT', `RabbitMQ: cannot ${what}: the ${kind} "${name}" has ${argument} ${current}, and ${asked} is wanted`, {
+    cause,
+    fix: `${option ?? 'Ask whoever made it'}, choose another prefix, or delete the ${kind} by hand when nothing is in it`,
+  })
+}
+
+/** The error of what must be written while the server takes nothing; `alarm`: the server's word for it. */
+export function alarmError(alarm: string): SluiceError {
+  return new SluiceError('BACKPRESSURE', `RabbitMQ takes no messages: ${alarm}`, {
+    fix: 'Let consumers empty its queues, or give it memory (vm_memory_high_watermark) or disk (disk_free_limit); it says more: rabbitmq-diagnostics alarms',
+  })
 }
 
 /** Why a server of this version cannot be used; undefined: it can. Streams over AMQP, and quorum queues that expire: 3.10. */

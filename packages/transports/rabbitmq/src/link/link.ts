@@ -35,6 +35,7 @@ export class Link {
   readonly #role: string
   readonly #users: Set<LinkUser> = new Set()
   #model: ChannelModel | undefined
+  #alarm: string | undefined
   #scratch: Promise<Channel> | undefined
   /** Of the hosts; the first one by chance, so that members spread over a cluster. */
   #turn: number
@@ -66,6 +67,11 @@ export class Link {
 
   get isUp(): boolean {
     return this.#model !== undefined
+  }
+
+  /** Why the server takes no messages of this connection; undefined: it does. It says so to whoever publishes. */
+  get alarm(): string | undefined {
+    return this.#alarm
   }
 
   /** What the server says about itself. */
@@ -203,6 +209,7 @@ export class Link {
   }
 
   #blocked(blocked: boolean, reason: string): void {
+    this.#alarm = blocked ? reason : undefined
     this.#context.report({
       level: blocked ? 'warn' : 'info',
       message: blocked ? `RabbitMQ takes no messages (${reason}): publishing waits` : 'RabbitMQ takes messages again',
@@ -213,6 +220,7 @@ export class Link {
   #down(model: ChannelModel, cause: Error | undefined): void {
     if (this.#model !== model) return
     this.#model = undefined
+    this.#alarm = undefined
     this.#scratch = undefined
     for (const user of this.#users) user.down?.()
     if (this.#closed) return

@@ -5,7 +5,7 @@
  */
 import { ChangeListeners, type Clock, newId, type RegistryOutcome, type Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
-import { brokenError, closedError, operationError } from '../link/errors.ts'
+import { alarmError, brokenError, closedError, operationError } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { Publisher } from '../send/publisher.ts'
 import { type RegistryRecord, RegistryState } from './state.ts'
@@ -14,13 +14,15 @@ import { type RegistryRecord, RegistryState } from './state.ts'
 const snapshotEvery = 1_000
 /** A record that did not come back was lost with a connection, or is late; ms. */
 const patienceMs = 15_000
+/** Under an alarm of the server it waits for less: nobody knows when that ends; ms. */
+const alarmPatienceMs = 3_000
 /** A stream that could not be read is tried again after this, ms. */
 const readAgainMs = 200
 
 interface Waiting {
   readonly resolve: (outcome: RegistryOutcome) => void
   readonly reject: (error: Error) => void
-  readonly timer: Timer
+  timer: Timer
 }
 
 /** See the header of this file. */
@@ -31,6 +33,8 @@ export class Registry implements LinkUser {
   readonly #clock: Clock
   readonly #queue: string
   readonly #declare: () => Promise<void>
+  /** Why the server takes no records now. */
+  readonly #alarm: () => string | undefined
   readonly #waiting: Map<string, Waiting> = new Map()
   /** Told after the state has changed. */
   readonly changes: ChangeListeners = new ChangeListeners()
@@ -42,12 +46,13 @@ export class Registry implements LinkUser {
   #marking: Promise<void> | undefined
   #closed = false
 
-  constructor(link: Link, publisher: Publisher, clock: Clock, queue: string, declare: () => Promise<void>) {
+  constructor(link: Link, publisher: Publisher, clock: Clock, queue: string, declare: () => Promise<void>, alarm: () => string | undefined) {
     this.#link = link
     this.#publisher = publisher
     this.#clock = clock
     this.#queue = queue
     this.#declare = declare
+    this.#alarm = alarm
   }
 
   /** Resolves when everything that is there was read. */
@@ -62,22 +67,18 @@ export class Registry implements LinkUser {
     await this.sync()
   }
 
-  /** Appends a record; resolves when it has come back and was applied, to what it came to. */
+  /** Appends a record; resolves when it has come back and was applied, to what it came to. Rejects TRANSPORT_FAILED, under an alarm BACKPRESSURE. */
   async append(record: RegistryRecord): Promise<RegistryOutcome> {
     if (this.#closed) throw closedError()
     const id = newId()
     const outcome = new Promise<RegistryOutcome>((resolve, reject) => {
-      const timer = this.#clock.setTimer(patienceMs, () => this.#giveUp(id))
+      const timer = this.#clock.setTimer(alarmPatienceMs, () => this.#waitOn(id))
       this.#waiting.set(id, { resolve, reject, timer })
     })
     outcome.catch(() => undefined)
-    try {
-      await this.#publisher.put('', this.#queue, Buffer.from(JSON.stringify(record)), { messageId: id, persistent: true })
-    } catch (error) {
-      this.#waiting.get(id)?.timer.cancel()
-      this.#waiting.delete(id)
-      throw error
-    }
+    this.#publisher
+      .put('', this.#queue, Buffer.from(JSON.stringify(record)), { messageId: id, persistent: true })
+      .catch((error: Error) => this.#reject(id, error))
     return outcome
   }
 
@@ -186,9 +187,20 @@ export class Registry implements LinkUser {
     if (record.op !== 'mark' && record.op !== 'snapshot') this.changes.tell()
   }
 
-  #giveUp(id: string): void {
+  #waitOn(id: string): void {
+    const waiting = this.#waiting.get(id)
+    const alarm = this.#alarm()
+    if (alarm !== undefined) this.#reject(id, alarmError(alarm))
+    else if (waiting !== undefined)
+      waiting.timer = this.#clock.setTimer(patienceMs - alarmPatienceMs, () =>
+        this.#reject(id, brokenError(new Error('a record of the registry did not come back'))),
+      )
+  }
+
+  #reject(id: string, error: Error): void {
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
-    waiting?.reject(brokenError(new Error('a record of the registry did not come back')))
+    waiting?.timer.cancel()
+    waiting?.reject(error)
   }
 }
