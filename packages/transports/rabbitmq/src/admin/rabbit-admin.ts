@@ -6,6 +6,7 @@ import {
   type Envelope,
   type GroupStatus,
   groupInUse,
+  keepMessage,
   type OutgoingMessage,
   partitionIndex,
   partitionName,
@@ -23,9 +24,8 @@ import type { LotNote } from '../lot/lot-state.ts'
 import type { Instance } from '../member/instance.ts'
 import { type Names, placementOf } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
-import type { GroupEntry, ScheduleEntry } from '../registry/state.ts'
+import type { GroupEntry } from '../registry/state.ts'
 import type { Firings } from '../schedules/firings.ts'
-import { keep, restore } from '../schedules/kept-message.ts'
 import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import { Figures, type Holdings } from './figures.ts'
@@ -158,9 +158,8 @@ export class RabbitAdmin implements TransportAdmin {
   async putSchedule(schedule: ScheduleRecord): Promise<ScheduleRecord> {
     this.#home.mustBeOpen()
     const { registry } = this.#home
-    const entry = { ...schedule, message: keep(schedule.message) }
-    await registry.append({ op: 'schedule', schedule: entry })
-    return scheduleOf(registry.state.schedules.get(schedule.name) ?? entry)
+    await registry.append({ op: 'schedule', schedule: { ...schedule, message: keepMessage(schedule.message) } })
+    return registry.state.schedules.get(schedule.name) ?? schedule
   }
 
   async removeSchedule(name: string): Promise<boolean> {
@@ -171,7 +170,7 @@ export class RabbitAdmin implements TransportAdmin {
   async schedules(): Promise<readonly ScheduleRecord[]> {
     this.#home.mustBeOpen()
     await this.#home.registry.sync()
-    return [...this.#home.registry.state.schedules.values()].map(scheduleOf)
+    return this.#home.registry.state.schedules.all()
   }
 
   async fireSchedule(name: string, expectedAtMs: number, message: OutgoingMessage, nextAtMs: number): Promise<boolean> {
@@ -259,8 +258,4 @@ export class RabbitAdmin implements TransportAdmin {
     if (entry === undefined) throw unknownGroup(channel, group)
     return entry
   }
-}
-
-function scheduleOf({ message, ...schedule }: ScheduleEntry): ScheduleRecord {
-  return { ...schedule, message: restore(message) }
 }

@@ -91,7 +91,7 @@ test('of many who fire a schedule one does; the same cron keeps its next time', 
   assert.deepEqual([state.apply(fire), state.apply(fire)], ['done', 'refused'])
   const claim = { op: 'claim', id: 'f', from: 'a' } as const
   assert.deepEqual([state.apply({ ...claim, to: 'b' }), state.apply({ ...claim, to: 'c' })], ['done', 'refused'], 'one takes over what a dead one fired')
-  assert.deepEqual([state.apply({ op: 'fired', id: 'f' }), state.firings.size], ['done', 0])
+  assert.deepEqual([state.apply({ op: 'fired', id: 'f' }), state.schedules.firings.size], ['done', 0])
   state.apply({ op: 'schedule', schedule: { ...schedule, nextAtMs: 9 } })
   assert.equal(state.schedules.get('s')?.nextAtMs, 2)
 })

@@ -11,13 +11,16 @@ import {
   mayOwnByTypes,
   partitionName,
   type RegisteredChannel,
+  type RegisteredFiring,
   type RegisteredGroup,
+  type RegisteredSchedule,
   type RegistryOutcome,
   RegistryTables,
+  type ScheduleChange,
+  ScheduleTable,
   type SharedRecord,
   settleOrder,
 } from '@sluice/core/transport'
-import type { KeptMessage } from '../schedules/kept-message.ts'
 
 /** A channel, as it was declared first. */
 export interface ChannelEntry extends RegisteredChannel {
@@ -60,26 +63,16 @@ export interface GroupEntry extends RegisteredGroup {
   readonly retired: { readonly partitions: number; readonly sinceMs: number }[]
 }
 
-/** A recurring message. */
-export interface ScheduleEntry {
-  readonly name: string
-  readonly cron: string
-  readonly timeZone: string
-  readonly nextAtMs: number
-  readonly message: KeptMessage
-}
-
 /** What a schedule fired, until it is confirmed. */
-export interface FiringEntry {
-  readonly id: string
+export interface FiringEntry extends RegisteredFiring {
   /** Who sends it. */
   readonly instance: string
-  readonly message: KeptMessage
 }
 
 /** One line of the registry. */
 export type RegistryRecord =
   | SharedRecord
+  | ScheduleChange<FiringEntry>
   | { readonly op: 'mark' }
   | { readonly op: 'channel'; readonly name: string; readonly kind: ChannelDeclaration['kind']; readonly partitions: number }
   | {
@@ -110,10 +103,6 @@ export type RegistryRecord =
   | { readonly op: 'adopted'; readonly channel: string; readonly group: string; readonly partition: string }
   | { readonly op: 'lot'; readonly channel: string; readonly group: string; readonly partition: string }
   | { readonly op: 'dead-letters'; readonly channel: string; readonly group: string }
-  | { readonly op: 'schedule'; readonly schedule: ScheduleEntry }
-  | { readonly op: 'schedule-gone'; readonly name: string }
-  | { readonly op: 'fire'; readonly name: string; readonly expectedAtMs: number; readonly nextAtMs: number; readonly firing: FiringEntry }
-  | { readonly op: 'fired'; readonly id: string }
   /** Another one sends what a dead instance fired. */
   | { readonly op: 'claim'; readonly id: string; readonly from: string; readonly to: string }
   | { readonly op: 'snapshot'; readonly upTo: number; readonly state: Snapshot }
@@ -122,14 +111,13 @@ export type RegistryRecord =
 export interface Snapshot {
   readonly channels: readonly ChannelEntry[]
   readonly groups: readonly GroupEntry[]
-  readonly schedules: readonly ScheduleEntry[]
+  readonly schedules: readonly RegisteredSchedule[]
   readonly firings: readonly FiringEntry[]
 }
 
 /** See the header of this file. */
 export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
-  readonly schedules: Map<string, ScheduleEntry> = new Map()
-  readonly firings: Map<string, FiringEntry> = new Map()
+  readonly schedules: ScheduleTable<FiringEntry> = new ScheduleTable()
 
   /** Instances that share a group with this one. */
   neighbours(instance: string): readonly string[] {
@@ -172,17 +160,14 @@ export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
         }
         return 'done'
       case 'schedule':
-        return this.#schedule(record.schedule)
       case 'schedule-gone':
-        return doneIf(this.schedules.delete(record.name))
       case 'fire':
-        return this.#fire(record)
       case 'fired':
-        return doneIf(this.firings.delete(record.id))
+        return this.schedules.apply(record)
       case 'claim': {
-        const firing = this.firings.get(record.id)
+        const firing = this.schedules.firings.get(record.id)
         if (firing?.instance !== record.from) return 'refused'
-        this.firings.set(record.id, { ...firing, instance: record.to })
+        this.schedules.firings.set(record.id, { ...firing, instance: record.to })
         return 'done'
       }
       case 'snapshot':
@@ -195,15 +180,12 @@ export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
   }
 
   snapshot(): Snapshot {
-    return { ...this.tables(), schedules: [...this.schedules.values()], firings: [...this.firings.values()] }
+    return { ...this.tables(), ...this.schedules.tables() }
   }
 
   restore(snapshot: Snapshot): void {
     this.restoreTables(snapshot)
-    const { schedules, firings } = snapshot
-    for (const map of [this.schedules, this.firings]) map.clear()
-    for (const schedule of schedules) this.schedules.set(schedule.name, schedule)
-    for (const firing of firings) this.firings.set(firing.id, firing)
+    this.schedules.restore(snapshot)
   }
 
   #channel({ name, kind, partitions }: RegistryRecord & { op: 'channel' }): RegistryOutcome {
@@ -227,21 +209,6 @@ export class RegistryState extends RegistryTables<ChannelEntry, GroupEntry> {
     const came = settleOrder(known, record)
     if (came === 'settled') grow(known, record.partitions)
     return doneIf(came !== 'refused')
-  }
-
-  #schedule(schedule: ScheduleEntry): RegistryOutcome {
-    const known = this.schedules.get(schedule.name)
-    const same = known !== undefined && known.cron === schedule.cron && known.timeZone === schedule.timeZone
-    this.schedules.set(schedule.name, same ? { ...schedule, nextAtMs: known.nextAtMs } : schedule)
-    return 'done'
-  }
-
-  #fire({ name, expectedAtMs, nextAtMs, firing }: RegistryRecord & { op: 'fire' }): RegistryOutcome {
-    const known = this.schedules.get(name)
-    if (known === undefined || known.nextAtMs !== expectedAtMs) return 'refused'
-    this.schedules.set(name, { ...known, nextAtMs })
-    this.firings.set(firing.id, firing)
-    return 'done'
   }
 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { keepMessage } from '@sluice/core/transport'
 import { connect } from 'amqplib'
 import { membership, trial, watcher } from '../trial.fixture.ts'
-import { keep } from './kept-message.ts'
 
 test('what a schedule fired is sent by another when its sender died over it, once', async () => {
   const place = await trial()
@@ -19,7 +19,7 @@ test('what a schedule fired is sent by another when its sender died over it, onc
     // As somebody writes it who dies before the message is out.
     const dead = await connect(place.url.replace('?heartbeat=2', ''))
     const channel = await dead.createConfirmChannel()
-    const record = { op: 'fire', name: 's', expectedAtMs: 1_000, nextAtMs: 2_000, firing: { id: 'f', instance: 'nobody', message: keep(message) } }
+    const record = { op: 'fire', name: 's', expectedAtMs: 1_000, nextAtMs: 2_000, firing: { id: 'f', instance: 'nobody', message: keepMessage(message) } }
     channel.publish('', 'sluice/registry', Buffer.from(JSON.stringify(record)), { messageId: 'r', persistent: true })
     await channel.waitForConfirms()
     await dead.close()

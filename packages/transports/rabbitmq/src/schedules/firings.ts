@@ -2,10 +2,9 @@
  * What a schedule fires is sent though its sender dies over it: the record that moves the schedule on also holds the message,
  * until it is confirmed. Whoever finds one of a dead instance takes it over. The same id twice is possible, a loss is not.
  */
-import { type Clock, newId, type OutgoingMessage, type Timer } from '@sluice/core/transport'
+import { type Clock, keepMessage, newId, type OutgoingMessage, restoreMessage, type Timer } from '@sluice/core/transport'
 import type { Instance } from '../member/instance.ts'
 import type { Registry } from '../registry/registry.ts'
-import { keep, restore } from './kept-message.ts'
 
 /** How often what was fired and not confirmed is looked at, ms. */
 const lookMs = 1_000
@@ -41,7 +40,7 @@ export class Firings {
     const id = newId()
     this.#sending.add(id)
     try {
-      const firing = { id, instance: instance.id, message: keep(message) }
+      const firing = { id, instance: instance.id, message: keepMessage(message) }
       if ((await registry.append({ op: 'fire', name, expectedAtMs, nextAtMs, firing })) === 'refused') return false
       await this.#send(id, message)
       return true
@@ -62,7 +61,7 @@ export class Firings {
   }
 
   readonly #arm = (): void => {
-    if (this.#closed || this.#timer !== undefined || this.#home.registry.state.firings.size === 0) return
+    if (this.#closed || this.#timer !== undefined || this.#home.registry.state.schedules.firings.size === 0) return
     this.#timer = this.#home.clock.setTimer(lookMs, () => {
       void this.#look().finally(() => {
         this.#timer = undefined
@@ -73,7 +72,7 @@ export class Firings {
 
   async #look(): Promise<void> {
     const { registry, instance } = this.#home
-    for (const { id, instance: sender, message } of [...registry.state.firings.values()]) {
+    for (const { id, instance: sender, message } of [...registry.state.schedules.firings.values()]) {
       if (this.#sending.has(id)) continue
       this.#sending.add(id)
       try {
@@ -81,7 +80,7 @@ export class Firings {
           if ((await instance.ask(sender, { ask: 'alive' }, lookMs)) !== 'dead') continue
           if ((await registry.append({ op: 'claim', id, from: sender, to: instance.id })) === 'refused') continue
         }
-        await this.#send(id, restore(message))
+        await this.#send(id, restoreMessage(message))
       } catch {
         // Tried again at the next look.
       } finally {
