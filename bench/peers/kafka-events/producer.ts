@@ -36,18 +36,18 @@ if (mode === 'batches')
     producer.send({ messages: Array.from({ length: size }, (_, n) => messageOf(first + n)) }),
   )
 else {
-  // What is due in one turn of the loop goes in one request: with one for each message this client falls seconds behind.
-  const sent: Promise<unknown>[] = []
-  let due: ReturnType<typeof messageOf>[] = []
+  // What is due while a send is under way goes with the next one: with a request for each, or for each turn of the loop, this client falls seconds behind.
+  const due: ReturnType<typeof messageOf>[] = []
+  let sending: Promise<unknown> | undefined
+  const send = async (): Promise<void> => {
+    while (due.length > 0) await producer.send({ messages: due.splice(0) })
+    sending = undefined
+  }
   await atRate(2000, count, (n) => {
     due.push(messageOf(n, { 'sent-ns': String(nowNs()) }))
-    if (due.length > 1) return
-    queueMicrotask(() => {
-      sent.push(producer.send({ messages: due }))
-      due = []
-    })
+    sending ??= Promise.resolve().then(send)
   })
-  await Promise.all(sent)
+  await sending
 }
 const endNs = nowNs()
 await producer.close()
