@@ -178,12 +178,19 @@ export class TopologyKeeper {
     })
   }
 
-  /** Queues of the partitions that a group is about to have, bound to nothing, and those of what was there before. */
+  /** Queues of the partitions that a group is about to have, bound to nothing. */
   async makeGrowth(entry: GroupEntry, partitions: number): Promise<void> {
     const { channel, group } = entry
-    const isUsed = (): boolean => this.#registry.state.group(channel, group)?.growth?.bound !== false
-    await this.#makeQueues(entry, partitions, isUsed)
-    await this.#makeBefores(entry, partitions, isUsed)
+    await this.#makeQueues(entry, partitions, () => this.#registry.state.group(channel, group)?.growth?.bound !== false)
+  }
+
+  /** Queue of what was there before a partition that a group is about to have, made when there is something. */
+  async before(channel: string, group: string, partition: string): Promise<void> {
+    const isThere = (): boolean => this.#registry.state.group(channel, group)?.growth?.befores.includes(partition) === true
+    if (isThere()) return
+    await this.#make('change the partitions of a group', new Map([[this.#names.before(channel, group, partition), this.#exclusiveQueue()]]), isThere)
+    if ((await this.#registry.append({ op: 'before', channel, group, partition })) === 'refused')
+      throw new SluiceError('TRANSPORT_FAILED', `RabbitMQ: the partitions of group "${group}" have changed already`)
   }
 
   /** Takes away what led from a group's queues of so many partitions to the next ones. */

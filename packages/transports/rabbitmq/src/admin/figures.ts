@@ -133,9 +133,11 @@ export class Figures {
     const others = group.befores.map((partition) => this.#names.before(channel, name, partition))
     for (const { partitions } of group.retired)
       for (const partition of partitionsOf(group, partitions)) others.push(this.#names.partition(channel, name, partition))
-    if (group.growth !== undefined)
-      for (const partition of partitionsOf(group, group.growth.partitions))
-        others.push(this.#names.partition(channel, name, partition), this.#names.before(channel, name, partition))
+    const { growth } = group
+    if (growth !== undefined) {
+      for (const partition of partitionsOf(group, growth.partitions)) others.push(this.#names.partition(channel, name, partition))
+      for (const partition of growth.befores) others.push(this.#names.before(channel, name, partition))
+    }
     const [mine, theirs] = await Promise.all([own, others].map((queues) => Promise.all(queues.map((queue) => messageCount(this.#link, queue)))))
     if (mine === undefined || theirs === undefined || mine.includes(undefined)) return undefined
     return [...mine, ...theirs].reduce<number>((sum, count) => sum + (count ?? 0), 0)

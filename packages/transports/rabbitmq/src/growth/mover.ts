@@ -48,9 +48,15 @@ export async function movePartition(home: MoverHome, entry: GroupEntry, partitio
   const { names, publisher, registry, topology, clock } = home
   const target = (place: string): string => partitionName(partitionIndex(place, growth.partitions), growth.partitions)
   const old = names.partition(channel, group, partition)
+  const befores = new Map<string, Promise<void>>()
   const move = async (message: ConsumeMessage): Promise<boolean> => {
     const { envelope } = fromWire(message, clock.nowMs())
-    await copy(publisher, names.before(channel, group, target(placementOf(envelope, order))), message)
+    const next = target(placementOf(envelope, order))
+    const isThere = befores.get(next) ?? topology.before(channel, group, next)
+    befores.set(next, isThere)
+    // All wait alike, so that they go on in their order.
+    await isThere
+    await copy(publisher, names.before(channel, group, next), message)
     return true
   }
   const oldBefore = names.before(channel, group, partition)

@@ -30,19 +30,22 @@ test('of two who settle a provisional group, the second is refused if it wants a
   assert.equal(state.group('c', 'g')?.growth?.partitions, 4)
 })
 
-test('partitions grow only when all old ones were moved, and the new ones have something that comes first', () => {
+test('partitions grow only when all old ones were moved, and those new ones that got something have it come first', () => {
   const state = withGroup(2)
   assert.equal(state.apply({ op: 'grow', ...place, partitions: 4 }), 'done')
   assert.equal(state.apply({ op: 'grow', ...place, partitions: 8 }), 'refused')
   assert.equal(state.apply({ op: 'moved', ...place, nowMs: 0, partition: '0/2' }), 'refused', 'not before the new ones are bound')
   state.apply({ op: 'halted', ...place, partition: '0/2' })
   state.apply({ op: 'bound', ...place, partitions: 4 })
+  assert.equal(state.apply({ op: 'before', ...place, partition: '2/4' }), 'done')
+  state.apply({ op: 'before', ...place, partition: '2/4' })
   state.apply({ op: 'moved', ...place, nowMs: 0, partition: '0/2' })
   assert.equal(state.apply({ op: 'moved', ...place, nowMs: 0, partition: '0/2' }), 'refused')
   assert.equal(state.group('c', 'g')?.partitions, 2)
   state.apply({ op: 'moved', ...place, nowMs: 0, partition: '1/2' })
   const group = state.group('c', 'g')
-  assert.deepEqual([group?.partitions, group?.growth, group?.befores], [4, undefined, ['0/4', '1/4', '2/4', '3/4']])
+  assert.deepEqual([group?.partitions, group?.growth, group?.befores], [4, undefined, ['2/4']])
+  assert.equal(state.apply({ op: 'before', ...place, partition: '3/4' }), 'refused', 'it is over')
 })
 
 test('what a dead instance owned is marked until its heir has taken it; a clean leave marks nothing', () => {

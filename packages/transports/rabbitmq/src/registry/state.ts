@@ -54,9 +54,16 @@ export interface GroupEntry extends RegisteredGroup {
   /**
    * While its partitions change: to how many; which old ones nobody consumes any more; when that is true of all, whether
    * messages take a way that leads from the old queues to the new ones at once (*diverted*), and whether the new ones are
-   * bound; which old ones were moved.
+   * bound; which old ones were moved; which new ones have a queue of what was there before.
    */
-  growth?: { readonly partitions: number; readonly halted: string[]; diverted?: boolean; bound: boolean; readonly moved: string[] }
+  growth?: {
+    readonly partitions: number
+    readonly halted: string[]
+    diverted?: boolean
+    bound: boolean
+    readonly moved: string[]
+    readonly befores: string[]
+  }
   /** Partitions that have a queue of what was there before the last change, which comes first. */
   befores: string[]
   /** Earlier numbers of partitions, and since when: what still arrives late in their queues is looked after for a while. */
@@ -95,6 +102,7 @@ export type RegistryRecord =
   | { readonly op: 'bound'; readonly channel: string; readonly group: string; readonly partitions: number; readonly bindings?: number }
   | { readonly op: 'moved'; readonly channel: string; readonly group: string; readonly partition: string; readonly nowMs: number }
   | { readonly op: 'retired-gone'; readonly channel: string; readonly group: string; readonly partitions: number }
+  | { readonly op: 'before'; readonly channel: string; readonly group: string; readonly partition: string }
   | { readonly op: 'before-done'; readonly channel: string; readonly group: string; readonly partition: string }
   | { readonly op: 'join'; readonly channel: string; readonly group: string; readonly member: MemberEntry; readonly nowMs: number }
   | { readonly op: 'leave'; readonly channel: string; readonly group: string; readonly id: string; readonly nowMs: number }
@@ -266,6 +274,10 @@ function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
       return doneIf(moved(group, record.partition, record.nowMs))
     case 'retired-gone':
       return doneIf(remove(group.retired, ({ partitions }) => partitions === record.partitions))
+    case 'before':
+      if (group.growth === undefined) return 'refused'
+      if (!group.growth.befores.includes(record.partition)) group.growth.befores.push(record.partition)
+      return 'done'
     case 'before-done':
       return doneIf(remove(group.befores, (partition) => partition === record.partition))
   }
@@ -274,7 +286,7 @@ function applyToGroup(group: GroupEntry, record: GroupRecord): RegistryOutcome {
 /** Begins a change of the partitions; one at a time, and to more. */
 function grow(group: GroupEntry, partitions: number): boolean {
   if (group.growth !== undefined || partitions <= group.partitions) return false
-  group.growth = { partitions, halted: [], bound: false, moved: [] }
+  group.growth = { partitions, halted: [], bound: false, moved: [], befores: [] }
   return true
 }
 
@@ -287,8 +299,9 @@ function moved(group: GroupEntry, partition: string, nowMs: number): boolean {
   group.retired.push({ partitions: group.partitions, sinceMs: nowMs })
   group.partitions = growth.partitions
   delete group.growth
-  group.befores = partitionsOf(group)
-  remove(group.lots, (lot) => !group.befores.includes(lot))
+  group.befores = growth.befores
+  const all = partitionsOf(group)
+  remove(group.lots, (lot) => !all.includes(lot))
   group.orphans.length = 0
   for (const name of Object.keys(group.wants)) delete group.wants[name]
   return true
