@@ -122,7 +122,7 @@ class Direction {
 
   #later(): void {
     const [first] = this.#late
-    if (first !== undefined) setTimeout(() => this.#due(), Math.ceil(first.dueMs - performance.now()))
+    if (first !== undefined) setTimeout(() => this.#due(), Math.max(0, Math.ceil(first.dueMs - performance.now())))
   }
 
   #due(): void {

@@ -83,7 +83,7 @@ class FaultRun {
     const each = Math.ceil((count * (this.#fault.share ?? 1)) / 2)
     const producers = await Promise.all([...'pq'].map((name) => this.#produce(name, each, 80)))
     this.#sending = true
-    const sent = Promise.all(producers.map((producer) => producer.done(60_000 + each * 20))).finally(() => {
+    const sent = Promise.all(producers.map((producer) => producer.done(strikingMsMax + 30_000 + each * 10))).finally(() => {
       this.#sending = false
     })
     // It is waited for below; a strike that fails first is what is to be told.
