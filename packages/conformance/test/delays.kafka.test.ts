@@ -51,7 +51,9 @@ test('more delayed messages than are held are refused, until some are gone', { t
     assert.equal(refusal, 'BACKPRESSURE', `${sent} were taken`)
     assert.ok(sent > 60, `${sent} were taken`)
     assert.equal((await sender.send([message({ body: 'now' })])).failures.length, 0, 'what is not delayed goes on')
-    for (let n = 0; n < 20; n++) assert.equal(await sender.admin.cancel('c', `m${n}`), true)
+    // More may have been taken than are held, before the one who holds them could say so.
+    const gone = await Promise.all(Array.from({ length: sent - 20 }, (_, n) => sender.admin.cancel('c', `m${n}`)))
+    assert.ok(gone.every(Boolean))
     await eventually(
       () => send(200),
       (code) => code === undefined,
