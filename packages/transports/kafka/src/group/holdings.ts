@@ -140,7 +140,7 @@ export class Holdings {
     this.#sources.set(partition, [source])
     this.#fetcher.add(source)
     this.readLot(partition)
-    while (partition.lotOffset < lotEnd && partition.state === 'taking' && !this.#home.isClosed()) await this.#home.lot.someRead()
+    await this.#home.lot.readTo(partition, lotEnd, () => partition.state !== 'taking')
     if (partition.state !== 'taking' || this.#home.isClosed()) return
     partition.suspectEntries = new Set([...partition.lot.entries()].flatMap(({ id, isBegun }) => (isBegun ? [id] : [])))
     partition.state = 'owned'

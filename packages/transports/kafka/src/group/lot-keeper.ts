@@ -8,10 +8,13 @@ import { type KafkaBus, report } from '../kafka-bus.ts'
 import type { Source } from '../link/fetcher.ts'
 import { readLotRecord } from '../lot/lot-record.ts'
 import { deleteRecords, latest, listOffsets } from '../protocol/requests/topics.ts'
+import { endHanging } from './hanging-transaction.ts'
 import type { KafkaDelivery, OwnedPartition } from './partition.ts'
 import type { LotWrite, Settlement } from './settlement.ts'
 
 const patienceMs = 30_000
+/** A transaction is given up by its coordinator after 10 s, which it looks at every 10 s: what is open for longer hangs, ms. */
+const stuckMs = 22_000
 
 /** What the lot needs of its consumer. */
 export interface LotHome {
@@ -189,7 +192,26 @@ export class LotKeeper implements ParkingLot {
     const asked = new Map([[this.#topic, [{ partition: partition.index, timestampMs: latest }]]])
     const found = await cluster.persist(patienceMs, () => cluster.atLeaders(asked, listOffsets, (part) => part))
     const end = found.get(this.#topic)?.[0]?.offset ?? 0
-    while (partition.lotOffset < end && !partition.isGone && !this.#home.isClosed()) await this.someRead()
+    await this.readTo(partition, end, () => partition.isGone)
+  }
+
+  /** Resolves when it was read up to `end`, or `isVain`. Where it does not move for long a transaction may hang in it: that is ended. */
+  async readTo(partition: OwnedPartition, end: number, isVain: () => boolean): Promise<void> {
+    const { bus } = this.#home
+    const { clock } = bus.cluster
+    let movedMs = clock.monotonicMs()
+    for (let at = partition.lotOffset; partition.lotOffset < end && !isVain() && !this.#home.isClosed(); ) {
+      const looked = clock.setTimer(stuckMs, () => this.wake())
+      await this.someRead()
+      looked.cancel()
+      if (partition.lotOffset !== at) {
+        at = partition.lotOffset
+        movedMs = clock.monotonicMs()
+      } else if (clock.monotonicMs() - movedMs >= stuckMs) {
+        await endHanging(bus, this.#topic, partition.index, stuckMs)
+        movedMs = clock.monotonicMs()
+      }
+    }
   }
 
   /** Whoever waits looks again: something was read, or a partition is gone. */

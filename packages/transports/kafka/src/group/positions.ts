@@ -22,20 +22,22 @@ export async function readPositions(
   taken: readonly OwnedPartition[],
 ): Promise<readonly Position[]> {
   const { cluster, names, registry } = bus
-  // Whether the one before had a lot made is known from here on.
+  const groupId = names.group(channel, group)
+  const partitions = new Map([[names.channel(channel), taken.map(({ index }) => index)]])
+  const committed = await cluster.coordinated('group', groupId, fetchOffsets, { group: groupId, partitions, stable: true }, (answer) => {
+    const errors = [...answer.topics.values()].flat().map(({ error }) => error)
+    return answer.error !== 0 ? answer.error : (errors.find((error) => error !== 0) ?? 0)
+  })
+  // All else after it: what a transaction of the one before moved into the lot, which he may have had made for it, is in the lot by
+  // then. Asked at the same time the lot could still end before it, and its lane would be unknown here.
   await registry.sync()
   const hasLot = registry.state.group(channel, group)?.hasLot === true
-  const [topic, lotTopic, groupId] = [names.channel(channel), names.lot(channel, group), names.group(channel, group)]
-  const partitions = new Map([[topic, taken.map(({ index }) => index)]])
+  const [topic, lotTopic] = [names.channel(channel), names.lot(channel, group)]
   const at = async (of: string, timestampMs: number): Promise<readonly OffsetAt[]> => {
     const asked = new Map([[of, taken.map(({ index }) => ({ partition: index, timestampMs }))]])
     return (await cluster.atLeaders(asked, listOffsets, (part) => part)).get(of) ?? []
   }
-  const [committed, logStarts, logEnds, lotStarts, lotEnds] = await Promise.all([
-    cluster.coordinated('group', groupId, fetchOffsets, { group: groupId, partitions, stable: true }, (answer) => {
-      const errors = [...answer.topics.values()].flat().map(({ error }) => error)
-      return answer.error !== 0 ? answer.error : (errors.find((error) => error !== 0) ?? 0)
-    }),
+  const [logStarts, logEnds, lotStarts, lotEnds] = await Promise.all([
     at(topic, earliest),
     at(topic, latest),
     hasLot ? at(lotTopic, earliest) : [],
