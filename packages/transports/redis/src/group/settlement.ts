@@ -11,8 +11,8 @@ import type { HeldDelivery, OwnedPartition } from './partition.ts'
 import { settleCall } from './settle-call.ts'
 import { Write } from './write.ts'
 
-/** Settlements wait this long for others to share their call, ms. */
-const flushDelayMs = 2
+/** Settlements wait this long for others to share their call, ms: each is a write to the server's disk, behind which its other clients wait. */
+const flushDelayMs = 5
 /** Calls of the core that share one write at most. */
 const sharedMax = 64
 
