@@ -2,7 +2,7 @@ import type { Server } from '../server.ts'
 import { kafka } from './kafka.ts'
 import { kafkaTls } from './kafka-tls.ts'
 import { postgres } from './postgres.ts'
-import { rabbitmq, rabbitmqImpatient, rabbitmqTls } from './rabbitmq.ts'
+import { rabbitmq, rabbitmqFull, rabbitmqImpatient, rabbitmqTls } from './rabbitmq.ts'
 import { redis, redisTls } from './redis.ts'
 import { redisCluster } from './redis-cluster.ts'
 import { redisSentinel } from './redis-sentinel.ts'
@@ -22,4 +22,5 @@ export const servers: readonly Server[] = [
   rabbitmq('rabbitmq-cluster', 25_772, 3),
   rabbitmqTls('rabbitmq-tls', 25_872),
   rabbitmqImpatient('rabbitmq-impatient', 25_892),
+  rabbitmqFull('rabbitmq-full', 25_902),
 ]

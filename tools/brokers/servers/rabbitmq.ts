@@ -142,6 +142,19 @@ export function rabbitmqImpatient(name: string, port: number): Server {
   }
 }
 
+/** One node whose disk is never free enough: under an alarm from its start on, it takes no messages. */
+export function rabbitmqFull(name: string, port: number): Server {
+  const plain = rabbitmq(name, port, 1)
+  return {
+    ...plain,
+    title: 'RabbitMQ 3.10 (Debian), one node, always under a disk alarm',
+    async prepare(node, all) {
+      await plain.prepare(node, all)
+      appendFileSync(join(node.folder, 'rabbitmq.conf'), 'disk_free_limit.absolute = 1000000GB\n')
+    },
+  }
+}
+
 /** One node that speaks TLS only, with a private authority, passwords of its own and the management plugin. */
 export function rabbitmqTls(name: string, port: number): Server {
   const plain = rabbitmq(name, port, 1)
