@@ -241,4 +241,6 @@ export const chinese: Readonly<Record<string, string>> = {
   'The number of partitions of a channel is settled when its topic is made; only a channel of one partition can be ordered as a whole':
     '通道的分区数在创建主题时确定；只有单分区的通道才能整体有序',
   'How many messages are in flight is known for this process only': '在途消息数只对本进程已知',
+  'Delayed messages are held by one process a channel: 50000 of them, or 64 MiB, may wait in each of 4 partitions that the channels share; then more are refused':
+    '延迟消息由每个通道的一个进程保管：各通道共用 4 个分区，每个分区最多等待 50000 条或 64 MiB，超出的会被拒绝',
 }
