@@ -4,6 +4,7 @@
  */
 import { ConnectionEnded, check, codes, KafkaError, mayRetry, moved } from '../errors.ts'
 import type { Cluster } from '../link/cluster.ts'
+import { portions } from '../protocol/portions.ts'
 import { type NewRecord, writeBatch } from '../protocol/records.ts'
 import type { CommittedOffset, MemberOf } from '../protocol/requests/groups.ts'
 import { produce } from '../protocol/requests/records.ts'
@@ -12,7 +13,6 @@ import { addOffsets, addPartitions, commitInTransaction, endTransaction, initPro
 /** Longest time from the first request to the last; the broker gives up what takes longer, so that nobody waits for the dead, ms. */
 const transactionMs = 10_000
 const patienceMs = 30_000
-const batchBytesMax = 700 * 1024
 
 /** What is done in one transaction. */
 export interface Work {
@@ -76,7 +76,7 @@ export class TransactionProducer {
     const nowMs = this.#cluster.clock.nowMs()
     const rounds: { readonly partition: number; readonly batch: Buffer }[][] = []
     for (const [partition, all] of records)
-      for (const [round, list] of portions(all).entries()) {
+      for (const [round, list] of portions(all, sizeOf).entries()) {
         const name = `${topic}/${partition}`
         const sequence = this.#sequences.get(name) ?? 0
         this.#sequences.set(name, sequence + list.length)
@@ -115,20 +115,8 @@ export class TransactionProducer {
   }
 }
 
-/** A broker takes a batch of a megabyte. */
-function portions(records: readonly NewRecord[]): NewRecord[][] {
-  const found: NewRecord[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const record of records) {
-    const size = 256 + record.headers.reduce((sum, part) => sum + part.length + 4, (record.value?.length ?? 0) * (typeof record.value === 'string' ? 3 : 1))
-    if (bytes + size > batchBytesMax) {
-      found.push([])
-      bytes = 0
-    }
-    bytes += size
-    found.at(-1)?.push(record)
-  }
-  return found
+function sizeOf({ headers, value }: NewRecord): number {
+  return 256 + headers.reduce((sum, part) => sum + part.length + 4, (value?.length ?? 0) * (typeof value === 'string' ? 3 : 1))
 }
 
 const renewed: readonly number[] = [codes.invalidProducerEpoch, codes.producerFenced, codes.invalidTransactionState, codes.outOfOrderSequence, 49]

@@ -7,7 +7,8 @@ import { codes, KafkaError, toSluice } from '../errors.ts'
 import { type KafkaBus, report } from '../kafka-bus.ts'
 import type { Source } from '../link/fetcher.ts'
 import { type NotedMessage, noteRecord, readNote, readNotedMessage } from '../note-record.ts'
-import { type KafkaRecord, type NewRecord, writeBatch } from '../protocol/records.ts'
+import { batchBytesMax, portions } from '../protocol/portions.ts'
+import { type KafkaRecord, writeBatch } from '../protocol/records.ts'
 import { produce } from '../protocol/requests/records.ts'
 import { deleteRecords } from '../protocol/requests/topics.ts'
 import type { ProducerId } from '../protocol/requests/transactions.ts'
@@ -19,8 +20,7 @@ import { type Claim, type LaterEntry, type LaterNote, LaterState } from './later
 const patienceMs = 15_000
 /** A timer is not set further ahead than this, so that a clock that was set is noticed, ms. */
 const lookMsMax = 1_000
-/** What a batch takes of a broker at most, about, and what a record may have more than its message's size, bytes. */
-const batchBytesMax = 700 * 1024
+/** What a record may have more than its message's size, bytes. */
 const recordBytes = 1_024
 
 /** See the header of this file. */
@@ -197,7 +197,8 @@ export class KeptPartition implements Source {
   async #append(notes: readonly (readonly [note: LaterNote, message?: NotedMessage | undefined])[]): Promise<void> {
     const { cluster, context } = this.#bus
     let last = -1
-    for (const records of portions(notes.map(([note, message]) => [noteRecord(note, message), message?.sizeBytes ?? 0]))) {
+    for (const some of portions(notes, ([, message]) => (message?.sizeBytes ?? 0) + recordBytes)) {
+      const records = some.map(([note, message]) => noteRecord(note, message))
       const batch = writeBatch(records, context.clock.nowMs(), nobody, 'none')
       const asked = new Map([[this.topic, [{ partition: this.partition, batch }]]])
       const stored = await cluster.persist(
@@ -267,18 +268,3 @@ export class KeptPartition implements Source {
 
 /** The brokers know these numbers otherwise, or not at all. */
 const forgotten: readonly number[] = [codes.outOfOrderSequence, codes.invalidProducerEpoch, codes.unknownProducer]
-
-function portions(records: readonly (readonly [record: NewRecord, sizeBytes: number])[]): NewRecord[][] {
-  const found: NewRecord[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const [record, sizeBytes] of records) {
-    const size = sizeBytes + recordBytes
-    if (bytes + size > batchBytesMax) {
-      found.push([])
-      bytes = 0
-    }
-    bytes += size
-    found.at(-1)?.push(record)
-  }
-  return found
-}
