@@ -9,8 +9,6 @@ export interface Suite {
   readonly stage: Stage
   /** What the machine must have; without it the suite is skipped by name (SLUICE_REQUIRE=all: fails). */
   readonly needs?: () => string | undefined
-  /** What it tests is not finished and not published: it runs where a server is given, and CI does not require it. */
-  readonly unfinished?: boolean
 }
 
 /** A part of the run with one time budget. */
@@ -37,13 +35,12 @@ function needsChromium(): string | undefined {
 }
 
 /** Tests against a real server, whose URL the environment gives. */
-function serverSuite(name: 'rabbitmq' | 'kafka' | 'redis', unfinished = false): Suite {
+function serverSuite(name: 'rabbitmq' | 'kafka' | 'redis'): Suite {
   const variable = `SLUICE_TEST_${name.toUpperCase()}_URL`
   return {
     name,
     pattern: new RegExp(`\\.${name}\\.test\\.ts$`),
     stage: name,
-    unfinished,
     needs: () => (process.env[variable] === undefined ? `needs a server: eval "$(npm run -s brokers -- env ${name})", or ${variable}` : undefined),
   }
 }
@@ -51,8 +48,8 @@ function serverSuite(name: 'rabbitmq' | 'kafka' | 'redis', unfinished = false): 
 /** `x.browser.test.ts` needs a browser, `x.redis.test.ts` that server; `x.slow.test.ts` runs in `npm run full` only; everything else is here. */
 export const suites: readonly Suite[] = [
   { name: 'browser', pattern: /\.browser\.test\.ts$/, stage: 'browser', needs: needsChromium },
-  serverSuite('rabbitmq', true),
-  serverSuite('kafka', true),
+  serverSuite('rabbitmq'),
+  serverSuite('kafka'),
   serverSuite('redis'),
   { name: 'transports', pattern: /^packages\/transports\//, stage: 'core + embedded' },
   { name: 'core', pattern: /^packages\/(core|sluice)\//, stage: 'core + embedded' },

@@ -33,7 +33,7 @@ export const transportPackages: Readonly<Record<string, string>> = {
  * Packages of {@link transportPackages} that exist. The others have their names and schemes reserved: nobody is told to
  * install a name that somebody else could have taken.
  */
-export const publishedPackages: ReadonlySet<string> = new Set(['@sluice/embedded', '@sluice/rabbitmq', '@sluice/redis'])
+export const publishedPackages: ReadonlySet<string> = new Set(['@sluice/embedded', '@sluice/kafka', '@sluice/rabbitmq', '@sluice/redis'])
 
 /** The memory transport, and one factory a package that loads it when a URL first asks for it. */
 export function transportTable(load: LoadPackage = loadPackage): readonly TransportFactory[] {
