@@ -23,6 +23,14 @@ export const stageBudgetsMs: Readonly<Record<Stage, number>> = {
   redis: 2.5 * 60_000,
 }
 
+/**
+ * So many files run at a time, each in its own process; there are two processors. Kafka's tests wait more than they compute
+ * (120 s of a processor in 270 s): for sessions to end, groups to settle, a server to start again.
+ */
+export function filesAtOnce(stage: Stage): number {
+  return stage === 'kafka' ? 3 : 2
+}
+
 /** Found on PATH, first of the names that is there. */
 export function onPath(...names: readonly string[]): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter)
@@ -58,6 +66,15 @@ export const suites: readonly Suite[] = [
   { name: 'shop', pattern: /^examples\//, stage: 'core + embedded' },
   { name: 'workspace', pattern: /^(tools|bench|docs)\//, stage: 'core + embedded' },
 ]
+
+/** Files that take longest go first, so that none of them is left when all others have ended. */
+const longest = [/\/processes\./, /\/transport\./, /\/faults\./, /\/bus\./]
+
+/** Test files in the order in which they are begun. */
+export function longestFirst(files: readonly string[]): string[] {
+  const rank = (file: string): number => (longest.findIndex((pattern) => pattern.test(file)) + longest.length + 1) % (longest.length + 1)
+  return files.toSorted((a, b) => rank(a) - rank(b))
+}
 
 /** The suite of a test file, by its path from the root. */
 export function suiteOf(file: string): Suite {

@@ -6,7 +6,7 @@ import { globSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { duration } from './process.ts'
 import { type Counts, runFiles } from './runner.ts'
-import { type Stage, type Suite, stageBudgetsMs, suiteOf, suites } from './suites.ts'
+import { filesAtOnce, longestFirst, type Stage, type Suite, stageBudgetsMs, suiteOf, suites } from './suites.ts'
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { verbose: { type: 'boolean', default: false } } })
 const requireAll = process.env.SLUICE_REQUIRE === 'all'
@@ -33,7 +33,12 @@ const seconds: [Stage, number][] = []
 for (const stage of Object.keys(stageBudgetsMs) as Stage[]) {
   const chosen = files.filter((file) => suiteOf(file).stage === stage && !missing.has(suiteOf(file)))
   if (chosen.length === 0) continue
-  const result = await runFiles(chosen, { budgetMs: stageBudgetsMs[stage], verbose: values.verbose, suiteOf: (file) => suiteOf(file) })
+  const result = await runFiles(longestFirst(chosen), {
+    filesAtOnce: filesAtOnce(stage),
+    budgetMs: stageBudgetsMs[stage],
+    verbose: values.verbose,
+    suiteOf: (file) => suiteOf(file),
+  })
   for (const [suite, counts] of result.bySuite) bySuite.set(suite, counts)
   seconds.push([stage, result.durationMs])
   if (result.overBudget) problems.push(`stage "${stage}" was stopped at its budget of ${duration(stageBudgetsMs[stage])}`)

@@ -7,6 +7,7 @@
 import type { Clock, Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage, Options } from 'amqplib'
 import { AckWindow } from '../consume/ack-window.ts'
+import { isMarker } from '../link/held-queue.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { Instance } from '../member/instance.ts'
 import { type Names, routingKey } from '../names.ts'
@@ -152,7 +153,9 @@ class Keeper {
       }
       // We are the active one.
       this.#renewal ??= this.#home.clock.setTimer(renewMs, () => this.lose())
-      this.#take(message)
+      // Whoever declares the queue asks it whether it lives.
+      if (isMarker(message)) acks.ack(message.fields.deliveryTag)
+      else this.#take(message)
     })
   }
 

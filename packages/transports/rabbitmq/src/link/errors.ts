@@ -112,6 +112,11 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 404
 }
 
+/** Whether the server said that the queue is there, but not the node that has it: it begins, or is away. */
+export function isHomeDown(error: unknown): boolean {
+  return isNotFound(error) && error instanceof Error && error.message.includes('is down or inaccessible')
+}
+
 /** Whether the server said that the queue is exclusive to another connection. */
 export function isLocked(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 405

@@ -5,7 +5,7 @@
  */
 import { ChangeListeners, type Clock, newId, type RegistryOutcome, type Timer } from '@sluice/core/transport'
 import type { Channel, ConsumeMessage } from 'amqplib'
-import { alarmError, brokenError, closedError, operationError } from '../link/errors.ts'
+import { alarmError, brokenError, closedError, isHomeDown, operationError } from '../link/errors.ts'
 import type { Link, LinkUser } from '../link/link.ts'
 import type { Publisher } from '../send/publisher.ts'
 import { type RegistryRecord, RegistryState } from './state.ts'
@@ -57,12 +57,8 @@ export class Registry implements LinkUser {
 
   /** Resolves when everything that is there was read. */
   async open(): Promise<void> {
-    try {
-      await this.#declare()
-      await this.#read()
-    } catch (error) {
-      throw operationError(error, `declare and read the registry "${this.#queue}"`)
-    }
+    const endMs = this.#clock.monotonicMs() + patienceMs
+    while (!(await this.#begin(endMs))) await new Promise<void>((resolve) => void this.#clock.setTimer(readAgainMs, resolve))
     this.#link.use(this)
     await this.sync()
   }
@@ -110,6 +106,18 @@ export class Registry implements LinkUser {
     }
     this.#waiting.clear()
     await this.#channel?.close().catch(() => undefined)
+  }
+
+  /** False: the server has just begun, takes connections, and its stream is not there yet. */
+  async #begin(endMs: number): Promise<boolean> {
+    try {
+      await this.#declare()
+      await this.#read()
+      return true
+    } catch (error) {
+      if (isHomeDown(error) && this.#clock.monotonicMs() < endMs) return false
+      throw operationError(error, `declare and read the registry "${this.#queue}"`)
+    }
   }
 
   async #read(): Promise<void> {
