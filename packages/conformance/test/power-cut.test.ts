@@ -26,5 +26,6 @@ test('after any of 300 power cuts every promise of several processes holds, also
 test('without the sync, the first power cuts show what was lost', { skip, timeout: 60_000 }, async () => {
   const environment = { SLUICE_PLANTED: 'the sync is left out', NODE_OPTIONS: `--import=${plant}` }
   const result = await inFolder((folder) => runSeed({ seed: 1, images: 30, folder, scale: 0.1, fault: 'none', first: true, environment }))
-  assert.match(result.bad[0]?.findings.join('\n') ?? '', /confirmed messages are lost|was accepted and comes again/)
+  // Which of them comes first is chance: a promise that does not hold, or the engine that finds commits missing.
+  assert.match(result.bad[0]?.findings.join('\n') ?? '', /confirmed messages are lost|was accepted and comes again|COMMITS_MISSING/)
 })
