@@ -3,14 +3,13 @@
  * member of each group does so now and then. What came to a channel meanwhile and found no queue was confirmed, and is among
  * the unrouted: it is given to the groups that were there when it was stored, and a person hears of it.
  */
-import { type Clock, partitionIndex, partitionName, type Timer, type TransportReport } from '@sluice/core/transport'
-import { copy, drain } from '../consume/drain.ts'
+import { partitionIndex, partitionName, type Timer, type TransportReport } from '@sluice/core/transport'
+import { copy, type DrainHome, drain } from '../consume/drain.ts'
 import { prefetchMax } from '../consume/prefetch.ts'
-import { type Link, messageCount } from '../link/link.ts'
+import { messageCount } from '../link/link.ts'
 import { type Names, placementOf } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
 import type { GroupEntry } from '../registry/state.ts'
-import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import { fromWire } from '../wire.ts'
 
@@ -18,10 +17,7 @@ import { fromWire } from '../wire.ts'
 const lookMs = 5_000
 
 /** What the watch needs. */
-export interface WatchHome {
-  readonly link: Link
-  readonly publisher: Publisher
-  readonly clock: Clock
+export interface WatchHome extends DrainHome {
   readonly registry: Registry
   readonly names: Names
   readonly topology: TopologyKeeper

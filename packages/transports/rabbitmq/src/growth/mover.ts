@@ -7,24 +7,19 @@
  * The server routes a message first and stores it a moment later, and what is on its way to a queue that is deleted it
  * *confirms*. So old queues stay for a while (*retired*), and what still arrives there follows, then they go.
  */
-import { type Clock, partitionIndex, partitionName } from '@sluice/core/transport'
+import { partitionIndex, partitionName } from '@sluice/core/transport'
 import type { ConsumeMessage } from 'amqplib'
-import { copy, drain } from '../consume/drain.ts'
+import { copy, type DrainHome, drain } from '../consume/drain.ts'
 import { partitionPrefetch } from '../consume/prefetch.ts'
-import type { Link } from '../link/link.ts'
 import type { LotNote } from '../lot/lot-state.ts'
 import { type Names, placementOf } from '../names.ts'
 import type { Registry } from '../registry/registry.ts'
 import { type GroupEntry, partitionsOf } from '../registry/state.ts'
-import type { Publisher } from '../send/publisher.ts'
 import type { TopologyKeeper } from '../topology.ts'
 import { fromWire } from '../wire.ts'
 
 /** What moving needs. */
-export interface MoverHome {
-  readonly link: Link
-  readonly publisher: Publisher
-  readonly clock: Clock
+export interface MoverHome extends DrainHome {
   readonly registry: Registry
   readonly names: Names
   readonly topology: TopologyKeeper
